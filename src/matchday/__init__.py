@@ -1,0 +1,3 @@
+"""Matchday: the engine room of an online betting company."""
+
+__version__ = "0.1.0"

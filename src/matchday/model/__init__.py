@@ -1,0 +1,1 @@
+"""The words of the field as values: pure, no I/O, no clock, no float in money or price."""

@@ -1,0 +1,248 @@
+"""Football: its incidents, its periods, the state they add up to, and which result each market has.
+
+The rules of the game as one file; prices are in ``pricing/football.py``. ``advance`` is the state table: an incident
+that is not listed for a period is refused. All markets here are on regular time (90 minutes and stoppage) and count
+every goal of it, those before the bet was placed included; extra time and shoot-out do not count.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+import msgspec
+
+from matchday.model.bet import VOID, Outcome, Result
+from matchday.model.market import MarketKey
+
+Side = Literal["home", "away"]
+
+
+class Period(StrEnum):
+    """Where the match stands. Play runs in 1H, 2H, E1, E2 and P; the others are pauses."""
+
+    PRE = "pre"
+    FIRST = "1H"
+    HALF_TIME = "HT"
+    SECOND = "2H"
+    FULL_TIME = "FT"  # regular time is over; extra time may follow
+    EXTRA_FIRST = "E1"
+    EXTRA_HALF_TIME = "EHT"
+    EXTRA_SECOND = "E2"
+    EXTRA_FULL_TIME = "EFT"
+    SHOOT_OUT = "P"
+    OVER = "over"
+
+
+RUNNING: Final = frozenset({Period.FIRST, Period.SECOND, Period.EXTRA_FIRST, Period.EXTRA_SECOND})
+"""Periods in which the match clock runs."""
+
+
+class IncidentType(StrEnum):
+    """What happens on the pitch."""
+
+    KICK_OFF = "kick_off"
+    HALF_TIME = "half_time"
+    SECOND_HALF = "second_half"
+    FULL_TIME = "full_time"
+    EXTRA_TIME = "extra_time"
+    EXTRA_HALF_TIME = "extra_half_time"
+    EXTRA_SECOND_HALF = "extra_second_half"
+    EXTRA_FULL_TIME = "extra_full_time"
+    SHOOT_OUT = "shoot_out"
+    OVER = "over"  # nothing more is played
+    GOAL = "goal"
+    OWN_GOAL = "own_goal"  # side is the side that gets the goal
+    PENALTY_AWARDED = "penalty_awarded"
+    PENALTY_SCORED = "penalty_scored"
+    PENALTY_MISSED = "penalty_missed"
+    SHOOT_OUT_SCORED = "shoot_out_scored"
+    SHOOT_OUT_MISSED = "shoot_out_missed"
+    YELLOW_CARD = "yellow_card"
+    SECOND_YELLOW_CARD = "second_yellow_card"  # a sending-off
+    RED_CARD = "red_card"
+    CORNER = "corner"
+
+
+GOALS: Final = frozenset({IncidentType.GOAL, IncidentType.OWN_GOAL, IncidentType.PENALTY_SCORED})
+SENDINGS_OFF: Final = frozenset({IncidentType.RED_CARD, IncidentType.SECOND_YELLOW_CARD})
+MATERIAL: Final = GOALS | SENDINGS_OFF | {IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
+"""Incidents that suspend every market at once and begin a new generation."""
+
+WHISTLES: Final[dict[IncidentType, tuple[frozenset[Period], Period]]] = {
+    IncidentType.KICK_OFF: (frozenset({Period.PRE}), Period.FIRST),
+    IncidentType.HALF_TIME: (frozenset({Period.FIRST}), Period.HALF_TIME),
+    IncidentType.SECOND_HALF: (frozenset({Period.HALF_TIME}), Period.SECOND),
+    IncidentType.FULL_TIME: (frozenset({Period.SECOND}), Period.FULL_TIME),
+    IncidentType.EXTRA_TIME: (frozenset({Period.FULL_TIME}), Period.EXTRA_FIRST),
+    IncidentType.EXTRA_HALF_TIME: (frozenset({Period.EXTRA_FIRST}), Period.EXTRA_HALF_TIME),
+    IncidentType.EXTRA_SECOND_HALF: (frozenset({Period.EXTRA_HALF_TIME}), Period.EXTRA_SECOND),
+    IncidentType.EXTRA_FULL_TIME: (frozenset({Period.EXTRA_SECOND}), Period.EXTRA_FULL_TIME),
+    IncidentType.SHOOT_OUT: (frozenset({Period.FULL_TIME, Period.EXTRA_FULL_TIME}), Period.SHOOT_OUT),
+    IncidentType.OVER: (frozenset({Period.FULL_TIME, Period.EXTRA_FULL_TIME, Period.SHOOT_OUT}), Period.OVER),
+}
+"""Whistle -> (the periods it may end or interrupt, the period it begins)."""
+
+_IN_SHOOT_OUT: Final = frozenset({IncidentType.SHOOT_OUT_SCORED, IncidentType.SHOOT_OUT_MISSED})
+_CARDS: Final = SENDINGS_OFF | {IncidentType.YELLOW_CARD}
+
+
+class Team(msgspec.Struct, frozen=True, array_like=True):
+    """One side's counts, by period where a market needs it."""
+
+    first_half: int = 0
+    second_half: int = 0
+    extra_time: int = 0
+    shoot_out: int = 0
+    yellow: int = 0
+    red: int = 0
+    corners: int = 0
+
+    @property
+    def regular(self) -> int:
+        """Goals of regular time."""
+        return self.first_half + self.second_half
+
+    @property
+    def goals(self) -> int:
+        """Goals of regular and extra time: what the scoreboard shows, the shoot-out apart."""
+        return self.regular + self.extra_time
+
+
+class FootballState(msgspec.Struct, frozen=True):
+    """All that incidents add up to. Carried whole by every ``Incident``, so that the latest one suffices."""
+
+    period: Period = Period.PRE
+    clock_s: int = 0
+    """Seconds into the period at the last incident."""
+    home: Team = Team()
+    away: Team = Team()
+    penalty: Side | None = None
+    """The side whose penalty is awarded and not yet taken."""
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """Home and away goals, extra time included, shoot-out apart."""
+        return self.home.goals, self.away.goals
+
+    @property
+    def regular_score(self) -> tuple[int, int]:
+        """Home and away goals of regular time: what markets are settled on."""
+        return self.home.regular, self.away.regular
+
+    @property
+    def regular_over(self) -> bool:
+        """Whether regular time has ended."""
+        return self.period not in (Period.PRE, Period.FIRST, Period.HALF_TIME, Period.SECOND)
+
+
+class IncidentError(ValueError):
+    """An incident that cannot follow the state it meets."""
+
+
+def advance(state: FootballState, type_: IncidentType, side: Side | None, clock_s: int) -> FootballState:
+    """The state after an incident; IncidentError where the state table does not list it."""
+    if type_ in WHISTLES:
+        before, after = WHISTLES[type_]
+        if state.period not in before:
+            raise IncidentError(f"{type_} cannot follow period {state.period}")
+        return msgspec.structs.replace(
+            state, period=after, clock_s=clock_s if after == Period.OVER else 0, penalty=None
+        )
+    if side is None:
+        raise IncidentError(f"{type_} needs a side")
+    played = state.period in RUNNING or (type_ in _CARDS and state.period != Period.PRE)
+    if (type_ in _IN_SHOOT_OUT) != (state.period == Period.SHOOT_OUT) and type_ not in _CARDS:
+        raise IncidentError(f"{type_} cannot happen in period {state.period}")
+    if not played and type_ not in _IN_SHOOT_OUT:
+        raise IncidentError(f"{type_} cannot happen in period {state.period}")
+    team = _count(state.home if side == "home" else state.away, type_, state.period)
+    penalty = state.penalty
+    if type_ == IncidentType.PENALTY_AWARDED:
+        penalty = side
+    elif type_ in (IncidentType.PENALTY_SCORED, IncidentType.PENALTY_MISSED):
+        penalty = None
+    state = msgspec.structs.replace(state, clock_s=max(clock_s, state.clock_s), penalty=penalty)
+    return msgspec.structs.replace(state, home=team) if side == "home" else msgspec.structs.replace(state, away=team)
+
+
+def _count(team: Team, type_: IncidentType, period: Period) -> Team:
+    if type_ in GOALS:
+        name = {Period.FIRST: "first_half", Period.SECOND: "second_half"}.get(period, "extra_time")
+    else:
+        name = {
+            IncidentType.SHOOT_OUT_SCORED: "shoot_out",
+            IncidentType.YELLOW_CARD: "yellow",
+            IncidentType.RED_CARD: "red",
+            IncidentType.SECOND_YELLOW_CARD: "red",
+            IncidentType.CORNER: "corners",
+        }.get(type_, "")
+    if not name:
+        return team
+    return msgspec.structs.replace(team, **{name: getattr(team, name) + 1})
+
+
+MATCH_RESULT: Final = "1x2"
+TOTAL_GOALS: Final = "total_goals"
+BOTH_SCORE: Final = "both_teams_to_score"
+HANDICAP: Final = "asian_handicap"
+
+OUTCOMES: Final[dict[str, tuple[str, ...]]] = {
+    MATCH_RESULT: ("home", "draw", "away"),
+    TOTAL_GOALS: ("over", "under"),
+    BOTH_SCORE: ("yes", "no"),
+    HANDICAP: ("home", "away"),
+}
+"""Market type -> its outcomes, in the order in which they are shown."""
+
+CATALOGUE: Final[tuple[MarketKey, ...]] = (
+    MarketKey(MATCH_RESULT),
+    *(MarketKey(TOTAL_GOALS, line) for line in range(2, 19)),  # 0.5 to 4.5 in quarters
+    MarketKey(BOTH_SCORE),
+    *(MarketKey(HANDICAP, line) for line in range(-8, 9)),  # -2 to +2 in quarters, the home side's
+)
+"""Every market of a football fixture: 36 markets, 73 selections."""
+
+_WON, _LOST = Outcome(Result.WON), Outcome(Result.LOST)
+_AHEAD_GOALS_MAX: Final = 12
+"""Goals of one side still to come that ``decided`` looks ahead; lines end far below."""
+
+
+def resolve(key: MarketKey, outcome: str, home: int, away: int) -> Outcome:
+    """What a selection's result is at a final score of regular time.
+
+    Quarter lines put half the stake on each neighbouring line (sportsbook rules, "Asian handicap").
+    """
+    if key.type == MATCH_RESULT:
+        winner = "home" if home > away else "away" if away > home else "draw"
+        return _WON if outcome == winner else _LOST
+    if key.type == BOTH_SCORE:
+        return _WON if (outcome == "yes") == (home > 0 and away > 0) else _LOST
+    if key.line is None:
+        raise ValueError(f"market {key.type} needs a line")
+    if key.type == TOTAL_GOALS:
+        ahead = 4 * (home + away) - key.line
+        return _on_line(ahead if outcome == "over" else -ahead)
+    if key.type == HANDICAP:
+        ahead = 4 * (home - away) + key.line
+        return _on_line(ahead if outcome == "home" else -ahead)
+    raise ValueError(f"market type {key.type!r} is not a football market")
+
+
+def _on_line(ahead: int) -> Outcome:
+    """The result of being ``ahead`` quarters above a line: a quarter is half the stake on each neighbour."""
+    if ahead == 0:
+        return VOID
+    if abs(ahead) == 1:
+        return Outcome(Result.HALF_WON if ahead > 0 else Result.HALF_LOST, void_halves=1)
+    return _WON if ahead > 0 else _LOST
+
+
+def decided(key: MarketKey, outcome: str, state: FootballState) -> Outcome | None:
+    """The result of a selection where no goal still to come can change it, else None."""
+    home, away = state.regular_score
+    now = resolve(key, outcome, home, away)
+    if state.regular_over:
+        return now
+    further = range(_AHEAD_GOALS_MAX + 1)
+    if all(resolve(key, outcome, home + h, away + a) == now for h in further for a in further):
+        return now
+    return None

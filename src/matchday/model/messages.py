@@ -1,0 +1,303 @@
+"""Messages: everything that rooms say to each other, frozen and versioned.
+
+Commands are imperative, facts past tense. Each travels as JSON with its name under ``kind``; unknown fields are ignored
+on the log, so that an older room reads a newer one's messages. A change that an older reader would misread gets
+a new name.
+
+| topic | partitioned and keyed by | kept | says |
+| --- | --- | --- | --- |
+| incidents | fixture | some hours | feed, odds (ticks) |
+| fixtures | fixture | the latest of each | feed |
+| books | fixture | some hours | odds |
+| book_states | fixture | the latest of each | odds |
+| decisions | fixture | some days | settlement |
+| accounts | account | some hours | relay |
+"""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+import msgspec
+
+from matchday.model.bet import Bet, BetStatus, Outcome
+from matchday.model.football import FootballState, IncidentType, Side
+from matchday.model.market import Market
+
+
+class Topic(StrEnum):
+    """The channels of the log."""
+
+    INCIDENTS = "incidents"
+    FIXTURES = "fixtures"
+    BOOKS = "books"
+    BOOK_STATES = "book_states"
+    DECISIONS = "decisions"
+    ACCOUNTS = "accounts"
+    DEAD_LETTERS = "dead_letters"
+
+
+COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
+"""Topics of which the latest record of each key is kept for ever (until its tombstone)."""
+
+
+class FixtureStatus(StrEnum):
+    """Where a fixture stands."""
+
+    SCHEDULED = "scheduled"
+    LIVE = "live"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+    POSTPONED = "postponed"
+
+
+OVER: Final = frozenset({FixtureStatus.FINISHED, FixtureStatus.ABANDONED, FixtureStatus.POSTPONED})
+
+
+class Strengths(msgspec.Struct, frozen=True):
+    """What is known of the two sides before kick-off: inputs to the model, not money."""
+
+    home_rate: float
+    """Expected goals of the home side in regular time."""
+    away_rate: float
+    rho: float = 0.0
+    """Dixon-Coles dependence of low scores; 0 is independence."""
+    source: str = "prior"
+    """Where they come from: prior, league, prices."""
+
+
+class FixtureScheduled(msgspec.Struct, frozen=True, tag="fixture_scheduled", tag_field="kind"):
+    """A provider announced a match. Said again with a higher ``seq`` where its start or names change."""
+
+    fixture: str
+    seq: int
+    feed: str
+    sport: Literal["football"]
+    competition: str
+    home: str
+    away: str
+    kickoff_ms: int
+    """UTC, as the platform's clock will show it."""
+    at_ms: int
+    strengths: Strengths
+    source: str = ""
+    """Where the provider has it from (a file, a league), for attribution."""
+
+
+class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind"):
+    """Something happened on the pitch. ``state`` is all that has happened so far: the latest incident suffices."""
+
+    fixture: str
+    seq: int
+    """Count of what the feed has said of this fixture; a lower or equal one has been heard before."""
+    feed: str
+    type: IncidentType
+    side: Side | None
+    clock_s: int
+    """Seconds into the period in which it happened."""
+    state: FootballState
+    """After the incident."""
+    at_ms: int
+
+
+class ResultConfirmed(msgspec.Struct, frozen=True, tag="result_confirmed", tag_field="kind"):
+    """The provider stands by the outcome: finished, abandoned or postponed. What is undecided then is void."""
+
+    fixture: str
+    seq: int
+    feed: str
+    status: FixtureStatus
+    state: FootballState
+    at_ms: int
+    reason: str = ""
+
+
+class FeedAlive(msgspec.Struct, frozen=True, tag="feed_alive", tag_field="kind"):
+    """The feed is in touch with its provider and has said all it knows. Its absence suspends."""
+
+    feed: str
+    at_ms: int
+
+
+class Ticked(msgspec.Struct, frozen=True, tag="ticked", tag_field="kind"):
+    """Time passed: live books of the partition are repriced as of ``at_ms``. Logged: a rebuilt room is equal."""
+
+    at_ms: int
+
+
+FeedMessage = FixtureScheduled | Incident | ResultConfirmed | FeedAlive | Ticked
+
+
+class FixtureSnapshot(msgspec.Struct, frozen=True, tag="fixture_snapshot", tag_field="kind"):
+    """A fixture as the feed last knew it: what a restarted room begins with."""
+
+    scheduled: FixtureScheduled
+    seq: int
+    status: FixtureStatus
+    state: FootballState
+    at_ms: int
+
+
+class Board(msgspec.Struct, frozen=True):
+    """What a scoreboard shows."""
+
+    fixture: str
+    competition: str
+    home: str
+    away: str
+    kickoff_ms: int
+    status: FixtureStatus
+    period: str
+    clock_s: int
+    """Seconds into the period at ``clock_at_ms``; runs on with ``clock_rate`` match seconds a second (0: stopped)."""
+    clock_at_ms: int
+    clock_rate: float
+    score: tuple[int, int]
+    half_time: tuple[int, int] | None
+    shoot_out: tuple[int, int] | None
+    red: tuple[int, int]
+    corners: tuple[int, int]
+    source: str = ""
+
+
+class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="kind"):
+    """All changes that one cause brought to one fixture: whole markets, only those that changed."""
+
+    fixture: str
+    epoch: int
+    """The owner's reign; lower ones are dropped."""
+    n: int
+    """The book's change counter within the epoch."""
+    cause: str
+    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, confirmed, abandoned, ..."""
+    at_ms: int
+    board: Board
+    markets: tuple[Market, ...]
+
+
+class OddsAlive(msgspec.Struct, frozen=True, tag="odds_alive", tag_field="kind"):
+    """The owner of a partition's books is at work. Its absence makes the gate refuse: late is safe, stale is not."""
+
+    epoch: int
+    at_ms: int
+
+
+BookMessage = BookChanged | OddsAlive
+
+
+class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind"):
+    """A whole book, with all its owner needs to carry on. ``heard`` and ``said`` are offsets it includes."""
+
+    fixture: str
+    epoch: int
+    n: int
+    heard: int
+    """Offset in incidents up to which this book has heard."""
+    said: int
+    """Offset in books before which everything of this fixture is included; what follows is to be applied."""
+    snapshot: FixtureSnapshot
+    board: Board
+    markets: tuple[Market, ...]
+    resume_at_ms: int | None = None
+    """When a hold ends, while suspended by an incident."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What one selection came to."""
+
+    market: str
+    selection: str
+    outcome: Outcome
+
+
+class LegsDecided(msgspec.Struct, frozen=True, tag="legs_decided", tag_field="kind"):
+    """All decisions that one cause brought to one fixture. A higher version overrides."""
+
+    fixture: str
+    version: int
+    """The ``seq`` of the incident or result that decided."""
+    cause: str
+    at_ms: int
+    decisions: tuple[Decision, ...]
+
+
+class BetAccepted(msgspec.Struct, frozen=True, tag="bet_accepted", tag_field="kind"):
+    """The ledger holds the bet and its stake."""
+
+    seq: int
+    """Place in the ledger's outbox, also the offset of the account's channel."""
+    account: str
+    at_ms: int
+    balance: int
+    """Minor units, after."""
+    bet: Bet
+
+
+class BetSettled(msgspec.Struct, frozen=True, tag="bet_settled", tag_field="kind"):
+    """A bet was settled, voided, or settled again by a correction (a higher ``version``)."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    bet: str
+    status: BetStatus
+    version: int
+    returns: int
+    """Minor units that come back in all, not the difference to an earlier version."""
+    change: int
+    """Minor units posted to the balance by this settlement."""
+
+
+class BalanceChanged(msgspec.Struct, frozen=True, tag="balance_changed", tag_field="kind"):
+    """Money came or went without a bet: a deposit, a withdrawal, a grant of play money."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    change: int
+    reason: str
+
+
+AccountFact = BetAccepted | BetSettled | BalanceChanged
+
+
+class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
+    """A record that a room could not read: kept with its reason, so that nothing is swallowed."""
+
+    room: str
+    topic: str
+    offset: int
+    reason: str
+    at_ms: int
+
+
+Message = (
+    FixtureScheduled
+    | Incident
+    | ResultConfirmed
+    | FeedAlive
+    | Ticked
+    | FixtureSnapshot
+    | BookChanged
+    | OddsAlive
+    | BookState
+    | LegsDecided
+    | BetAccepted
+    | BetSettled
+    | BalanceChanged
+    | DeadLetter
+)
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """The message as it stands on the log."""
+    return _ENCODER.encode(message)
+
+
+def decode(value: bytes) -> Message:
+    """The message of a record; msgspec.ValidationError or DecodeError names the field that is wrong."""
+    return _DECODER.decode(value)

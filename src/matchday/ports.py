@@ -1,0 +1,164 @@
+"""Ports: what rooms need of the world, as verbs of meaning.
+
+Rooms are synchronous state machines. They are handed messages and answer through callbacks; they start no thread, await
+nothing and know no event loop. A port calls back on the room's own thread, never from inside the call that was made to
+it (so that a room is never re-entered), and in the order of the records or commits concerned.
+
+The promises are those of the weakest backend: at-least-once delivery, no transaction across log and ledger. Everything
+may be delivered twice; the contract tests do so on every backend.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from matchday.model.bet import Bet, Outcome
+from matchday.model.ledger import AccountView, Answer, Command, Entry
+from matchday.model.messages import AccountFact, Topic
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Do not make the call. Harmless once it was made or cancelled."""
+
+
+class Clock(Protocol):
+    """The only source of time, ids and chance. Virtual in simulation and replay, so that a seed replays a run."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, UTC. May jump; never compared across machines for order."""
+
+    def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
+        """Call once, not earlier than ``delay_ms`` from now (0: soon), on the room's thread. Calls due at the same
+        millisecond are made in the order in which they were asked for."""
+
+    def new_id(self) -> str:
+        """A new UUIDv7 (RFC 9562) in its usual form: time-ordered, unique."""
+
+    def random(self, name: str) -> random.Random:
+        """A stream of chance of its own for each name; in virtual time fixed by the seed and the name."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is appended to the log."""
+
+    topic: Topic
+    key: str
+    """Orders and partitions: records of one key stay in order. Compacted topics keep the latest of each key."""
+    value: bytes
+    """Empty: a tombstone; a compacted topic forgets the key."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What was appended, as readers get it."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    """Place in its topic and partition: rises by any amount, never repeats within an epoch."""
+    key: str
+    value: bytes
+    at_ms: int
+    """When it was appended."""
+
+
+class LogUnavailable(Exception):
+    """The log did not take the records, and says why (disk full, broker gone). They may be appended again."""
+
+
+class LedgerUnavailable(Exception):
+    """The ledger did not take the commands and none of them is recorded, or a read could not be made."""
+
+
+class Log(Protocol):
+    """A durable, ordered, partitioned log.
+
+    Durable before acknowledged: once ``done`` is called with offsets the records survive a crash. Records of one append
+    become visible together and in order. A tail hears records at least once, in the order of each partition.
+    """
+
+    def epoch(self, topic: Topic) -> str:
+        """The topic's incarnation. Offsets of different epochs do not compare: state was lost, fetch it anew."""
+
+    def partitions(self, topic: Topic) -> int:
+        """How many partitions the topic has."""
+
+    def append(
+        self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None
+    ) -> None:
+        """Append in order. Without ``done`` a failure stops the process: the caller has no way to go on."""
+
+    def tail(self, topic: Topic, after: int | None, hear: Callable[[Sequence[Stored]], None]) -> Timer:
+        """Hear every record after an offset (None: from now on) in batches, until cancelled. Single-partition view."""
+
+    def read(self, topic: Topic, after: int, limit: int) -> Sequence[Stored]:
+        """Records after an offset, oldest first, at most ``limit``. ``after`` -1 is the oldest kept."""
+
+    def latest(self, topic: Topic) -> Sequence[Stored]:
+        """Of a compacted topic, the latest record of each key, in the order of their offsets."""
+
+    def end(self, topic: Topic) -> int:
+        """The offset of the last record, -1 where there is none."""
+
+    def oldest(self, topic: Topic) -> int:
+        """The lowest offset still kept, end + 1 where nothing is."""
+
+    def position(self, group: str, topic: Topic) -> int:
+        """Where a group of readers has got to, as it last said; -1 at first."""
+
+    def advance(self, group: str, topic: Topic, offset: int) -> None:
+        """A group has dealt with everything up to ``offset``. Remembered at least once, perhaps a little late."""
+
+
+class Ledger(Protocol):
+    """The double-entry ledger: one write verb, and reads.
+
+    ``commit`` is durable before it is answered; commands are answered in order, one answer each. The same id with the
+    same payload gets the same answer (``repeated``), with another payload ``id_reused``; ids are unique per account. Guards
+    (balance, status, limit windows, exposure) are checked and changed in the same commit, so that no race slips past
+    them. ``LedgerUnavailable`` is only ever given when it is known that none of the commands was recorded.
+    Reads see a state in which every currency sums to zero, not older than the last answered commit of this process.
+    """
+
+    def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
+        """Apply the commands in order, as one batch; several batches may share one transaction."""
+
+    def account(self, account: str) -> AccountView | None:
+        """A player's account, or None."""
+
+    def answer(self, account: str, id: str) -> Answer | None:  # noqa: A002 - the field's own word
+        """What became of a caller's id, or None where it is not known."""
+
+    def bet(self, bet: str) -> Bet | None:
+        """A bet by our id."""
+
+    def bets(self, account: str, *, open_only: bool, before: str | None, limit: int) -> Sequence[Bet]:
+        """An account's bets, newest first, those placed before ``before`` (one of our bet ids)."""
+
+    def bets_on(self, selections: Sequence[str], after: str, limit: int) -> Sequence[Bet]:
+        """Bets with a leg on one of the selections, by our bet id in rising order, those after ``after``."""
+
+    def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome]]:
+        """Version and outcome of those selections that are decided."""
+
+    def statement(self, account: str, before: int | None, limit: int) -> Sequence[Entry]:
+        """Entries that touched an account, newest first, those numbered below ``before``."""
+
+    def entries(self, after: int, limit: int) -> Sequence[Entry]:
+        """All entries numbered above ``after``, in order."""
+
+    def totals(self) -> dict[str, int]:
+        """The sum over all accounts of each currency: zero, always."""
+
+    def open_bets(self) -> int:
+        """How many bets are open."""
+
+    def facts(self, after: int, limit: int) -> Sequence[AccountFact]:
+        """The outbox: facts numbered above ``after``, in order. Never shows a fact before one with a lower number."""
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Be called after commits that added facts (perhaps once for several)."""
