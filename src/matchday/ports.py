@@ -118,9 +118,9 @@ class Ledger(Protocol):
     """The double-entry ledger: one write verb, and reads.
 
     ``commit`` is durable before it is answered; commands are answered in order, one answer each. The same id with the
-    same payload gets the same answer (``repeated``), with another payload ``id_reused``; ids are unique per account. Guards
-    (balance, status, limit windows, exposure) are checked and changed in the same commit, so that no race slips past
-    them. ``LedgerUnavailable`` is only ever given when it is known that none of the commands was recorded.
+    same payload gets the same answer (``repeated``), with another payload ``id_reused``; ids are unique per account.
+    Guards (balance, status, limit windows, exposure) are checked and changed in the same commit, so that no race slips
+    past them. ``LedgerUnavailable`` is only ever given when it is known that none of the commands was recorded.
     Reads see a state in which every currency sums to zero, not older than the last answered commit of this process.
     """
 

@@ -1,0 +1,63 @@
+"""Books as a reader holds them in memory: what changes on the log add up to.
+
+Owned by whoever tails ``books``: the gate holds one for its doors, push and bets; a client holds one too.
+"""
+
+import msgspec
+
+from matchday.model.market import Market
+from matchday.model.messages import Board, BookChanged, BookState
+
+
+class FixtureBook(msgspec.Struct):
+    """All markets of one fixture at one version, and when each last changed."""
+
+    board: Board
+    epoch: int
+    n: int
+    offset: int
+    """Offset in ``books`` of the last change that is included."""
+    markets: dict[str, Market]
+    changed: dict[str, int]
+    """Market id -> offset of its last change: what a reader that holds offset X is missing has a higher one."""
+
+
+class Books:
+    """Every fixture's book, by fixture. Changes are applied once, in order; old ones are dropped."""
+
+    def __init__(self) -> None:
+        self.fixtures: dict[str, FixtureBook] = {}
+        self.offset = -1
+        """Offset in ``books`` up to which everything was applied."""
+
+    def apply(self, change: BookChanged, offset: int) -> bool:
+        """Take a change in. False where it is old: heard before, or said by an owner of a lower epoch."""
+        self.offset = max(self.offset, offset)
+        book = self.fixtures.get(change.fixture)
+        if book is None:
+            book = FixtureBook(change.board, change.epoch, change.n, offset, {}, {})
+            self.fixtures[change.fixture] = book
+        elif (change.epoch, change.n) <= (book.epoch, book.n):
+            return False
+        book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
+        for market in change.markets:
+            book.markets[market.market] = market
+            book.changed[market.market] = offset
+        return True
+
+    def load(self, state: BookState) -> None:
+        """Begin with a whole book as its owner kept it; changes from offset ``state.said`` on follow."""
+        before = state.said - 1
+        markets = {market.market: market for market in state.markets}
+        self.fixtures[state.fixture] = FixtureBook(
+            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before)
+        )
+
+    def market(self, fixture: str, market: str) -> Market | None:
+        """A market by fixture and id, or None."""
+        book = self.fixtures.get(fixture)
+        return None if book is None else book.markets.get(market)
+
+    def forget(self, fixture: str) -> None:
+        """Drop a fixture that is long over."""
+        self.fixtures.pop(fixture, None)
