@@ -1,0 +1,1 @@
+"""Backends: what stores and carries things. Only the composition knows them."""

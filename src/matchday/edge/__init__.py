@@ -1,0 +1,1 @@
+"""The edge: thin doors. Parse, call the room, answer."""

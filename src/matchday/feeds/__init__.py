@@ -1,0 +1,1 @@
+"""Feeds: a provider's format in, our reports out."""

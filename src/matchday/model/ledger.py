@@ -50,6 +50,14 @@ class Refusal(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
 
 
+class Moment(StrEnum):
+    """Answers about the moment: given before a command is handed to the ledger, or when it is known that the ledger did
+    not take it. They record nothing: the same id may be sent again."""
+
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
+
+
 class AccountStatus(StrEnum):
     """Whether an account may bet."""
 
@@ -75,6 +83,8 @@ class OpenAccount(msgspec.Struct, frozen=True, tag="open_account", tag_field="ki
     account: str
     currency: str
     at_ms: int
+    stake_per_day: int = 10**15
+    """Minor units: the stake limit it begins with."""
 
 
 class SetStatus(msgspec.Struct, frozen=True, tag="set_status", tag_field="kind"):

@@ -122,6 +122,8 @@ class Ticked(msgspec.Struct, frozen=True, tag="ticked", tag_field="kind"):
     """Time passed: live books of the partition are repriced as of ``at_ms``. Logged: a rebuilt room is equal."""
 
     at_ms: int
+    fixture: str = ""
+    """Only this one, whose hold is over; empty for all."""
 
 
 FeedMessage = FixtureScheduled | Incident | ResultConfirmed | FeedAlive | Ticked

@@ -1,0 +1,53 @@
+# `make up` runs Matchday, `make test` proves it. Both set up what they need in .venv.
+.PHONY: up test check replay bench lock clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data/football-wyscout
+ARGS ?=
+
+help:
+	@echo "make up [ARGS='--port 8001 --speed 10']   run the platform on http://127.0.0.1:8000"
+	@echo "make test                                 all tests"
+	@echo "make check                                tests, lint, types, architecture"
+	@echo "make replay [DATA=folder] [ARGS=...]      real matches through the platform, in seconds"
+	@echo "make bench                                the figures in docs/performance.md"
+	@echo "make lock                                 pin the dependencies anew"
+
+# Set up anew whenever the pinned dependencies change.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Matchday needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: trying to install it (or do so yourself: apt-get install python3-venv)"; \
+	  apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+up: $(VENV)/ready
+	@exec $(BIN)/matchday up $(ARGS)
+
+test: $(VENV)/ready
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(ARGS)
+
+replay: $(VENV)/ready
+	$(BIN)/matchday replay $(DATA) --bettors 300 $(ARGS)
+
+bench: $(VENV)/ready
+	$(BIN)/python bench/figures.py $(ARGS)
+
+lock: $(VENV)/ready
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-header --no-annotate --quiet -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,291 @@
+"""The composition: the only file that knows rooms AND backends.
+
+``Platform`` wires the rooms to whatever log, ledger and clock it is handed: the threads of the embedded backends in
+``up``, their synchronous cores under a virtual clock in ``replay``. ``serve`` is the embedded platform: one process, one port.
+"""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from matchday.backends.clock_wall import WallClock
+from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
+from matchday.config import Settings
+from matchday.edge.http import make_app
+from matchday.edge.websocket import frame_text, make_protocol
+from matchday.model.book import Books
+from matchday.model.messages import (
+    OVER,
+    BalanceChanged,
+    BetAccepted,
+    BetSettled,
+    BookChanged,
+    BookState,
+    OddsAlive,
+    Topic,
+    decode,
+)
+from matchday.model.reports import Adapter
+from matchday.ports import Clock, Ledger, Log, Stored
+from matchday.pricing.football import price_book
+from matchday.services.accounts import Accounts
+from matchday.services.bets import Bets
+from matchday.services.feed import Feed
+from matchday.services.odds import Odds
+from matchday.services.push import Push
+from matchday.services.relay import Relay
+from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+
+_log = logging.getLogger(__name__)
+
+WEB: Final = Path(__file__).parent / "web"
+SECRET_BYTES: Final = 32
+FORGET_MS: Final = 600_000
+"""Milliseconds a fixture that is over stays on the screens of a gate."""
+
+
+class StartError(Exception):
+    """The platform cannot start: what is wrong and what to do about it."""
+
+
+class Gate:
+    """The doors' side: books in memory, push and bets, fed from the log and from nothing else."""
+
+    def __init__(self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, settings: Settings) -> None:
+        self._clock = clock
+        self._log = log
+        self._settings = settings
+        self.books = books
+        self.push = push
+        self.bets = bets
+        self.watchers: list[Callable[[BookChanged, int], None]] = []
+        self._over: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Load every book as it stands, fill the history for resuming clients, then follow the log."""
+        end = after = self._log.end(Topic.BOOKS)
+        for stored in self._log.latest(Topic.BOOK_STATES):
+            state = decode(stored.value)
+            if isinstance(state, BookState) and state.snapshot.status not in OVER:
+                self.books.load(state)
+                after = min(after, state.said - 1)
+        since = self._clock.now_ms() - self._settings.push.history_ms
+        after = max(-1, min(after, end - self._settings.push.history_frames_max))
+        self.push.begin(after)
+        while after < end and (records := self._log.read(Topic.BOOKS, after, 1_000)):
+            for stored in records:
+                message = decode(stored.value)
+                if isinstance(message, BookChanged) and message.fixture in self.books.fixtures:
+                    self.books.apply(message, stored.offset)
+                    if stored.at_ms >= since:
+                        self.push.preload(message, stored.offset)
+            after = records[-1].offset
+        self._log.tail(Topic.BOOKS, after, self._hear_books)
+        self._log.tail(Topic.ACCOUNTS, self._log.end(Topic.ACCOUNTS), self._hear_accounts)
+        self._clock.call_later(FORGET_MS, self._forget)
+
+    def _hear_books(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            message = decode(stored.value)
+            if isinstance(message, OddsAlive):
+                self.bets.odds_alive()
+                continue
+            if not isinstance(message, BookChanged) or not self.books.apply(message, stored.offset):
+                continue
+            if message.board.status in OVER:
+                self._over[message.fixture] = self._clock.now_ms()
+            for watcher in self.watchers:
+                watcher(message, stored.offset)
+            self.push.book_changed(message, stored.offset)
+
+    def _hear_accounts(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            message = decode(stored.value)
+            if isinstance(message, BetAccepted | BetSettled | BalanceChanged):
+                self.push.account_fact(message)
+
+    def _forget(self) -> None:
+        """Take fixtures that have been over for long off the screens."""
+        now = self._clock.now_ms()
+        for fixture in [f for f, at in self._over.items() if now - at >= FORGET_MS]:
+            del self._over[fixture]
+            self.books.forget(fixture)
+            self.push.removed(fixture)
+        if self.books.fixtures or self._over:
+            self._clock.call_later(FORGET_MS // 4, self._forget)
+
+
+class Platform:
+    """Every room of the embedded platform, wired to one log, one ledger and one clock."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: Log,
+        ledger: Ledger,
+        adapter: Adapter,
+        settings: Settings,
+        *,
+        secret: bytes,
+        speed: float = 1.0,
+    ) -> None:
+        self.clock, self.log, self.ledger = clock, log, ledger
+        books = Books()
+        self.accounts = Accounts(clock, ledger, settings, secret)
+        self.bets = Bets(clock, ledger, books, settings.bets)
+        self.push = Push(
+            clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
+            frame=frame_text, stale=lambda: self.bets.stale,
+        )  # fmt: skip
+        self.gate = Gate(clock, log, books, self.push, self.bets, settings)
+        self.feed = Feed(clock, log, adapter, settings.feed)
+        self.odds = Odds(clock, log, price_book, settings.odds, speed)
+        self.by_fixture = SettlementByFixture(clock, log)
+        self.by_account = SettlementByAccount(clock, log, ledger, settings.settlement)
+        self.relay = Relay(clock, log, ledger)
+
+    def start(self) -> None:
+        """Readers first, so that nobody misses what the feed says."""
+        self.gate.start()
+        self.odds.start()
+        self.by_fixture.start()
+        self.by_account.start()
+        self.relay.start()
+        self.feed.start()
+
+
+def serve(
+    make_adapter: Callable[[Clock], Adapter], settings: Settings, *, data: Path, port: int, speed: float,
+    ready: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Run the embedded platform until SIGINT or SIGTERM. StartError where it cannot start."""
+    with _listen(port) as listener:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"data folder {data}: {error.strerror}; choose another with --data DIR") from error
+        try:
+            import uvloop
+
+            runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        except ImportError:
+            runner = asyncio.Runner()
+        with runner:
+            runner.run(_serve(make_adapter, settings, data, listener, speed, ready))
+
+
+@contextlib.contextmanager
+def _listen(port: int) -> Iterator[socket.socket]:
+    """The listening socket, before anything else is touched."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        yield listener
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"port {port} is in use; stop what runs there or choose another: make up ARGS='--port 8001'"
+            ) from error
+        if error.errno == errno.EACCES:
+            raise StartError(f"port {port} may not be bound by this user; choose one above 1023 with --port") from error
+        raise
+    finally:
+        listener.close()
+
+
+def _secret(path: Path, clock: WallClock) -> bytes:
+    """The key that signs tokens: made at the first start, readable by its owner only."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        secret = clock.entropy(SECRET_BYTES)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)
+        return secret
+
+
+async def _serve(
+    make_adapter: Callable[[Clock], Adapter], settings: Settings, data: Path, listener: socket.socket, speed: float,
+    ready: Callable[[str], None],
+) -> None:  # fmt: skip
+    loop = asyncio.get_running_loop()
+    clock = WallClock(loop)
+    failed: list[BaseException] = []
+    stop = asyncio.Event()
+
+    def fatal(error: BaseException) -> None:
+        """A programmer's error: stop this process rather than go on with a broken invariant."""
+        failed.append(error)
+        stop.set()
+
+    loop.set_exception_handler(lambda _, context: fatal(context.get("exception") or RuntimeError(context["message"])))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with contextlib.ExitStack() as stack:
+        log_core = stack.enter_context(contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)))
+        ledger_core = stack.enter_context(contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")))
+        log = SqliteLog(log_core, clock, loop.call_soon_threadsafe, settings.storage, fatal)
+        stack.callback(log.close)
+        ledger = SqliteLedger(ledger_core, clock, loop.call_soon_threadsafe, settings.storage, fatal)
+        stack.callback(ledger.close)
+        platform = Platform(
+            clock, log, ledger, make_adapter(clock), settings, secret=_secret(data / "secret", clock), speed=speed
+        )
+        platform.start()
+        _keep_house(clock, log_core, ledger_core, settings)
+        web = make_app(
+            bets=platform.bets, accounts=platform.accounts, ledger=ledger, books=platform.gate.books, clock=clock,
+            settings=settings, web=WEB,
+        )  # fmt: skip
+        server = uvicorn.Server(uvicorn.Config(
+            web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",
+            log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5,
+        ))  # fmt: skip
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 100)
+        await _until_stopped(server, listener, stop, ready)
+    if failed:
+        raise failed[0]
+
+
+async def _until_stopped(
+    server: uvicorn.Server, listener: socket.socket, stop: asyncio.Event, ready: Callable[[str], None]
+) -> None:
+    listener.listen(2048)
+    listener.setblocking(False)
+    serving = asyncio.create_task(server._serve([listener]))
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event to wait for
+        await asyncio.sleep(0.005)
+    host, port = listener.getsockname()
+    ready(f"http://{host}:{port}")
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+
+
+def _keep_house(clock: Clock, log: SqliteLogCore, ledger: SqliteLedgerCore, settings: Settings) -> None:
+    """Every few minutes: drop what the log no longer keeps and refusals past their memory."""
+    keep_ms, period_ms = round(settings.storage.log_hours * 3_600_000), 300_000
+
+    def house() -> None:
+        log.trim(clock.now_ms() - keep_ms)
+        ledger.purge(clock.now_ms())
+        clock.call_later(period_ms, house)
+
+    clock.call_later(period_ms, house)

@@ -1,0 +1,104 @@
+"""SQLite files as embedded backends use them: for one process, durable at every commit, of a known version."""
+
+import contextlib
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from matchday.backends.errors import BackendError
+
+MEMORY = ":memory:"
+
+
+class Database:
+    """One SQLite file with a writer's and a reader's connection.
+
+    WAL with synchronous=FULL: a commit that returned is on the disk. A lock file keeps a second process out. In memory
+    both connections are the same one, and only one thread may use it.
+    """
+
+    def __init__(self, path: Path | str, schema: str, version: int) -> None:
+        self._lock: IO[str] | None = None
+        if path == MEMORY:
+            self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
+            self._prepare(schema, version, MEMORY)
+            return
+        path = Path(path)
+        try:
+            self._lock = _locked(path.with_suffix(".lock"))
+            self.writer = _connect(path)
+            self.writer.execute("PRAGMA journal_mode=WAL")
+            self.writer.execute("PRAGMA synchronous=FULL")
+            self._prepare(schema, version, str(path))
+            self.reader = _connect(path)
+            self.reader.execute("PRAGMA query_only=ON")
+        except sqlite3.OperationalError as error:
+            raise BackendError(
+                f"{path}: {error}; the data folder must be writable, or choose another with --data DIR"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise BackendError(
+                f"{path} is damaged or no database: {error}; restore it, or choose another --data DIR"
+            ) from error
+
+    def _prepare(self, schema: str, version: int, name: str) -> None:
+        found = self.writer.execute("PRAGMA user_version").fetchone()[0]
+        if found > version:
+            raise BackendError(
+                f"{name} was written by a newer Matchday (format {found}, this one knows {version}); "
+                "run that release, or choose another --data DIR"
+            )
+        if found == 0:
+            with self.transaction():
+                for statement in schema.split(";\n"):
+                    if statement.strip():
+                        self.writer.execute(statement)
+                self.writer.execute(f"PRAGMA user_version={version}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; committed, and so durable, when left without an exception."""
+        self.writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.writer
+            self.writer.execute("COMMIT")
+        except BaseException:
+            if self.writer.in_transaction:
+                self.writer.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Give up the file."""
+        if self.reader is not self.writer:
+            self.reader.close()
+        self.writer.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+
+
+def _locked(path: Path) -> IO[str]:
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise BackendError(
+            f"{path.parent}: {error.strerror}; the data folder must be writable, or choose another with --data DIR"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise BackendError(
+            f"data folder {path.parent} is in use by another Matchday; stop that one, or choose another with --data DIR"
+        ) from None
+    return file
+
+
+def marks(count: int) -> str:
+    """``?,?,?`` for a list of so many values."""
+    return ",".join("?" * count)

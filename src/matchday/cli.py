@@ -1,0 +1,129 @@
+"""What the commands do: options in, the platform run, a report for people or programs out."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from matchday.app import StartError, serve
+from matchday.config import load as load_settings
+from matchday.feeds.prices import PriceTable
+from matchday.feeds.simulated import SimulatedLeague
+from matchday.feeds.wyscout import Loaded, Match, WyscoutFeed
+from matchday.feeds.wyscout import load as load_matches
+from matchday.model.messages import Strengths
+from matchday.model.money import format_amount
+from matchday.model.reports import Adapter
+from matchday.ports import Clock
+from matchday.pricing.calibrate import PRIOR
+from matchday.sim.replay import Replay, Report
+
+_SPEED_MAX = 600.0
+
+
+def up(options: argparse.Namespace) -> int:
+    """``matchday up``."""
+    if not 0 < options.speed <= _SPEED_MAX:
+        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
+    settings = load_settings(options.config)
+    serve(
+        _adapter(options),
+        settings,
+        data=options.data,
+        port=options.port,
+        speed=options.speed,
+        ready=lambda address: _say(f"Matchday is up: {address}  (data in {options.data}, Ctrl-C stops it)"),
+    )
+    return 0
+
+
+def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:
+    if options.feed == ["simulated"]:
+        return lambda _: SimulatedLeague(options.seed, options.speed)
+    matches = _matches([Path(path) for path in options.feed], options.meta).matches
+    strengths, _ = _strengths(options.prices, matches)
+
+    def shown(clock: Clock) -> Adapter:
+        now = clock.now_ms()
+        return WyscoutFeed(matches, strengths, speed=options.speed, start_ms=now, showing=str(now // 1000))
+
+    return shown
+
+
+def replay(options: argparse.Namespace) -> int:
+    """``matchday replay``."""
+    loaded = _matches(options.paths, options.meta)
+    strengths, table = _strengths(options.prices, loaded.matches)
+    with ExitStack() as stack:
+        journal = None
+        if options.journal is not None:
+            try:
+                journal = stack.enter_context(options.journal.open("w", encoding="utf-8"))
+            except OSError as error:
+                raise StartError(f"journal {options.journal}: {error.strerror}; choose another --journal") from error
+        run = Replay(loaded.matches, strengths, bettors=options.bettors, seed=options.seed, journal=journal)
+        report = _with_progress(run)
+    report.files_rejected = [f"{p.file}: {p.place}: {p.reason}" for p in loaded.problems]
+    report.assumed = sorted({text for match in loaded.matches for text in match.assumed})
+    if table is not None:
+        report.prices_unmatched = [f"{m.home} - {m.away}" for m in loaded.matches if strengths(m).source == "prior"]
+        report.prices_rows_unused = len(table.unmatched_rows())
+    if options.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    else:
+        _print(report)
+    sound = report.money_conserved and not report.bets_open and not report.scores_wrong
+    return 0 if sound else 1
+
+
+def _matches(paths: Sequence[Path], meta: Path | None) -> Loaded:
+    loaded = load_matches(paths, meta)
+    for problem in loaded.problems:
+        _say(f"left out {problem.file}: {problem.place}: {problem.reason}")
+    if not loaded.matches:
+        raise StartError(f"no matches in {', '.join(map(str, paths))}; name Wyscout match files or a folder of them")
+    return loaded
+
+
+def _strengths(prices: Path | None, matches: Sequence[Match]) -> tuple[Callable[[Match], Strengths], PriceTable | None]:
+    """Strengths of a match: from its prices where there are any, else the one prior for all."""
+    if prices is None:
+        return lambda _: PRIOR, None
+    table = PriceTable.read(prices)
+    found = {match.fixture: table.match(match.home, match.away, match.kickoff_ms) or PRIOR for match in matches}
+    return lambda match: found[match.fixture], table
+
+
+def _with_progress(run: Replay) -> Report:
+    console = Console(stderr=True)
+    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("matches"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("matches", total=None)
+        return run.run(lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _print(report: Report) -> None:
+    table = Table(title="Replay", show_header=False, title_justify="left")
+    for name, value in msgspec.structs.asdict(report).items():
+        if name in ("staked", "returned"):
+            text = ", ".join(f"{format_amount(amount, currency)} {currency}" for currency, amount in value.items())
+        elif isinstance(value, dict):
+            text = "\n".join(f"{key}: {count}" for key, count in value.items())
+        elif isinstance(value, list):
+            text = "\n".join(value[:20]) + (f"\n… and {len(value) - 20} more" if len(value) > 20 else "")
+        else:
+            text = str(value)
+        if text:
+            table.add_row(name.replace("_", " "), text)
+    Console().print(table)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,235 @@
+"""Views: what people and their programs are shown, over HTTP and WebSocket alike.
+
+Owns the JSON shapes of markets, bets, facts and entries. Amounts, prices and lines, integers inside, are decimals as text
+here ("10.00", "2.375", "2.25"), so that no client ever reads one as a float. Pure conversions: nothing is looked up.
+"""
+
+from typing import Final
+
+import msgspec
+
+from matchday.model.bet import Bet, BetStatus, Leg, Policy
+from matchday.model.book import FixtureBook
+from matchday.model.football import MATCH_RESULT
+from matchday.model.ledger import AccountView, Entry
+from matchday.model.market import Market, MarketKey, MarketStatus, format_line, selection_id
+from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled, Board
+from matchday.model.money import format_amount
+from matchday.model.price import format_price
+
+
+class SelectionView(msgspec.Struct, frozen=True):
+    """What can be backed."""
+
+    selection: str
+    """The full id: what a bet names."""
+    outcome: str
+    price: str
+    """Decimal odds."""
+
+
+class MarketView(msgspec.Struct, frozen=True):
+    """A market as a client sees it."""
+
+    market: str
+    type: str
+    line: str | None
+    """A decimal such as "2.25" or "-0.5"; null for a market without a line."""
+    status: MarketStatus
+    generation: int
+    selections: tuple[SelectionView, ...]
+
+
+class FixtureView(msgspec.Struct, frozen=True):
+    """A fixture with all its markets (or, in a delta, those that changed)."""
+
+    board: Board
+    markets: tuple[MarketView, ...]
+
+
+class HomeRow(msgspec.Struct, frozen=True):
+    """A fixture as one row of a list: its board and its main market."""
+
+    board: Board
+    market: MarketView | None
+
+
+class LegView(msgspec.Struct, frozen=True):
+    """One selection of a bet, at the price it was accepted at."""
+
+    fixture: str
+    market: str
+    selection: str
+    price: str
+    generation: int
+
+
+class BetView(msgspec.Struct, frozen=True):
+    """A bet as its owner sees it."""
+
+    bet: str
+    """Our id."""
+    id: str
+    """The caller's id."""
+    stake: str
+    currency: str
+    policy: Policy
+    status: BetStatus
+    returns: str
+    """All that came back; zero while open."""
+    placed_ms: int
+    version: int
+    """The decision version it was settled at; 0 while open."""
+    legs: tuple[LegView, ...]
+
+
+class BetAcceptedView(msgspec.Struct, frozen=True, tag="bet_accepted", tag_field="kind"):
+    """The ledger holds the bet and its stake."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: BetView
+
+
+class BetSettledView(msgspec.Struct, frozen=True, tag="bet_settled", tag_field="kind"):
+    """A bet was settled, voided, or settled again by a correction (a higher ``version``)."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    status: BetStatus
+    version: int
+    returns: str
+    """All that comes back, not the difference to an earlier version."""
+    change: str
+    """What this settlement posted to the balance, signed."""
+
+
+class BalanceChangedView(msgspec.Struct, frozen=True, tag="balance_changed", tag_field="kind"):
+    """Money came or went without a bet."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    change: str
+    reason: str
+
+
+FactView = BetAcceptedView | BetSettledView | BalanceChangedView
+
+
+class EntryView(msgspec.Struct, frozen=True):
+    """An entry of the ledger as it touched one account: a line of the statement."""
+
+    entry: int
+    at_ms: int
+    reason: str
+    currency: str
+    amount: str
+    """What was posted to the account, signed."""
+    bet: str | None
+
+
+class AccountSnapshot(msgspec.Struct, frozen=True):
+    """An account with its open and recent bets, newest first."""
+
+    account: str
+    currency: str
+    balance: str
+    bets: tuple[BetView, ...]
+
+
+MAIN_MARKET: Final = MarketKey(MATCH_RESULT)
+"""The market that stands for a fixture in lists."""
+
+
+def board_view(board: Board) -> Board:
+    """A board is shown as it stands: it holds neither money nor a price."""
+    return board
+
+
+def market_view(market: Market) -> MarketView:
+    """A market with its prices and line as decimals and its selections under their full ids."""
+    return MarketView(
+        market.market,
+        market.type,
+        None if market.line is None else format_line(market.line),
+        market.status,
+        market.generation,
+        tuple(
+            SelectionView(
+                selection_id(market.market, selection.outcome), selection.outcome, format_price(selection.price)
+            )
+            for selection in market.selections
+        ),
+    )
+
+
+def fixture_view(book: FixtureBook) -> FixtureView:
+    """A whole book, its markets in the order in which they were first offered."""
+    return FixtureView(book.board, tuple(market_view(market) for market in book.markets.values()))
+
+
+def home_row(book: FixtureBook) -> HomeRow:
+    """A book as a row of the home list."""
+    main = book.markets.get(MAIN_MARKET.of(book.board.fixture))
+    return HomeRow(book.board, None if main is None else market_view(main))
+
+
+def _leg_view(leg: Leg) -> LegView:
+    return LegView(leg.fixture, leg.market, leg.selection, format_price(leg.price), leg.generation)
+
+
+def bet_view(bet: Bet) -> BetView:
+    """A bet with its amounts and prices as decimals. Its account is the reader's own and is not repeated."""
+    return BetView(
+        bet.bet,
+        bet.id,
+        format_amount(bet.stake, bet.currency),
+        bet.currency,
+        bet.policy,
+        bet.status,
+        format_amount(bet.returns, bet.currency),
+        bet.placed_ms,
+        bet.version,
+        tuple(_leg_view(leg) for leg in bet.legs),
+    )
+
+
+def fact_view(fact: AccountFact, currency: str) -> FactView:
+    """A fact of an account in that currency. MoneyError for a currency we do not know."""
+    balance = format_amount(fact.balance, currency)
+    match fact:
+        case BetAccepted():
+            return BetAcceptedView(fact.seq, fact.account, fact.at_ms, balance, bet_view(fact.bet))
+        case BetSettled():
+            returns, change = format_amount(fact.returns, currency), format_amount(fact.change, currency)
+            return BetSettledView(
+                fact.seq, fact.account, fact.at_ms, balance, fact.bet, fact.status, fact.version, returns, change
+            )
+        case BalanceChanged():
+            change = format_amount(fact.change, currency)
+            return BalanceChangedView(fact.seq, fact.account, fact.at_ms, balance, change, fact.reason)
+
+
+def entry_view(entry: Entry, account: str) -> EntryView:
+    """An entry as a line of one account's statement: the sum of what it posted there."""
+    amount = sum(posting.amount for posting in entry.postings if posting.account == account)
+    return EntryView(
+        entry.entry, entry.at_ms, entry.reason, entry.currency, format_amount(amount, entry.currency), entry.bet
+    )
+
+
+def account_snapshot(account: AccountView, bets: tuple[Bet, ...]) -> AccountSnapshot:
+    """An account and those of its bets that the caller has read."""
+    return AccountSnapshot(
+        account.account,
+        account.currency,
+        format_amount(account.balance, account.currency),
+        tuple(bet_view(bet) for bet in bets),
+    )

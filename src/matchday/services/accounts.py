@@ -1,0 +1,84 @@
+"""Accounts: who a fan is, and the limits he sets himself.
+
+Owns identity and tokens. Hears sign-ins and limit changes from the doors; says ``OpenAccount``, ``Transfer`` and
+``SetLimit`` to the ledger. Signs tokens that any gate can verify without asking anybody. Never holds a balance.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
+
+from matchday.config import Settings
+from matchday.model.ledger import Answer, Moment, OpenAccount, SetLimit, Transfer
+from matchday.ports import Clock, Ledger, LedgerUnavailable
+
+_SALT = "matchday.token.1"
+
+
+class Guest(msgspec.Struct, frozen=True):
+    """A new play-money account and the token that signs its fan in."""
+
+    account: str
+    token: str
+    expires_ms: int
+    currency: str
+    balance: int
+
+
+class Accounts:
+    """Guests, tokens and limits."""
+
+    def __init__(self, clock: Clock, ledger: Ledger, settings: Settings, secret: bytes) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._settings = settings.accounts
+        self._token_s = settings.doors.token_s_max
+
+        class Signer(TimestampSigner):
+            """Takes its time from the platform's clock."""
+
+            def get_timestamp(self) -> int:
+                return clock.now_ms() // 1000
+
+            def timestamp_to_datetime(self, ts: int) -> datetime:
+                return datetime.fromtimestamp(ts, UTC)
+
+        self._signer = URLSafeTimedSerializer(secret, salt=_SALT, signer=Signer)
+
+    def sign(self, account: str) -> tuple[str, int]:
+        """A token for an account, and when it expires (milliseconds since 1970)."""
+        return str(self._signer.dumps(account)), self._clock.now_ms() + self._token_s * 1000
+
+    def verify(self, token: str) -> str | None:
+        """The account of a token; None for one that is forged, damaged or expired."""
+        try:
+            account = self._signer.loads(token, max_age=self._token_s)
+        except BadData:
+            return None
+        return account if isinstance(account, str) else None
+
+    def open_guest(self, done: Callable[[Guest | Moment], None]) -> None:
+        """Open an account with a grant of play money."""
+        account, now, settings = self._clock.new_id(), self._clock.now_ms(), self._settings
+        opened = OpenAccount(f"open:{account}", account, settings.currency, now, settings.stake_per_day)
+        grant = Transfer(f"grant:{account}", account, settings.grant, settings.currency, "grant", now)
+
+        def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            if isinstance(outcome, LedgerUnavailable):
+                done(Moment.UNAVAILABLE)
+                return
+            token, expires_ms = self.sign(account)
+            done(Guest(account, token, expires_ms, settings.currency, outcome[1].balance or 0))
+
+        self._ledger.commit([opened, grant], answered)
+
+    def set_limit(self, account: str, id_: str, stake_per_day: int, done: Callable[[Answer | Moment], None]) -> None:
+        """A fan's own stake limit: less at once, more after a day."""
+        command = SetLimit(id_, account, stake_per_day, self._clock.now_ms())
+
+        def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
+
+        self._ledger.commit([command], answered)

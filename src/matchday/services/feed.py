@@ -1,0 +1,167 @@
+"""Feed: what happens on the pitch, in the order in which a provider says it.
+
+Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled``, ``Incident``,
+``ResultConfirmed`` and ``FeedAlive`` on ``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``.
+Never prices anything, and never says it is alive while it is behind its provider.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from matchday.config import Feed as FeedSettings
+from matchday.model.football import FootballState, IncidentError, advance
+from matchday.model.messages import (
+    OVER,
+    FeedAlive,
+    FixtureScheduled,
+    FixtureSnapshot,
+    FixtureStatus,
+    Incident,
+    Message,
+    ResultConfirmed,
+    Topic,
+    decode,
+    encode,
+)
+from matchday.model.reports import Adapter, Announced, Confirmed, Report
+from matchday.ports import Clock, Log, Record
+from matchday.voice import Voice
+
+_log = logging.getLogger(__name__)
+
+_AHEAD_MS = 50
+"""Reports due within this many milliseconds leave together: one append for what happens at once."""
+FORGET_MS = 6 * 3_600_000
+"""Milliseconds after which a fixture that is over is dropped from the compacted topic."""
+
+
+class Feed:
+    """One adapter's fixtures. ``start`` takes up where the log says this feed had got to."""
+
+    def __init__(self, clock: Clock, log: Log, adapter: Adapter, settings: FeedSettings) -> None:
+        self._clock = clock
+        self._log = log
+        self._adapter = adapter
+        self._settings = settings
+        self._fixtures: dict[str, FixtureSnapshot] = {}
+        self._reports: Iterator[Report] = iter(())
+        self._next: Report | None = None
+        self._voice = Voice(clock, log, f"feed {adapter.name}")
+        self.rejected: list[str] = []
+        """Reports that the state table refused, for people."""
+
+    def start(self) -> None:
+        """Load what was said, abandon what nobody reports any more, and begin to report."""
+        now = self._clock.now_ms()
+        for stored in self._log.latest(Topic.FIXTURES):
+            message = decode(stored.value)
+            assert isinstance(message, FixtureSnapshot)
+            self._resume(message, now)
+        unfinished = [f for f, s in self._fixtures.items() if s.status not in OVER]
+        self._reports = self._adapter.reports(now, unfinished)
+        self._next = next(self._reports, None)
+        self._report()
+        self._beat()
+
+    @property
+    def covers(self) -> bool:
+        """Whether any fixture is announced and not over."""
+        return any(s.status not in OVER for s in self._fixtures.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether the adapter has nothing more to say and all of it is on the log."""
+        return self._next is None and self._voice.quiet
+
+    def _resume(self, snapshot: FixtureSnapshot, now: int) -> None:
+        fixture = snapshot.scheduled.fixture
+        if snapshot.status in OVER:
+            if snapshot.at_ms < now - FORGET_MS:
+                self._voice.say([Record(Topic.FIXTURES, fixture, b"")])
+            else:
+                self._fixtures[fixture] = snapshot
+            return
+        self._fixtures[fixture] = snapshot
+        if not self._adapter.knows(fixture):
+            self._say_result(snapshot, snapshot.seq + 1, FixtureStatus.ABANDONED, "its feed was withdrawn", now)
+
+    def _report(self) -> None:
+        """Say what is due, then wait for the next report."""
+        now = self._clock.now_ms()
+        while self._next is not None and self._next.at_ms <= now + _AHEAD_MS:
+            self._take(self._next)
+            self._next = next(self._reports, None)
+        if self._next is not None:
+            self._clock.call_later(max(0, self._next.at_ms - now), self._report)
+
+    def _take(self, report: Report) -> None:
+        known = self._fixtures.get(report.fixture)
+        if known is not None and report.seq <= known.seq:
+            return
+        if isinstance(report, Announced):
+            self._announce(report)
+        elif known is None or known.status in OVER:
+            self._reject(report, "its fixture is not announced or is over")
+        elif isinstance(report, Confirmed):
+            self._say_result(known, report.seq, report.status, report.reason, report.at_ms)
+        else:
+            try:
+                state = advance(known.state, report.type, report.side, report.clock_s)
+            except IncidentError as error:
+                self._reject(report, str(error))
+                return
+            incident = Incident(
+                report.fixture, report.seq, self._adapter.name, report.type, report.side, report.clock_s, state,
+                report.at_ms,
+            )  # fmt: skip
+            self._say(incident, FixtureSnapshot(known.scheduled, report.seq, FixtureStatus.LIVE, state, report.at_ms))
+
+    def _announce(self, report: Announced) -> None:
+        scheduled = FixtureScheduled(
+            fixture=report.fixture,
+            seq=report.seq,
+            feed=self._adapter.name,
+            sport="football",
+            competition=report.competition,
+            home=report.home,
+            away=report.away,
+            kickoff_ms=report.kickoff_ms,
+            at_ms=report.at_ms,
+            strengths=report.strengths,
+            source=report.source,
+        )
+        state = FootballState()
+        self._say(scheduled, FixtureSnapshot(scheduled, report.seq, FixtureStatus.SCHEDULED, state, report.at_ms))
+
+    def _say_result(self, known: FixtureSnapshot, seq: int, status: FixtureStatus, reason: str, at_ms: int) -> None:
+        fixture = known.scheduled.fixture
+        result = ResultConfirmed(fixture, seq, self._adapter.name, status, known.state, at_ms, reason)
+        self._say(result, FixtureSnapshot(known.scheduled, seq, status, known.state, at_ms))
+
+    def _reject(self, report: Report, reason: str) -> None:
+        text = f"{report.fixture} report {report.seq}: {reason}"
+        self.rejected.append(text)
+        _log.warning("feed %s: %s", self._adapter.name, text)
+
+    def _say(self, message: Message, snapshot: FixtureSnapshot) -> None:
+        fixture = snapshot.scheduled.fixture
+        self._fixtures[fixture] = snapshot
+        records = (Record(Topic.INCIDENTS, fixture, encode(message)), Record(Topic.FIXTURES, fixture, encode(snapshot)))
+        self._voice.say(records)
+
+    def _beat(self) -> None:
+        """Say ``FeedAlive`` unless behind; sleep while nothing is announced."""
+        now = self._clock.now_ms()
+        if self.covers and not self._late(now):
+            alive = FeedAlive(self._adapter.name, now)
+            self._voice.say([Record(Topic.INCIDENTS, alive.feed, encode(alive))])
+        if self.covers or self._next is None:
+            delay = self._settings.alive_ms
+        else:
+            delay = max(self._settings.alive_ms, self._next.at_ms - now + 1)
+        if not self.done or self.covers:
+            self._clock.call_later(delay, self._beat)
+
+    def _late(self, now: int) -> bool:
+        behind = self._next is not None and self._next.at_ms < now - self._settings.catch_up_late_ms
+        return behind or self._voice.backlog > 0

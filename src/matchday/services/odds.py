@@ -1,0 +1,413 @@
+"""Odds: the books. What happens on the pitch comes in, prices of all markets go out.
+
+Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks there); says ``BookChanged`` and
+``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never judges a bet and never decides a leg.
+
+A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
+resumes. A feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a
+new epoch with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from matchday.config import Odds as OddsSettings
+from matchday.model.book import Books
+from matchday.model.football import (
+    CATALOGUE,
+    MATERIAL,
+    OUTCOMES,
+    RUNNING,
+    SENDINGS_OFF,
+    FootballState,
+    IncidentType,
+    Period,
+    Team,
+)
+from matchday.model.market import Market, MarketKey, MarketStatus, Selection, may_move
+from matchday.model.messages import (
+    OVER,
+    Board,
+    BookChanged,
+    BookState,
+    DeadLetter,
+    FeedAlive,
+    FixtureScheduled,
+    FixtureSnapshot,
+    FixtureStatus,
+    Incident,
+    OddsAlive,
+    ResultConfirmed,
+    Strengths,
+    Ticked,
+    Topic,
+    decode,
+    encode,
+)
+from matchday.ports import Clock, Log, Record, Stored
+from matchday.voice import BACKLOG_MAX, Voice
+
+_log = logging.getLogger(__name__)
+
+Pricer = Callable[[Strengths, FootballState, int, float], list[tuple[int, ...] | None]]
+"""(strengths, state, seconds into the period, overround) -> prices of each market of the catalogue, in its order."""
+
+TICK_MS_MIN = 100
+"""Milliseconds between ticks, however fast the match clock runs."""
+
+
+class _Book(msgspec.Struct):
+    """One fixture as its owner holds it."""
+
+    snapshot: FixtureSnapshot
+    markets: dict[MarketKey, Market]
+    n: int = 0
+    resume_at_ms: int | None = None
+    """End of a hold; None where none runs (or a penalty waits to be taken)."""
+    silent: bool = False
+    """Its feed is silent, or its owner is new and has not heard the feed yet."""
+    kept: int = 0
+    """Changes since the whole book was kept."""
+
+    @property
+    def held(self) -> bool:
+        return self.silent or self.resume_at_ms is not None or self.snapshot.state.penalty is not None
+
+
+class Odds:
+    """The owner of all books of a partition."""
+
+    def __init__(self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0) -> None:
+        self._clock = clock
+        self._log = log
+        self._price = price
+        self._settings = settings
+        self._speed = speed
+        self._voice = Voice(clock, log, "odds")
+        self._books: dict[str, _Book] = {}
+        self._feeds: dict[str, int] = {}
+        self._epoch = 0
+        self._heard = -1
+        self._ticking = self._beating = False
+        self._started_ms = 0
+        self.repriced = 0
+        """Prices that changed, for reports."""
+
+    def start(self) -> None:
+        """Rebuild under a new epoch with every book suspended, then hear what came since."""
+        self._started_ms = self._clock.now_ms()
+        states = [
+            state
+            for stored in self._log.latest(Topic.BOOK_STATES)
+            if isinstance(state := decode(stored.value), BookState)
+        ]
+        self._epoch = 1 + max((state.epoch for state in states), default=0)
+        live = [state for state in states if state.snapshot.status not in OVER]
+        heard = min((state.heard for state in live), default=max((state.heard for state in states), default=-1))
+        seen = self._last_books(live)
+        for state in live:
+            self._rebuild(state, seen)
+        self._log.tail(Topic.INCIDENTS, heard, self.hear)
+        self._wake()
+
+    def _last_books(self, states: Iterable[BookState]) -> Books:
+        """The books as the former owner last said them, so that no generation is used twice."""
+        books = Books()
+        after = self._log.end(Topic.BOOKS)
+        for state in states:
+            books.load(state)
+            after = min(after, state.said - 1)
+        while records := self._log.read(Topic.BOOKS, after, 1_000):
+            for stored in records:
+                message = decode(stored.value)
+                if isinstance(message, BookChanged) and message.fixture in books.fixtures:
+                    books.apply(message, stored.offset)
+            after = records[-1].offset
+        return books
+
+    def _rebuild(self, state: BookState, seen: Books) -> None:
+        last = seen.fixtures[state.fixture].markets
+        markets = {MarketKey(m.type, m.line): last.get(m.market, m) for m in state.markets}
+        book = _Book(state.snapshot, markets, silent=True, resume_at_ms=state.resume_at_ms)
+        self._books[state.fixture] = book
+        self._publish(book, "rebuilt", self._suspend(book), keep=True)
+
+    def hear(self, records: Sequence[Stored]) -> None:
+        """Take in records of ``incidents``, in order; what was heard before changes nothing."""
+        for stored in records:
+            self._heard = stored.offset
+            try:
+                message = decode(stored.value)
+            except msgspec.MsgspecError as error:
+                letter = DeadLetter("odds", stored.topic, stored.offset, str(error), self._clock.now_ms())
+                self._voice.say([Record(Topic.DEAD_LETTERS, stored.key, encode(letter))])
+                continue
+            if isinstance(message, FixtureScheduled):
+                self._scheduled(message)
+            elif isinstance(message, Incident):
+                self._incident(message)
+            elif isinstance(message, ResultConfirmed):
+                self._confirmed(message)
+            elif isinstance(message, FeedAlive):
+                self._alive(message)
+            elif isinstance(message, Ticked):
+                self._ticked(message)
+        self._wake()
+
+    # --- what each message does -------------------------------------------------------------------------------------
+
+    def _scheduled(self, message: FixtureScheduled) -> None:
+        book = self._books.get(message.fixture)
+        if book is not None and message.seq <= book.snapshot.seq:
+            return
+        snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, FootballState(), message.at_ms)
+        book = _Book(snapshot, {}, silent=message.feed not in self._feeds)
+        self._books[message.fixture] = book
+        status = MarketStatus.SUSPENDED if book.silent else MarketStatus.OPEN
+        for key, prices in zip(CATALOGUE, self._prices(book, message.at_ms), strict=True):
+            selections = tuple(
+                Selection(*pair) for pair in zip(OUTCOMES[key.type], prices or (), strict=prices is not None)
+            )
+            market = Market(key.of(message.fixture), key.type, key.line, status, 0, selections)
+            book.markets[key] = market
+        self._publish(book, "scheduled", book.markets.values(), keep=True)
+
+    def _incident(self, message: Incident) -> None:
+        book = self._books.get(message.fixture)
+        if book is None or message.seq <= book.snapshot.seq:
+            return
+        book.snapshot = FixtureSnapshot(
+            book.snapshot.scheduled, message.seq, FixtureStatus.LIVE, message.state, message.at_ms
+        )
+        if message.state.regular_over:
+            book.resume_at_ms = None
+            self._publish(book, message.type, self._close(book), keep=True)
+        elif message.type in MATERIAL:
+            changed = self._suspend(book)
+            closed = {market.market: market for market in self._close_decided(book, message.at_ms)}
+            self._hold(book, message)
+            self._publish(book, message.type, [closed.get(market.market, market) for market in changed], keep=True)
+        elif book.held:
+            self._publish(book, message.type, ())
+        else:
+            self._publish(book, message.type, self._reprice(book, message.at_ms, resume=True))
+
+    def _confirmed(self, message: ResultConfirmed) -> None:
+        book = self._books.pop(message.fixture, None)
+        if book is None:
+            return
+        book.snapshot = FixtureSnapshot(
+            book.snapshot.scheduled, message.seq, message.status, message.state, message.at_ms
+        )
+        cause = "confirmed" if message.status == FixtureStatus.FINISHED else message.status.value
+        self._publish(book, cause, self._close(book), keep=True)
+
+    def _alive(self, message: FeedAlive) -> None:
+        self._feeds[message.feed] = message.at_ms
+        if message.at_ms < self._started_ms:
+            return
+        for book in self._books.values():
+            if book.silent and book.snapshot.scheduled.feed == message.feed:
+                book.silent = False
+                if book.resume_at_ms is not None and book.resume_at_ms <= message.at_ms:
+                    book.resume_at_ms = None
+                elif book.resume_at_ms is not None:
+                    self._resume_later(book)
+                if not book.held:
+                    self._publish(book, "feed_back", self._reprice(book, message.at_ms, resume=True))
+
+    def _ticked(self, message: Ticked) -> None:
+        if message.at_ms < self._started_ms:
+            return
+        books = [self._books[message.fixture]] if message.fixture in self._books else ()
+        for book in books if message.fixture else list(self._books.values()):
+            cause = "tick"
+            if book.resume_at_ms is not None and book.resume_at_ms <= message.at_ms:
+                book.resume_at_ms = None
+                cause = "resumed"
+            if book.held or book.snapshot.state.period not in RUNNING or book.snapshot.state.regular_over:
+                continue
+            if changed := self._reprice(book, message.at_ms, resume=cause == "resumed"):
+                self._publish(book, cause, changed)
+
+    # --- markets ----------------------------------------------------------------------------------------------------
+
+    def _set(self, book: _Book, key: MarketKey, market: Market) -> Market:
+        assert may_move(book.markets[key].status, market.status), (book.markets[key], market)
+        book.markets[key] = market
+        return market
+
+    def _suspend(self, book: _Book) -> list[Market]:
+        """Suspend what is not closed, under a new generation."""
+        return [
+            self._set(
+                book,
+                key,
+                msgspec.structs.replace(market, status=MarketStatus.SUSPENDED, generation=market.generation + 1),
+            )
+            for key, market in book.markets.items()
+            if market.status != MarketStatus.CLOSED
+        ]
+
+    def _close(self, book: _Book) -> list[Market]:
+        return [
+            self._set(book, key, msgspec.structs.replace(market, status=MarketStatus.CLOSED))
+            for key, market in book.markets.items()
+            if market.status != MarketStatus.CLOSED
+        ]
+
+    def _close_decided(self, book: _Book, at_ms: int) -> list[Market]:
+        """Close markets of which a side can no longer win."""
+        return [
+            self._set(book, key, msgspec.structs.replace(book.markets[key], status=MarketStatus.CLOSED))
+            for key, prices in zip(CATALOGUE, self._prices(book, at_ms), strict=True)
+            if prices is None and book.markets[key].status != MarketStatus.CLOSED
+        ]
+
+    def _reprice(self, book: _Book, at_ms: int, *, resume: bool) -> list[Market]:
+        """New prices of every market that is not closed; with ``resume`` suspended ones open again."""
+        changed = []
+        for key, prices in zip(CATALOGUE, self._prices(book, at_ms), strict=True):
+            before = book.markets[key]
+            if before.status == MarketStatus.CLOSED:
+                continue
+            if prices is None:
+                market = msgspec.structs.replace(before, status=MarketStatus.CLOSED)
+            else:
+                status = MarketStatus.OPEN if resume else before.status
+                selections = before.selections
+                if prices != tuple(selection.price for selection in selections):
+                    selections = tuple(Selection(*pair) for pair in zip(OUTCOMES[key.type], prices, strict=True))
+                    self.repriced += len(selections)
+                elif status == before.status:
+                    continue
+                market = msgspec.structs.replace(before, status=status, selections=selections)
+            changed.append(self._set(book, key, market))
+        return changed
+
+    def _prices(self, book: _Book, at_ms: int) -> list[tuple[int, ...] | None]:
+        strengths, state = book.snapshot.scheduled.strengths, book.snapshot.state
+        return self._price(strengths, state, self._clock_s(book, at_ms), self._settings.overround)
+
+    def _clock_s(self, book: _Book, at_ms: int) -> int:
+        """Seconds into the period at a moment: from the last incident on, with the match clock's speed."""
+        state = book.snapshot.state
+        if state.period not in RUNNING:
+            return state.clock_s
+        return state.clock_s + max(0, int((at_ms - book.snapshot.at_ms) * self._speed / 1000))
+
+    # --- holds, ticks, silence --------------------------------------------------------------------------------------
+
+    def _hold(self, book: _Book, message: Incident) -> None:
+        if message.state.penalty is not None:
+            book.resume_at_ms = None
+            return
+        if message.type in SENDINGS_OFF:
+            hold = self._settings.hold_red_card_ms
+        elif message.type == IncidentType.PENALTY_MISSED:
+            hold = self._settings.hold_penalty_ms
+        else:
+            hold = self._settings.hold_goal_ms
+        book.resume_at_ms = max(book.resume_at_ms or 0, message.at_ms + round(hold / self._speed))
+        if not book.silent:
+            self._resume_later(book)
+
+    def _resume_later(self, book: _Book) -> None:
+        fixture, due = book.snapshot.scheduled.fixture, book.resume_at_ms
+        assert due is not None
+
+        def resume() -> None:
+            if book.resume_at_ms == due:
+                self._say(Topic.INCIDENTS, fixture, encode(Ticked(self._clock.now_ms(), fixture)))
+
+        self._clock.call_later(max(0, due - self._clock.now_ms()), resume)
+
+    def _wake(self) -> None:
+        """Keep the timers going while there is a book."""
+        if self._books and not self._beating:
+            self._beating = True
+            self._beat()
+        if self._books and not self._ticking:
+            self._ticking = True
+            self._clock.call_later(self._tick_ms, self._tick)
+
+    @property
+    def _tick_ms(self) -> int:
+        return max(TICK_MS_MIN, round(self._settings.tick_ms / self._speed))
+
+    def _tick(self) -> None:
+        if any(book.snapshot.state.period in RUNNING for book in self._books.values()) and not self._voice.backlog:
+            self._say(Topic.INCIDENTS, "", encode(Ticked(self._clock.now_ms())))
+        self._ticking = bool(self._books)
+        if self._ticking:
+            self._clock.call_later(self._tick_ms, self._tick)
+
+    def _beat(self) -> None:
+        now = self._clock.now_ms()
+        for feed in {book.snapshot.scheduled.feed for book in self._books.values()}:
+            if now - self._feeds.get(feed, self._started_ms) > self._settings.feed_silence_ms_max:
+                self._silence(feed)
+        if self._voice.backlog < BACKLOG_MAX:
+            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, now)))
+        self._beating = bool(self._books)
+        if self._beating:
+            self._clock.call_later(self._settings.alive_ms, self._beat)
+
+    def _silence(self, feed: str) -> None:
+        for book in self._books.values():
+            if book.snapshot.scheduled.feed == feed and not book.silent:
+                book.silent = True
+                self._publish(book, "feed_silent", self._suspend(book))
+
+    # --- saying it --------------------------------------------------------------------------------------------------
+
+    def _say(self, topic: Topic, key: str, value: bytes) -> None:
+        self._voice.say([Record(topic, key, value)])
+
+    def _publish(self, book: _Book, cause: str, markets: Iterable[Market], *, keep: bool = False) -> None:
+        """One message with all that one cause changed; now and then the whole book beside it, for a restart."""
+        fixture = book.snapshot.scheduled.fixture
+        book.n += 1
+        board = self._board(book)
+        change = BookChanged(fixture, self._epoch, book.n, cause, self._clock.now_ms(), board, tuple(markets))
+        records = [Record(Topic.BOOKS, fixture, encode(change))]
+        book.kept += 1
+        if keep or book.kept >= self._settings.whole_book_every:
+            book.kept = 0
+            said = self._voice.offsets.get(Topic.BOOKS, self._log.end(Topic.BOOKS)) + 1
+            state = BookState(
+                fixture, self._epoch, book.n, self._heard, said, book.snapshot, board,
+                tuple(book.markets.values()), book.resume_at_ms,
+            )  # fmt: skip
+            records.append(Record(Topic.BOOK_STATES, fixture, encode(state)))
+        self._voice.say(records)
+
+    def _board(self, book: _Book) -> Board:
+        scheduled, state = book.snapshot.scheduled, book.snapshot.state
+        live = book.snapshot.status == FixtureStatus.LIVE
+        half = state.period not in (Period.PRE, Period.FIRST)
+        shoot_out = state.period == Period.SHOOT_OUT or state.home.shoot_out or state.away.shoot_out
+
+        def both(count: Callable[[Team], int]) -> tuple[int, int]:
+            return count(state.home), count(state.away)
+
+        return Board(
+            fixture=scheduled.fixture,
+            competition=scheduled.competition,
+            home=scheduled.home,
+            away=scheduled.away,
+            kickoff_ms=scheduled.kickoff_ms,
+            status=book.snapshot.status,
+            period=state.period,
+            clock_s=state.clock_s,
+            clock_at_ms=book.snapshot.at_ms,
+            clock_rate=self._speed if live and state.period in RUNNING else 0.0,
+            score=state.score,
+            half_time=both(lambda team: team.first_half) if half else None,
+            shoot_out=both(lambda team: team.shoot_out) if shoot_out else None,
+            red=both(lambda team: team.red),
+            corners=both(lambda team: team.corners),
+            source=scheduled.source,
+        )

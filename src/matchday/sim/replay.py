@@ -1,0 +1,225 @@
+"""Replay: real matches through the real rooms under the virtual clock, with simulated fans, as fast as the machine can.
+
+The rooms, the pricing and the synchronous cores of the embedded backends are the platform's own; only time, chance and
+the fans are simulated. The same seed gives the same journal.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Final, TextIO, cast
+
+import msgspec
+
+from matchday.app import Platform
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.config import Settings
+from matchday.feeds.wyscout import ANNOUNCE_MS, Match, WyscoutFeed
+from matchday.model.football import GOALS
+from matchday.model.ledger import Answer, Command, Moment, Refusal
+from matchday.model.messages import (
+    BookChanged,
+    FixtureScheduled,
+    Incident,
+    LegsDecided,
+    ResultConfirmed,
+    Strengths,
+    Topic,
+    decode,
+)
+from matchday.ports import Ledger, Stored
+from matchday.services.accounts import Guest
+from matchday.sim.clock import VirtualClock
+from matchday.sim.fans import Fans, Placed
+from matchday.sim.inline import InlineLedger, InlineLog
+from matchday.sim.journal import Journal, JournalledLedger, answer_name
+
+_SETTLE_MS: Final = 4 * 3_600_000
+"""Virtual milliseconds after the last result in which everything must have come to rest."""
+_STEP_MS: Final = 600_000
+"""Virtual milliseconds between two looks at the progress."""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What a replay came to."""
+
+    fixtures: int = 0
+    scores_right: int = 0
+    scores_wrong: list[str] = []
+    scores_unknown: int = 0
+    incidents: int = 0
+    goals: int = 0
+    book_changes: int = 0
+    price_changes: int = 0
+    markets_settled: int = 0
+    bets_accepted: int = 0
+    bets_accepted_by_market: dict[str, int] = {}
+    bets_accepted_in_play: int = 0
+    bets_refused: dict[str, int] = {}
+    retries: int = 0
+    retries_same_answer: int = 0
+    bets_settled: int = 0
+    bets_open: int = 0
+    staked: dict[str, int] = {}
+    returned: dict[str, int] = {}
+    """Minor units by currency."""
+    money_conserved: bool = False
+    reports_rejected: list[str] = []
+    files_rejected: list[str] = []
+    prices_unmatched: list[str] = []
+    prices_rows_unused: int = 0
+    assumed: list[str] = []
+    """What the provider's files did not say and was assumed."""
+    wall_seconds: float = 0.0
+    virtual_seconds: float = 0.0
+    journal_lines: int = 0
+
+
+def replay_settings() -> Settings:
+    """The platform's defaults, but for beats as slow as a real feed's (10 s and 20 s, Sportradar UOF), ticks every 20
+    seconds, and exposure limits that some hundred fans can reach."""
+    settings = Settings()
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        feed=replace(settings.feed, alive_ms=10_000),
+        odds=replace(settings.odds, alive_ms=10_000, feed_silence_ms_max=20_000, tick_ms=20_000),
+        bets=replace(
+            settings.bets, odds_silence_ms_max=20_000, exposure_selection_max=250_000, exposure_fixture_max=2_000_000
+        ),
+    )
+
+
+class Replay:
+    """One run over a list of matches."""
+
+    def __init__(
+        self,
+        matches: Sequence[Match],
+        strengths: Callable[[Match], Strengths],
+        *,
+        bettors: int,
+        seed: int,
+        journal: TextIO | None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._matches = {match.fixture: match for match in matches}
+        settings = settings or replay_settings()
+        start_ms = min(match.kickoff_ms for match in matches) - ANNOUNCE_MS - 60_000
+        self.clock = VirtualClock(seed, start_ms)
+        self._start_ms = start_ms
+        self._log = InlineLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
+        inner = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
+        self._journal = Journal(self.clock, journal) if journal else None
+        ledger = cast("Ledger", JournalledLedger(inner, self._journal)) if self._journal else inner
+        adapter = WyscoutFeed(matches, strengths, speed=1.0, start_ms=None)
+        self.platform = Platform(self.clock, self._log, ledger, adapter, settings, secret=b"replay")
+        self.ledger = ledger
+        self.report = Report(fixtures=len(matches))
+        self._refused: Counter[str] = Counter()
+        self._answers: dict[tuple[str, str], str] = {}
+        self._scores: dict[str, tuple[int, int]] = {}
+        self._settled_markets: set[str] = set()
+        self.fans = Fans(self.clock, self.platform.bets, self.platform.gate.books, self._administer, self._placed)
+        self._bettors = bettors
+        if self._journal:
+            self._journal.settings(settings)
+
+    def run(self, progress: Callable[[int, int], None]) -> Report:
+        """Run to the end. ``progress`` is called with the matches that are over and all of them."""
+        began = perf_counter()
+        self._log.tail(Topic.INCIDENTS, None, self._hear_feed)
+        self._log.tail(Topic.DECISIONS, None, self._hear_decisions)
+        self.platform.gate.watchers.append(self._book_changed)
+        self.platform.start()
+        for number in range(self._bettors):
+            self.platform.accounts.open_guest(lambda guest, number=number: self._joined(number, guest))  # type: ignore[misc]
+        last_ms = max(match.kickoff_ms for match in self._matches.values()) + _SETTLE_MS
+        while self.clock.now_ms() < last_ms:
+            self.clock.run_until(min(last_ms, self.clock.now_ms() + _STEP_MS))
+            progress(len(self._scores), self.report.fixtures)
+            if len(self._scores) == self.report.fixtures and self._at_rest:
+                break
+        self._sum_up()
+        self.report.wall_seconds = round(perf_counter() - began, 3)
+        self.report.virtual_seconds = (self.clock.now_ms() - self._start_ms) / 1000
+        return self.report
+
+    @property
+    def _at_rest(self) -> bool:
+        return self.platform.by_account.idle and not self.fans.waiting and not self.ledger.open_bets()
+
+    def _joined(self, number: int, guest: Guest | Moment) -> None:
+        assert isinstance(guest, Guest), guest
+        self.fans.join(number, guest.account, guest.currency)
+
+    def _administer(self, command: Command) -> None:
+        self.ledger.commit([command], lambda _: None)
+
+    def _hear_feed(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            message = decode(stored.value)
+            if isinstance(message, FixtureScheduled | Incident | ResultConfirmed) and self._journal:
+                self._journal.feed(message)
+            if isinstance(message, Incident):
+                self.report.incidents += 1
+                self.report.goals += message.type in GOALS
+            elif isinstance(message, ResultConfirmed):
+                self._score(message)
+
+    def _score(self, message: ResultConfirmed) -> None:
+        self._scores[message.fixture] = score = message.state.score
+        official = self._matches[message.fixture].official
+        if official is None:
+            self.report.scores_unknown += 1
+        elif official == score:
+            self.report.scores_right += 1
+        else:
+            match = self._matches[message.fixture]
+            text = f"{match.home} - {match.away}: {score[0]}-{score[1]} replayed, {official[0]}-{official[1]} official"
+            self.report.scores_wrong.append(text)
+
+    def _hear_decisions(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            message = decode(stored.value)
+            if isinstance(message, LegsDecided):
+                self._settled_markets.update(decision.market for decision in message.decisions)
+
+    def _book_changed(self, change: BookChanged, offset: int) -> None:
+        self.report.book_changes += 1
+        if self._journal:
+            self._journal.book(change, offset)
+        if change.cause == "scheduled":
+            self.fans.fixture(change.board)
+
+    def _placed(self, placed: Placed) -> None:
+        said = answer_name(placed.answer)
+        key = (placed.command.account, placed.command.id)
+        if placed.first:
+            self._answers[key] = said
+        else:
+            self.report.retries += 1
+            expected = self._answers.get(key, said) if placed.same_payload else Refusal.ID_REUSED
+            self.report.retries_same_answer += said == expected
+        if said != "accepted":
+            self._refused[said] += placed.first or not placed.same_payload
+        elif placed.first:
+            self.report.bets_accepted += 1
+            answer = placed.answer
+            if isinstance(answer, Answer) and answer.bet is not None:
+                staked = self.report.staked
+                staked[answer.bet.currency] = staked.get(answer.bet.currency, 0) + answer.bet.stake
+
+    def _sum_up(self) -> None:
+        report = self.report
+        report.price_changes = self.platform.odds.repriced
+        report.markets_settled = len(self._settled_markets)
+        report.bets_accepted_by_market = dict(sorted(self.fans.by_type.items()))
+        report.bets_accepted_in_play = self.fans.in_play
+        report.bets_refused = dict(sorted(self._refused.items()))
+        report.bets_open = self.ledger.open_bets()
+        report.bets_settled = report.bets_accepted - report.bets_open
+        report.money_conserved = all(total == 0 for total in self.ledger.totals().values())
+        report.reports_rejected = self.platform.feed.rejected
+        report.journal_lines = self._journal.lines if self._journal else 0

@@ -1,0 +1,133 @@
+// Owns the WebSocket: connecting with jittered backoff, the heartbeat watch, subscriptions, and where each channel stands.
+// Says snapshots and deltas in an unbroken chain to its listener; a delta that does not continue what is held is not
+// handed on, a snapshot is asked for instead. Knows nothing of what the data means.
+
+const BACKOFF_MS = 400; // doubles with each failure
+const BACKOFF_MS_MAX = 15_000;
+const STEADY_MS = 5_000; // a connection that lasted this long begins the backoff anew
+const OPENING_MS_MAX = 10_000;
+const PING_MS = 20_000; // the server closes connections that say nothing for a minute
+const SILENT_HEARTBEATS = 2.5;
+
+export class Socket {
+  /** listener: {state(state), heartbeat(stale), at(ms), snapshot(channel, data), delta(channel, data, frame), error(frame)} */
+  constructor(url, listener) {
+    this.url = url;
+    this.listener = listener;
+    this.token = null;
+    this.channels = new Map(); // name -> {watchers, epoch, to, waiting}
+    this.failures = 0;
+    this.heartbeatMs = OPENING_MS_MAX / SILENT_HEARTBEATS;
+    addEventListener("online", () => this.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    setInterval(() => this.watchSilence(), 250);
+    setInterval(() => this.send({ op: "ping" }), PING_MS);
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    this.heartbeatMs = OPENING_MS_MAX / SILENT_HEARTBEATS;
+    this.heardAt = this.openedAt = performance.now();
+    const socket = (this.socket = new WebSocket(this.url));
+    socket.onopen = () => this.opened();
+    socket.onmessage = (event) => this.hear(JSON.parse(event.data));
+    socket.onclose = () => this.lost();
+  }
+
+  /** Follow a channel. The function returned stops it; several may follow the same one. */
+  watch(name) {
+    const channel = this.channels.get(name) ?? { watchers: 0, epoch: null, to: null, waiting: true };
+    this.channels.set(name, channel);
+    channel.watchers += 1;
+    if (channel.watchers === 1) this.subscribe(name, channel);
+    return () => {
+      channel.watchers -= 1;
+      if (channel.watchers > 0) return;
+      this.channels.delete(name);
+      this.send({ op: "unsubscribe", channel: name });
+    };
+  }
+
+  /** Say who we are from now on; null: nobody (needs a new connection, the old one stays who it was). */
+  authenticate(token) {
+    this.token = token;
+    if (token) this.send({ op: "auth", token });
+    else if (this.socket) this.again(0);
+  }
+
+  opened() {
+    if (this.token) this.send({ op: "auth", token: this.token });
+    for (const [name, channel] of this.channels) this.subscribe(name, channel);
+  }
+
+  subscribe(name, channel) {
+    const resume = channel.to === null ? {} : { resume: { epoch: channel.epoch, offset: channel.to } };
+    channel.waiting = channel.to === null;
+    this.send({ op: "subscribe", channel: name, ...resume });
+  }
+
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  hear(frame) {
+    this.heardAt = performance.now();
+    if (frame.at !== undefined) this.listener.at(frame.at);
+    if (frame.t === "hello") {
+      this.heartbeatMs = frame.heartbeat_ms;
+      this.listener.state("live");
+    } else if (frame.t === "heartbeat") this.listener.heartbeat(frame.stale);
+    else if (frame.t === "snapshot") this.snapshot(frame);
+    else if (frame.t === "delta") this.delta(frame);
+    else if (frame.t === "error") this.listener.error(frame);
+  }
+
+  snapshot(frame) {
+    const channel = this.channels.get(frame.channel);
+    if (!channel) return;
+    Object.assign(channel, { epoch: frame.epoch, to: frame.to, waiting: false });
+    if (frame.data) this.listener.snapshot(frame.channel, frame.data);
+  }
+
+  delta(frame) {
+    const channel = this.channels.get(frame.channel);
+    if (!channel || channel.waiting || frame.to <= channel.to) return; // not ours, superseded by a snapshot, heard before
+    if (frame.from !== channel.to) {
+      // Something between was missed: what is held cannot be mended by this frame.
+      channel.to = null;
+      this.subscribe(frame.channel, channel);
+      return;
+    }
+    channel.to = frame.to;
+    this.listener.delta(frame.channel, frame.data, frame);
+  }
+
+  watchSilence() {
+    const silence = performance.now() - this.heardAt;
+    if (this.socket && silence > SILENT_HEARTBEATS * this.heartbeatMs) this.lost();
+  }
+
+  lost() {
+    if (performance.now() - this.openedAt > STEADY_MS) this.failures = 0;
+    const span = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this.failures);
+    this.failures += 1;
+    this.again(span * (0.5 + Math.random() / 2)); // jitter, so that a crowd does not come back as one
+  }
+
+  again(delayMs) {
+    const socket = this.socket;
+    this.socket = null;
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    this.listener.state("reconnecting");
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.connect(), delayMs);
+  }
+
+  /** The machine woke up or is on line again: do not wait the backoff out. */
+  hurry() {
+    if (!this.socket) this.connect();
+  }
+}

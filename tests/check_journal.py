@@ -1,0 +1,1015 @@
+#!/usr/bin/env python3
+"""Checks the journal of a replay against the provider's files and the rules of the house, on its own.
+
+Owns: a second derivation, from the written rules alone, of what every line of a journal must say. It shares no code with
+the platform and needs only the standard library, so a fault in the platform cannot hide in it.
+Hears: a journal (NDJSON, one object a line, in causal order) and Wyscout match files with their meta data.
+Says: a table of checks with counts, the first differences with line numbers, and what could not be derived (`unchecked`).
+Never: reads a decision to learn who won, never repairs, never passes silently over what it cannot judge.
+
+    python tests/check_journal.py JOURNAL PATH… [--meta DIR] [--json]      exit status 1 when anything differs
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+Score = tuple[int, int]
+
+SHOWN = 20
+CLOCK_TOLERANCE_S = 2.0
+DAY_MS = 86_400_000
+PERIOD_START_S = {"1H": 0, "2H": 2700, "E1": 5400, "E2": 6300, "P": 7200}
+PERIOD_WORDS = {
+    **{word: "1H" for word in ("1h", "h1", "1", "first_half")},
+    **{word: "2H" for word in ("2h", "h2", "2", "second_half")},
+    **{word: "E1" for word in ("e1", "3", "extra_first_half", "first_extra_half", "extra_time_first_half")},
+    **{word: "E2" for word in ("e2", "4", "extra_second_half", "second_extra_half", "extra_time_second_half")},
+    **{word: "P" for word in ("p", "5", "shoot_out", "penalties")},
+}
+GOALS = frozenset({"goal", "own_goal", "penalty_scored"})
+MATERIAL = GOALS | {"penalty_awarded", "red_card", "second_yellow_card"}
+TALLIED = frozenset(
+    "penalty_awarded penalty_missed shoot_out_scored shoot_out_missed yellow_card second_yellow_card red_card corner".split()
+)
+MOVES = {
+    "inactive": {"inactive", "open", "suspended", "closed"},
+    "open": {"open", "suspended", "closed"},
+    "suspended": {"suspended", "open", "closed"},
+    "closed": {"closed"},
+}
+REFUSALS = (
+    "id_reused id_expired account_unknown account_not_open currency_mismatch selection_unknown market_closed "
+    "market_suspended generation_stale price_moved stake_below_minimum stake_above_maximum return_above_maximum "
+    "stake_limit_reached exposure_reached insufficient_funds"
+).split()
+RANK = {name: rank for rank, name in enumerate(REFUSALS)}
+LIMIT_SETTINGS = {
+    "stake_below_minimum": ("stake_min",),
+    "stake_above_maximum": ("stake_max",),
+    "return_above_maximum": ("return_max",),
+    "stake_limit_reached": ("stake_per_day",),
+    "exposure_reached": ("exposure_selection_max", "exposure_fixture_max"),
+}
+VOID_SHARE = {"won": "0", "lost": "0", "void": "1", "half_won": "0.5", "half_lost": "0.5"}
+OUTCOME_SIGN = {"home": 1, "1": 1, "away": -1, "2": -1, "over": 1, "under": -1}
+
+
+class Goal(NamedTuple):
+    """A goal: `clock_s` counts from the start of its period, `side` is the side that gets it."""
+
+    period: str
+    clock_s: float
+    side: str
+    type: str
+
+
+class Report:
+    """Counts of what was checked, what differed and what could not be derived."""
+
+    def __init__(self) -> None:
+        self.checked: Counter[str] = Counter()
+        self.differing: Counter[str] = Counter()
+        self.underivable: dict[str, Counter[str]] = defaultdict(Counter)
+        self.differences: list[tuple[int, str, str]] = []
+
+    def judge(self, good: bool, line: int, check: str, text: str | Callable[[], str]) -> None:
+        """Counts one check; where it is not good, notes the difference."""
+        self.checked[check] += 1
+        if not good:
+            self.differing[check] += 1
+            # Enough of each kind that the first ones of the whole journal are certainly among them.
+            if self.differing[check] <= SHOWN:
+                self.differences.append((line, check, text if isinstance(text, str) else text()))
+
+    def unchecked(self, check: str, reason: str, count: int = 1) -> None:
+        """Counts something that the journal does not allow to derive."""
+        self.underivable[check][reason] += count
+
+    def as_json(self) -> Row:
+        """The whole report as plain values."""
+        names = sorted({*self.checked, *self.underivable})
+        return {
+            "checks": {
+                name: {
+                    "checked": self.checked[name],
+                    "differences": self.differing[name],
+                    "unchecked": dict(self.underivable.get(name, {})),
+                }
+                for name in names
+            },
+            "differences_total": sum(self.differing.values()),
+            "differences": [
+                {"line": line, "check": check, "text": text} for line, check, text in sorted(self.differences)[:SHOWN]
+            ],
+        }
+
+    def as_table(self) -> str:
+        """The report for people."""
+        rows = [f"{'check':<34}{'checked':>10}{'differ':>9}{'unchecked':>11}"]
+        data = self.as_json()
+        for name, row in data["checks"].items():
+            rows.append(f"{name:<34}{row['checked']:>10}{row['differences']:>9}{sum(row['unchecked'].values()):>11}")
+            rows += [f"    unchecked {count}: {reason}" for reason, count in row["unchecked"].items()]
+        total = data["differences_total"]
+        rows.append(f"{total} differences" + (f", the first {min(total, SHOWN)}:" if total else ""))
+        rows += [f"  line {d['line']}: {d['check']}: {d['text']}" for d in data["differences"]]
+        return "\n".join(rows)
+
+
+# ---------------------------------------------------------------- the provider's files
+
+
+@dataclass(slots=True)
+class Match:
+    """What a Wyscout file says of a match: nothing here comes from a journal."""
+
+    goals: list[Goal]
+    tallies: Counter[tuple[str, str]]
+    names: dict[str, set[str]]
+    regular: Score
+    total: Score
+    official: tuple[Score, Score] | None
+
+
+def _score(goals: Iterable[Goal]) -> Score:
+    sides = Counter(goal.side for goal in goals)
+    return sides["home"], sides["away"]
+
+
+def _incident_types(event: Row) -> Iterable[tuple[str, bool]]:
+    """The incidents an event of Wyscout stands for, each with whether it falls to the other side."""
+    tags = {tag["id"] for tag in event["tags"]}
+    scored = 101 in tags and event["eventName"] in ("Shot", "Free Kick")
+    penalty = event["subEventName"] == "Penalty"
+    if event["matchPeriod"] == "P":
+        if penalty:
+            yield ("shoot_out_scored" if scored else "shoot_out_missed"), False
+        return
+    if penalty:
+        yield "penalty_awarded", False
+        yield ("penalty_scored" if scored else "penalty_missed"), False
+    elif scored:
+        yield "goal", False
+    if 102 in tags:
+        yield "own_goal", True
+    if event["subEventName"] == "Corner":
+        yield "corner", False
+    for tag, card in ((1701, "red_card"), (1702, "yellow_card"), (1703, "second_yellow_card")):
+        if tag in tags:
+            yield card, False
+
+
+def read_match(data: Row, meta: Row) -> Match:
+    """Derives a match from its Wyscout events; `meta` tells which team is at home and the official score."""
+    side_of = {int(team): row["side"] for team, row in meta["teamsData"].items()}
+    goals: list[Goal] = []
+    tallies: Counter[tuple[str, str]] = Counter()
+    for event in sorted(data["events"], key=lambda e: (PERIOD_START_S[e["matchPeriod"]], e["eventSec"])):
+        for kind, other in _incident_types(event):
+            own_side = side_of[event["teamId"]]
+            side = {"home": "away", "away": "home"}[own_side] if other else own_side
+            if kind in GOALS:
+                goals.append(Goal(event["matchPeriod"], event["eventSec"], side, kind))
+            else:
+                tallies[kind, side] += 1
+    names: dict[str, set[str]] = {"home": set(), "away": set()}
+    for team, row in data.get("teams", {}).items():
+        names[side_of[int(team)]] |= {str(row["team"][key]).lower() for key in ("name", "officialName")}
+    regular = _score(goal for goal in goals if goal.period in ("1H", "2H"))
+    return Match(goals, tallies, names, regular, _score(goals), _official(meta))
+
+
+def _official(meta: Row) -> tuple[Score, Score] | None:
+    """(regular time, with extra time) as the meta data states them; the label must agree, or there is none."""
+    by_side = {row["side"]: row for row in meta["teamsData"].values()}
+    if "score" not in by_side["home"]:
+        return None
+    extra = meta.get("duration", "Regular") != "Regular"
+    regular = (by_side["home"]["score"], by_side["away"]["score"])
+    total = (by_side["home"]["scoreET"], by_side["away"]["scoreET"]) if extra else regular
+    label = re.search(r"(\d+) - (\d+)", meta.get("label", ""))
+    if label and (int(label[1]), int(label[2])) != total:
+        return None
+    return regular, total
+
+
+def _load(path: Path) -> Any:
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as packed:
+            return json.loads(packed.read())
+    return json.loads(path.read_bytes())
+
+
+class Provider:
+    """The provider's files, read when a fixture asks for its own."""
+
+    def __init__(self, paths: Iterable[Path], meta: Path | None) -> None:
+        self._files: dict[int, Path] = {}
+        metas = [meta] if meta else []
+        for path in paths:
+            found = sorted(path.rglob("*.json*")) if path.is_dir() else [path]
+            for file in found:
+                if (stem := file.name.split(".")[0]).isdigit():
+                    self._files[int(stem)] = file
+            metas += [folder / "meta" for folder in (path, path.parent, path.parent.parent)]
+        self._meta: dict[int, Row] = {}
+        for file in sorted(
+            next((folder for folder in metas if folder.is_dir()), Path("/nonexistent")).glob("matches_*")
+        ):
+            self._meta.update({row["wyId"]: row for row in _load(file)})
+
+    def ids(self) -> list[int]:
+        """The numbers of the matches whose files and meta data are here."""
+        return sorted(self._files.keys() & self._meta.keys())
+
+    def match(self, fixture: str) -> Match | None:
+        """The match of a fixture called `wyscout-<number>`, or None where no file tells of it."""
+        found = re.fullmatch(r"wyscout-(\d+)", fixture)
+        number = int(found[1]) if found else -1
+        if number not in self._files or number not in self._meta:
+            return None
+        return read_match(_load(self._files[number]), self._meta[number])
+
+
+# ---------------------------------------------------------------- rules: results, returns, prices
+
+
+def true_result(kind: str, quarters: int | None, outcome: str, score: Score) -> str | None:
+    """The result of a selection at a final score; None for a market or an outcome not known here.
+
+    `quarters` is the line in quarters of a goal; a line of an odd number of quarters is half a stake on each neighbour.
+    """
+    home, away = score
+    if kind == "1x2":
+        wins = {"home": home > away, "1": home > away, "draw": home == away, "x": home == away}
+        wins |= {"away": home < away, "2": home < away}
+        return None if outcome not in wins else "won" if wins[outcome] else "lost"
+    if kind == "both_teams_to_score":
+        return None if outcome not in ("yes", "no") else "won" if (min(score) > 0) == (outcome == "yes") else "lost"
+    if kind not in ("total_goals", "asian_handicap") or quarters is None or outcome not in OUTCOME_SIGN:
+        return None
+    lines = (quarters,) if quarters % 2 == 0 else (quarters - 1, quarters + 1)
+    value = 4 * (home + away) if kind == "total_goals" else 4 * (home - away)
+    halves = [OUTCOME_SIGN[outcome] * (value - line if kind == "total_goals" else value + line) for line in lines]
+    signs = sorted((half > 0) - (half < 0) for half in halves * (3 - len(halves)))
+    return {(1, 1): "won", (0, 1): "half_won", (0, 0): "void", (-1, 0): "half_lost", (-1, -1): "lost"}[
+        signs[0], signs[1]
+    ]
+
+
+def determined(kind: str, quarters: int | None, score: Score) -> bool:
+    """Whether no further goal can change the result of a market."""
+    if kind == "total_goals" and quarters is not None:
+        return 4 * sum(score) - quarters >= 2
+    return kind == "both_teams_to_score" and min(score) > 0
+
+
+def returns(stake: int, legs: Iterable[tuple[str | None, int]]) -> int | None:
+    """floor(stake x product of m) in minor units, prices in thousandths; None while the legs do not determine it.
+
+    m = v + (1 - v) * r * O: the void share returns its part, the rest wins at the price or loses.
+    """
+    numerator, denominator, undecided = stake, 1, False
+    for result, price in legs:
+        if result is None:
+            undecided = True
+        elif result == "lost":
+            return 0
+        elif result == "half_lost":
+            denominator *= 2
+        elif result == "won":
+            numerator, denominator = numerator * price, denominator * 1000
+        elif result == "half_won":
+            numerator, denominator = numerator * (1000 + price), denominator * 2000
+    return None if undecided else numerator // denominator
+
+
+_PRICES: dict[str, int] = {}
+
+
+def thousandths(price: str) -> int:
+    """A decimal price in thousandths; ValueError when it is not one."""
+    known = _PRICES.get(price)
+    if known is None:
+        exact = Fraction(price) * 1000
+        if exact.denominator != 1:
+            raise ValueError(f"price {price} is finer than a thousandth")
+        known = _PRICES[price] = int(exact)
+    return known
+
+
+def quarters_of(line: str | None) -> int | None:
+    """A line in quarters of a goal; ValueError when it is no multiple of a quarter."""
+    if line is None:
+        return None
+    exact = Fraction(line) * 4
+    if exact.denominator != 1:
+        raise ValueError(f"line {line} is no multiple of a quarter")
+    return int(exact)
+
+
+# ---------------------------------------------------------------- what the journal has said so far
+
+
+@dataclass(slots=True)
+class Market:
+    """A market as the gate last heard of it; prices are read only when somebody bets on it."""
+
+    id: str
+    fixture: Fixture
+    kind: str
+    quarters: int | None
+    status: str
+    generation: int
+    raw: list[Row]
+    was_open: bool = False
+    prices: dict[str, int | None] | None = None
+
+    def price(self, selection: str) -> tuple[bool, int | None]:
+        """(whether the selection is there, its price in thousandths or None)."""
+        if self.prices is None:
+            self.prices = {s["selection"]: thousandths(s["price"]) if s.get("price") else None for s in self.raw}
+        return selection in self.prices, self.prices.get(selection)
+
+    def decided(self) -> bool:
+        """Whether the score or the end of regular time settles this market for good."""
+        return self.fixture.full_time or determined(self.kind, self.quarters, self.fixture.regular)
+
+
+@dataclass(slots=True)
+class Fixture:
+    """A fixture as told by its incidents; `regular` freezes at full time."""
+
+    id: str
+    line: int
+    match: Match | None = None
+    score: Score = (0, 0)
+    regular: Score = (0, 0)
+    full_time: bool = False
+    over: bool = False
+    status: str | None = None
+    version: tuple[int, int] | None = None
+    last_book_ms: int = 0
+    markets: dict[str, Market] = field(default_factory=dict)
+    unsuspended: set[str] = field(default_factory=set)
+    goals: list[tuple[int, Goal]] = field(default_factory=list)
+    tallies: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Bet:
+    """An accepted bet: `paid` is what the player has had back so far, `versions` the decisions it was settled on."""
+
+    id: Any
+    line: int
+    account: str
+    currency: str
+    stake: int
+    legs: tuple[tuple[str, int], ...]
+    fixtures: tuple[str, ...]
+    liability: int
+    reserved: bool = False
+    settled: bool = False
+    versions: int = 0
+    paid: int = 0
+
+
+class Posting(NamedTuple):
+    """One signed amount of an entry, minor units."""
+
+    account: str
+    amount: int
+    currency: str
+    bet: Any
+
+
+class Journal:
+    """Goes through a journal once, line by line, and judges each line by the lines before it."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.report = Report()
+        self.line = 0
+        self._provider = provider
+        self._settings: Row | None = None
+        self._fixtures: dict[str, Fixture] = {}
+        self._markets: dict[str, Market] = {}
+        self._accounts: dict[str, tuple[str, str]] = {}
+        self._balances: defaultdict[str, int] = defaultdict(int)
+        self._answers: dict[tuple[str, str], tuple[str, Any]] = {}
+        self._bets: dict[Any, Bet] = {}
+        self._awaiting: Counter[str] = Counter()  # accepted stakes whose entry has not been posted yet
+        self._early: defaultdict[Any, list[tuple[int, list[Posting], bool]]] = defaultdict(list)
+        self._staked: Counter[tuple[str, int]] = Counter()
+        self._exposure: Counter[str] = Counter()
+        self._doubtful: set[str] = set()  # fixtures with two legs of one bet: the rule does not say how they count
+        self._shards: set[str] = set()
+        self._decisions: dict[str, tuple[str, int, int]] = {}
+        self._entry: Any = None
+        self._postings: list[Posting] = []
+        self._entries: set[Any] = set()
+        self._kinds: dict[str, Callable[[Row], None]] = {
+            "settings": self._on_settings,
+            "fixture": self._on_fixture,
+            "incident": self._on_incident,
+            "result": self._on_result,
+            "book": self._on_book,
+            "bet": self._on_bet,
+            "retry": self._on_retry,
+            "account": self._on_account,
+            "decision": self._on_decision,
+            "posting": self._on_posting,
+            "balance": self._on_balance,
+        }
+
+    def feed(self, text: str | bytes) -> None:
+        """Judges the next line."""
+        self.line += 1
+        try:
+            row = json.loads(text)
+            kind = row["kind"]
+            if kind != "posting":
+                self._close_entry()
+            handler = self._kinds.get(kind)
+            if handler is None:
+                self.report.unchecked("line is well formed", f"kind {kind} is not known here")
+            else:
+                handler(row)
+                self.report.checked["line is well formed"] += 1
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
+            note = f"{type(fault).__name__}: {fault}"
+            self.report.judge(False, self.line, "line is well formed", note)
+
+    def _judge(self, good: bool, check: str, text: Callable[[], str], line: int | None = None) -> None:
+        self.report.judge(good, line or self.line, check, text)
+
+    # ------------------------------------------------ fixtures and books
+
+    def _fixture(self, name: str) -> Fixture:
+        if name not in self._fixtures:
+            self._fixtures[name] = Fixture(name, self.line, self._provider.match(name))
+        return self._fixtures[name]
+
+    def _on_settings(self, row: Row) -> None:
+        self._settings = {**(self._settings or {}), **row}
+
+    def _on_fixture(self, row: Row) -> None:
+        fixture = self._fixture(row["fixture"])
+        if fixture.match is None:
+            return
+        if fixture.match.official:
+            derived = (fixture.match.regular, fixture.match.total)
+            official = fixture.match.official
+            self._judge(derived == official, "goals are the official score", lambda: f"{derived}, official {official}")
+        else:
+            self.report.unchecked("goals are the official score", "no official score")
+        for side, other in (("home", "away"), ("away", "home")):
+            told = str(row[side]).lower()
+            if told in fixture.match.names[side] | fixture.match.names[other]:
+                good = told in fixture.match.names[side]
+                self._judge(good, "sides of a fixture", lambda: f"{row['fixture']}: {told} is the {other} side")
+            else:
+                self.report.unchecked("sides of a fixture", "the provider knows no team of this name")
+
+    def _on_incident(self, row: Row) -> None:
+        fixture, kind, side = self._fixture(row["fixture"]), row["type"], row.get("side")
+        told = (int(row["score"][0]), int(row["score"][1]))
+        home, away = fixture.score
+        goal = kind in GOALS
+        if goal and side not in ("home", "away"):
+            raise ValueError(f"a goal for side {side}")
+        expected = (home + (goal and side == "home"), away + (goal and side == "away"))
+        self._judge(told == expected, "score", lambda: f"{fixture.id} {kind} {side}: {told}, goals so far {expected}")
+        fixture.score = told
+        if not fixture.full_time:
+            fixture.regular = told
+            if kind in MATERIAL:
+                fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
+        period = PERIOD_WORDS.get(str(row.get("period")).lower(), str(row.get("period")))
+        if goal:
+            fixture.goals.append((self.line, Goal(period, float(row["clock_s"]), side, kind)))
+        if kind == "penalty_scored" or kind in TALLIED:
+            fixture.tallies[kind, str(side)] += 1
+        fixture.full_time = fixture.full_time or kind == "full_time"
+        fixture.over = fixture.over or kind == "over"
+
+    def _on_result(self, row: Row) -> None:
+        fixture = self._fixture(row["fixture"])
+        fixture.status = row["status"]
+        told = tuple(row["score"]) if row.get("score") is not None else None
+        if fixture.status != "finished":
+            self.report.unchecked("result", f"the match was {fixture.status}")
+        elif fixture.match is None:
+            self.report.unchecked("result", "no provider file")
+        else:
+            total = fixture.match.total
+            self._judge(told == total, "result", lambda: f"{fixture.id}: {told}, provider {total}")
+            self._judge(told == fixture.score, "result", lambda: f"{fixture.id}: {told}, incidents {fixture.score}")
+
+    def _on_book(self, row: Row) -> None:
+        fixture = self._fixture(row["fixture"])
+        version, last = (row["epoch"], row["n"]), fixture.version
+        self._judge(last is None or version > last, "book order", lambda: f"{fixture.id}: {version} after {last}")
+        fixture.version = version if last is None else max(version, last)
+        fixture.last_book_ms = row["t_ms"]
+        for item in row["markets"]:
+            self._on_market(fixture, item)
+
+    def _on_market(self, fixture: Fixture, item: Row) -> None:
+        name, status, generation = item["market"], item["status"], item["generation"]
+        if status not in MOVES:
+            raise ValueError(f"market status {status}")
+        market = fixture.markets.get(name)
+        if market is None:
+            market = self._new_market(fixture, item)
+        else:
+            before, was = market.generation, market.status
+            self._judge(status in MOVES[was], "market status", lambda: f"{name}: {was} to {status}")
+            rises = generation > before if (was, status) == ("open", "suspended") else generation >= before
+            self._judge(rises, "generation", lambda: f"{name}: {before} ({was}) to {generation} ({status})")
+            market.status, market.generation, market.raw, market.prices = status, generation, item["selections"], None
+        if status == "open":
+            market.was_open = True
+            text = f"{name} is open at {fixture.regular}" + (" after full time" if fixture.full_time else "")
+            self.report.judge(not market.decided(), self.line, "decided market is not open", text)
+        else:
+            fixture.unsuspended.discard(name)
+
+    def _new_market(self, fixture: Fixture, item: Row) -> Market:
+        name, kind, line = item["market"], item["type"], item.get("line")
+        market = Market(name, fixture, kind, quarters_of(line), item["status"], item["generation"], item["selections"])
+        expected = f"{fixture.id}:{kind}" + ("" if line is None else f"@{line}")
+        self._judge(name == expected, "book ids", lambda: f"{name}, expected {expected}")
+        for selection in item["selections"]:
+            good = selection["selection"] == f"{name}/{selection['outcome']}"
+            self._judge(good, "book ids", lambda: f"{selection['selection']} of {name}")  # noqa: B023 - called at once
+        fixture.markets[name] = self._markets[name] = market
+        return market
+
+    # ------------------------------------------------ bets
+
+    def _on_account(self, row: Row) -> None:
+        self._accounts[row["account"]] = (row["currency"], row["status"])
+
+    def _on_bet(self, row: Row) -> None:
+        key, answer = (row["account"], row["id"]), row["answer"]
+        early = self._early_stake(row)
+        expected, reason = self._expected_answer(row, early)
+        if expected is None:
+            self.report.unchecked("answer to a bet", reason)
+        else:
+            self._judge(answer == expected, "answer to a bet", lambda: f"{row['bet']}: {answer}, expected {expected}")
+        self._answers.setdefault(key, (answer, row.get("bet")))
+        if answer == "accepted":
+            self._accept(row)
+
+    def _on_retry(self, row: Row) -> None:
+        first = self._answers.get((row["account"], row["id"]))
+        told = (row["answer"], row.get("bet"))
+        if told[0] == "id_expired":
+            self.report.unchecked("retry", "the age of an id is not in the journal")
+        elif row.get("same_payload", True):
+            self._judge(told == first, "retry", lambda: f"{row['id']}: {told}, first {first}")
+        else:
+            good = told[0] == "id_reused" and first is not None
+            self._judge(good, "retry", lambda: f"{row['id']}: {told[0]} for another payload, first {first}")
+
+    def _early_stake(self, row: Row) -> int:
+        """What the entry of this very bet already took, where its postings stand before its answer."""
+        groups = self._early.get(row.get("bet"), [])
+        return -sum(p.amount for _, postings, _ in groups for p in postings if p.account == row["account"])
+
+    def _expected_answer(self, row: Row, early: int) -> tuple[str | None, str]:
+        """(the answer the rules give, or None and the reason why it cannot be derived)."""
+        answer = row["answer"]
+        if answer != "accepted" and answer not in RANK:
+            return None, f"answer {answer} is not of the rules"
+        if (row["account"], row["id"]) in self._answers:
+            return "id_reused", ""
+        if answer == "id_expired":
+            return None, "the age of an id is not in the journal"
+        known = self._accounts.get(row["account"])
+        if known is None:
+            return "account_unknown", ""
+        if known[1] != "open":
+            return "account_not_open", ""
+        if known[0] != row["currency"]:
+            return "currency_mismatch", ""
+        refusals = [refusal for leg in row["legs"] if (refusal := self._leg_refusal(leg, row["policy"]))]
+        if (
+            answer == "market_suspended"
+            and self._silent(row)
+            and not (refusals and min(map(RANK.__getitem__, refusals)) < RANK[answer])
+        ):
+            return None, "the odds may have been silent"
+        if refusals:
+            return self._first_refusal(refusals, row), ""
+        return self._limit_refusal(row, early)
+
+    def _first_refusal(self, refusals: list[str], row: Row) -> str:
+        first = min(refusals, key=RANK.__getitem__)
+        # An inactive market is not open: the rules do not say which of the two words it gets.
+        inactive = any(
+            (market := self._markets.get(leg["market"])) and market.status == "inactive" for leg in row["legs"]
+        )
+        return row["answer"] if inactive and {first, row["answer"]} <= {"market_closed", "market_suspended"} else first
+
+    def _leg_refusal(self, leg: Row, policy: str) -> str | None:
+        market = self._markets.get(leg["market"])
+        if market is None or market.fixture.id != leg["fixture"]:
+            return "selection_unknown"
+        present, price = market.price(leg["selection"])
+        if not present:
+            return "selection_unknown"
+        if market.status == "closed":
+            return "market_closed"
+        if market.status != "open" or price is None:
+            return "market_suspended"
+        if leg["generation"] != market.generation:
+            return "generation_stale"
+        asked = thousandths(leg["price"])
+        within = {"none": price == asked, "better": price >= asked, "any": True}[policy]
+        return None if within else "price_moved"
+
+    def _silent(self, row: Row) -> bool:
+        limit = self._limit("odds_silence_ms_max", row["currency"])
+        books = [self._fixtures[leg["fixture"]].last_book_ms for leg in row["legs"] if leg["fixture"] in self._fixtures]
+        return limit is not None and any(row["t_ms"] - heard > limit for heard in books)
+
+    def _limit(self, name: str, currency: str) -> int | None:
+        value = (self._settings or {}).get(name)
+        value = value.get(currency) if isinstance(value, dict) else value
+        return None if value is None else int(value)
+
+    def _limit_refusal(self, row: Row, early: int) -> tuple[str | None, str]:
+        answer, stake, currency = row["answer"], row["stake"], row["currency"]
+        names = LIMIT_SETTINGS.get(answer, ())
+        if names and all(self._limit(name, currency) is None for name in names):
+            return None, f"{answer}: the settings do not tell the limit"
+        back = returns(stake, [("won", self._current(leg)) for leg in row["legs"]]) or 0
+        today = self._staked[row["account"], row["t_ms"] // DAY_MS]
+        for refusal, name, value, over in (
+            ("stake_below_minimum", "stake_min", stake, False),
+            ("stake_above_maximum", "stake_max", stake, True),
+            ("return_above_maximum", "return_max", back, True),
+            ("stake_limit_reached", "stake_per_day", today + stake, True),
+        ):
+            limit = self._limit(name, currency)
+            if limit is not None and (value > limit if over else value < limit):
+                return refusal, ""
+        exposed, why = self._exposed(row, back - stake)
+        if exposed or why:
+            return ("exposure_reached" if exposed else None), why
+        funds = self._balances[row["account"]] - self._awaiting[row["account"]] + early
+        return ("insufficient_funds" if funds < stake else "accepted"), ""
+
+    def _current(self, leg: Row) -> int:
+        return self._markets[leg["market"]].price(leg["selection"])[1] or 0
+
+    def _exposed(self, row: Row, liability: int) -> tuple[bool, str]:
+        """(whether a cap would be passed, or else why that cannot be said)."""
+        over = doubtful = False
+        for name, keys in (
+            ("exposure_selection_max", {leg["selection"] for leg in row["legs"]}),
+            ("exposure_fixture_max", {leg["fixture"] for leg in row["legs"]}),
+        ):
+            cap = self._limit(name, row["currency"])
+            if cap is not None:
+                over = over or any(self._exposure[f"{row['currency']} {key}"] + liability > cap for key in keys)
+                doubtful = doubtful or bool(keys & self._doubtful)
+        if row["answer"] != "exposure_reached" or over:
+            return over, ""
+        if len(self._shards) > 1:
+            return False, "exposure_reached: each writer holds a share of the cap"
+        return False, "exposure_reached: two legs of a bet on one fixture" if doubtful else ""
+
+    def _accept(self, row: Row) -> None:
+        current = [self._current(leg) if leg["market"] in self._markets else None for leg in row["legs"]]
+        told = [thousandths(price) for price in row.get("legs_accepted") or []]
+        self._judge(told == current, "accepted price", lambda: f"{row['bet']}: {told}, current {current} (thousandths)")
+        fixtures = {leg["fixture"] for leg in row["legs"]}
+        for name in fixtures:
+            left = self._fixture(name).unsuspended
+            note = f"{row['bet']} on {name}: {len(left)} markets, as {min(left)}," if left else ""
+            self.report.judge(
+                not left, self.line, "suspended after an incident", f"{note} not suspended since a material incident"
+            )
+        for leg in row["legs"]:
+            market = self._markets.get(leg["market"])
+            late = market is not None and market.decided()
+            self._judge(not late, "no bet on what is decided", lambda: f"{row['bet']} on {leg['market']}")  # noqa: B023
+        self._remember(
+            row, told if len(told) == len(row["legs"]) else [thousandths(leg["price"]) for leg in row["legs"]]
+        )
+
+    def _remember(self, row: Row, prices: list[int]) -> None:
+        stake, account = row["stake"], row["account"]
+        legs = tuple((leg["selection"], price) for leg, price in zip(row["legs"], prices, strict=True))
+        names = [leg["fixture"] for leg in row["legs"]]
+        liability = (returns(stake, [("won", price) for price in prices]) or 0) - stake
+        bet = Bet(row["bet"], self.line, account, row["currency"], stake, legs, tuple(sorted(set(names))), liability)
+        self._judge(bet.id is not None and bet.id not in self._bets, "bet ids", lambda: f"{bet.id} again or none")
+        self._bets[bet.id] = bet
+        self._doubtful |= {name for name in names if names.count(name) > 1}
+        self._staked[account, row["t_ms"] // DAY_MS] += stake
+        self._expose(bet, liability)
+        self._awaiting[account] += stake
+        for line, postings, whole in self._early.pop(bet.id, []):
+            self._bet_entry(bet, line, postings, whole)
+
+    def _expose(self, bet: Bet, amount: int) -> None:
+        for key in {selection for selection, _ in bet.legs} | set(bet.fixtures):
+            self._exposure[f"{bet.currency} {key}"] += amount
+
+    # ------------------------------------------------ decisions
+
+    def _on_decision(self, row: Row) -> None:
+        selection, result, version = row["selection"], row["result"], int(row["version"])
+        shares = Fraction(row["void_share"]) == Fraction(VOID_SHARE[result]) and Fraction(row["dead_heat"]) == 1
+        self._judge(shares, "decision form", lambda: f"{selection}: {result}, void share {row['void_share']}")
+        before = self._decisions.get(selection)
+        fresh = before is None or version > before[1] or (result, version) == before[:2]
+        self._judge(fresh, "decision version", lambda: f"{selection}: version {version} {result} after {before}")
+        market, fixture = self._markets.get(row["market"]), self._fixture(row["fixture"])
+        if market is None or fixture.status in ("abandoned", "postponed"):
+            self.report.unchecked("decision is not early", "abandoned, postponed or a market not in a book")
+        else:
+            self._judge(market.decided(), "decision is not early", lambda: f"{selection} at {fixture.regular}")
+        if before is None or version >= before[1]:
+            self._decisions[selection] = (result, version, self.line)
+
+    def _true(self, market: Market, selection: str) -> tuple[str | None, str]:
+        """(the true result of a selection, or None and the reason why it is not known)."""
+        fixture = market.fixture
+        outcome = selection.rpartition("/")[2].lower()
+        if fixture.status in ("abandoned", "postponed") and not fixture.full_time:
+            if determined(market.kind, market.quarters, fixture.regular):
+                return true_result(market.kind, market.quarters, outcome, fixture.regular), "unknown market or outcome"
+            return "void", ""
+        if fixture.match is None:
+            return None, "no provider file"
+        return true_result(market.kind, market.quarters, outcome, fixture.match.regular), "unknown market or outcome"
+
+    # ------------------------------------------------ the ledger
+
+    def _on_posting(self, row: Row) -> None:
+        if row["entry"] != self._entry:
+            self._close_entry()
+            self._entry = row["entry"]
+            self._judge(self._entry not in self._entries, "entry is whole", lambda: f"entry {row['entry']} again")
+            self._entries.add(self._entry)
+        amount, account, currency = row["amount"], row["account"], row["currency"]
+        if type(amount) is not int:
+            raise ValueError(f"amount {amount!r} is no integer of minor units")
+        self._balances[account] += amount
+        self._postings.append(Posting(account, amount, currency, row.get("bet")))
+        if account.startswith("stakes:"):
+            self._shards.add(account)
+        if "balance" in row:
+            self._on_balance(row)
+
+    def _on_balance(self, row: Row) -> None:
+        told, summed = row["balance"], self._balances[row["account"]]
+        self._judge(told == summed, "balance", lambda: f"{row['account']}: {told}, postings give {summed}")
+
+    def _close_entry(self) -> None:
+        """Judges the entry whose last posting has been read."""
+        postings, entry = self._postings, self._entry
+        if not postings:
+            return
+        self._postings, self._entry = [], None
+        line = self.line - 1
+        sums: dict[str, int] = {}
+        for account, amount, currency, _ in postings:
+            sums[currency] = sums.get(currency, 0) + amount
+            if ":" not in account:
+                left, known = self._balances[account], self._accounts.get(account)
+                self._judge(left >= 0, "player is not negative", lambda: f"{account}: {left}", line)  # noqa: B023
+                good = known is not None and known[0] == currency
+                self._judge(good, "posting to a known account", lambda: f"{account}, {currency}", line)  # noqa: B023
+        self._judge(not any(sums.values()), "entry is balanced", lambda: f"entry {entry}: {sums}", line)
+        names = {posting.bet for posting in postings if posting.bet is not None}
+        for name in names:
+            bet, whole = self._bets.get(name), len(names) == 1
+            mine = postings if whole else [p for p in postings if p.bet == name]
+            if bet is None:
+                self._early[name].append((line, mine, whole))
+            else:
+                self._bet_entry(bet, line, mine, whole)
+
+    def _bet_entry(self, bet: Bet, line: int, postings: list[Posting], whole: bool) -> None:
+        player = sum(p.amount for p in postings if p.account == bet.account)
+        foreign = sum(1 for p in postings if p.account != bet.account and ":" not in p.account)
+        stakes = sum(p.amount for p in postings if p.account.startswith("stakes:"))
+        short = sum(p.amount for p in postings if p.account.startswith("shortfall:"))
+        self._judge(not foreign, "entry of one player", lambda: f"bet {bet.id}: another player's account", line)
+        if not whole and not any(p.account.startswith("stakes:") for p in postings):
+            self.report.unchecked("reserved stake", "an entry of several bets names no bet on its stakes account")
+            stakes = -bet.stake if bet.reserved and not bet.settled else 0 if bet.reserved else bet.stake
+        if not bet.reserved:
+            bet.reserved = True
+            self._awaiting[bet.account] -= bet.stake
+            good = (player, stakes, short) == (-bet.stake, bet.stake, 0)
+            text = f"bet {bet.id}: player {player}, stakes {stakes}, for a stake of {bet.stake}"
+            self._judge(good, "stake entry", lambda: text, line)
+            if player < 0 or stakes > 0:
+                return
+        self._settle(bet, line, player + short, stakes)
+        if short:
+            left = self._balances[bet.account]
+            self._judge(left == 0, "shortfall", lambda: f"bet {bet.id}: {short} short, {left} left", line)
+
+    def _settle(self, bet: Bet, line: int, player: int, stakes: int) -> None:
+        versions = sum(self._decisions[s][1] for s, _ in bet.legs if s in self._decisions)
+        again = bet.settled and versions == bet.versions
+        self._judge(not again, "settled once per version", lambda: f"bet {bet.id}: settled again", line)
+        released = 0 if bet.settled else -bet.stake
+        self._judge(stakes == released, "reserved stake", lambda: f"bet {bet.id}: {stakes}, expected {released}", line)
+        bet.paid += player
+        expected = self._by_decisions(bet)
+        text = f"bet {bet.id}: {bet.paid}, expected {'nothing yet' if expected is None else expected}"
+        self._judge(bet.paid == expected, "return by the decisions", lambda: text, line)
+        if not bet.settled:
+            self._expose(bet, -bet.liability)
+        bet.settled, bet.versions = True, versions
+
+    def _by_decisions(self, bet: Bet) -> int | None:
+        decisions = self._decisions
+        return returns(bet.stake, [(decisions[s][0] if s in decisions else None, price) for s, price in bet.legs])
+
+    # ------------------------------------------------ the end
+
+    def finish(self) -> Report:
+        """Judges what only the whole journal shows."""
+        self._close_entry()
+        for name, groups in self._early.items():
+            self._judge(False, "stake entry", lambda: f"bet {name} was never accepted", groups[0][0])  # noqa: B023
+        self._finish_goals()
+        for fixture in self._fixtures.values():
+            self._finish_tallies(fixture)
+            for market in fixture.markets.values():
+                self._finish_market(market)
+        for bet in self._bets.values():
+            self._finish_bet(bet)
+        self._finish_reserves()
+        if not self.report.checked["balance"]:
+            self.report.unchecked("balance", "the journal states no balances")
+        return self.report
+
+    def _finish_goals(self) -> None:
+        """Compares goals; the journal counts its clock either from kick-off (2700 at half time) or from each period."""
+        played = [fixture for fixture in self._fixtures.values() if fixture.match is not None]
+        readings = [{f.id: compare_goals(f, from_kick_off) for f in played} for from_kick_off in (True, False)]
+        for fixture in min(readings, key=lambda reading: sum(len(found) for found in reading.values())).items():
+            for line, text in fixture[1]:
+                self._judge(False, "goals", lambda: f"{fixture[0]}: {text}", line)  # noqa: B023
+        for one in played:
+            self.report.checked["goals"] += len(one.goals)
+            missing = len(one.match.goals if one.match else []) - len(one.goals)
+            if missing > 0 and not (one.over or one.status):
+                self.report.unchecked("goals", "the match is not over in the journal", missing)
+        silent = len(self._fixtures) - len(played)
+        if silent:
+            self.report.unchecked("goals", "fixtures without a provider file", silent)
+
+    def _finish_tallies(self, fixture: Fixture) -> None:
+        if fixture.match is None or not (fixture.over or fixture.status == "finished"):
+            self.report.unchecked("other incidents", "no provider file, or not over in the journal")
+            return
+        truth, told = fixture.match.tallies, fixture.tallies
+        for key in sorted(truth.keys() | {key for key in told if key[0] in TALLIED}):
+            text = f"{fixture.id} {' '.join(key)}: {told[key]}, provider {truth[key]}"
+            self.report.judge(told[key] == truth[key], fixture.line, "other incidents", text)
+
+    def _finish_market(self, market: Market) -> None:
+        fixture = market.fixture
+        over = market.decided() or fixture.status is not None
+        if over:
+            closed = market.status == "closed"
+            self._judge(closed, "decided market is closed", lambda: f"{market.id} is {market.status} at the end")
+        for row in market.raw:
+            selection = row["selection"]
+            decision = self._decisions.get(selection)
+            if decision is None:
+                if over and market.was_open:
+                    self._judge(False, "decision", lambda: f"{selection}: never decided", fixture.line)  # noqa: B023
+                continue
+            true, why = self._true(market, selection)
+            if true is None:
+                self.report.unchecked("decision", why)
+            else:
+                text = f"{selection}: {decision[0]}, expected {true}"
+                self.report.judge(decision[0] == true, decision[2], "decision", text)
+
+    def _finish_bet(self, bet: Bet) -> None:
+        self._judge(bet.reserved, "stake entry", lambda: f"bet {bet.id}: no entry took its stake", bet.line)
+        decided = self._by_decisions(bet)
+        fixtures = [self._fixtures[name] for name in bet.fixtures]
+        if not bet.settled and decided is None and not all(f.full_time or f.status for f in fixtures):
+            self.report.unchecked("settled", "a fixture of the bet is not over in the journal")
+            return
+        self._judge(bet.settled, "settled", lambda: f"bet {bet.id}: never settled", bet.line)
+        if not bet.settled:
+            return
+        good = decided == bet.paid
+        self._judge(good, "last decisions are paid", lambda: f"bet {bet.id}: {bet.paid}, expected {decided}", bet.line)
+        truths = [self._true_of(selection) for selection, _ in bet.legs]
+        true = returns(bet.stake, zip(truths, (price for _, price in bet.legs), strict=True))
+        if true is None:
+            self.report.unchecked("return by the provider", "the provider's files do not tell a leg's result")
+        else:
+            text = f"bet {bet.id}: {bet.paid}, expected {true}"
+            self.report.judge(bet.paid == true, bet.line, "return by the provider", text)
+
+    def _true_of(self, selection: str) -> str | None:
+        market = self._markets.get(selection.rpartition("/")[0])
+        return None if market is None else self._true(market, selection)[0]
+
+    def _finish_reserves(self) -> None:
+        held: Counter[str] = Counter()
+        for account, amount in self._balances.items():
+            if account.startswith("stakes:"):
+                held[account.split(":")[1]] += amount
+        due: Counter[str] = Counter()
+        for bet in self._bets.values():
+            due[bet.currency] += 0 if bet.settled else bet.stake
+        for currency in sorted(held.keys() | due.keys()):
+            text = f"{currency}: {held[currency]} held, {due[currency]} on unsettled bets"
+            self.report.judge(held[currency] == due[currency], self.line, "stakes held at the end", text)
+
+
+def compare_goals(fixture: Fixture, from_kick_off: bool) -> list[tuple[int, str]]:
+    """(line, text) of every way in which a journal's goals differ from the provider's."""
+    assert fixture.match is not None
+    truth = fixture.match.goals
+    told = [
+        (line, goal._replace(clock_s=goal.clock_s - (PERIOD_START_S.get(goal.period, 0) if from_kick_off else 0)))
+        for line, goal in fixture.goals
+    ]
+    left, missing, order = list(range(len(told))), [], []
+    for goal in truth:
+        index = next((i for i in left if _same_goal(goal, told[i][1])), None)
+        if index is None:
+            missing.append(goal)
+        else:
+            left.remove(index)
+            order.append(index)
+    found = [(told[i][0], f"{told[i][1]}, provider {goal}") for i, goal in zip(left, missing, strict=False)]
+    found += [(told[i][0], f"{told[i][1]} is not in the provider's file") for i in left[len(missing) :]]
+    if fixture.over or fixture.status == "finished" or order != list(range(len(order))):
+        found += [(fixture.line, f"{goal} is not in the journal") for goal in missing[len(left) :]]
+    if order != sorted(order):
+        found.append((fixture.line, "the goals stand in another order"))
+    return found
+
+
+def _same_goal(goal: Goal, told: Goal) -> bool:
+    same = (goal.period, goal.side, goal.type) == (told.period, told.side, told.type)
+    return same and abs(goal.clock_s - told.clock_s) <= CLOCK_TOLERANCE_S
+
+
+def check(lines: Iterable[str | bytes], provider: Provider) -> Report:
+    """Judges a whole journal."""
+    journal = Journal(provider)
+    for line in lines:
+        journal.feed(line)
+    return journal.finish()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: 0 when nothing differs, 1 when something does, 2 when it was called wrongly."""
+    parser = argparse.ArgumentParser(description="Checks a replay's journal against the provider's files.")
+    parser.add_argument("journal", type=Path)
+    parser.add_argument("paths", type=Path, nargs="+", help="Wyscout match files, or folders of them")
+    parser.add_argument("--meta", type=Path, help="folder of matches_*.json[.gz]; by default `meta` beside the paths")
+    parser.add_argument("--json", action="store_true", help="a report for programs")
+    options = parser.parse_args(arguments)
+    started = time.perf_counter()
+    with options.journal.open("rb") as lines:
+        journal = Journal(Provider(options.paths, options.meta))
+        for line in lines:
+            journal.feed(line)
+    report = journal.finish()
+    seconds = time.perf_counter() - started
+    if options.json:
+        summary = {"lines": journal.line, "seconds": round(seconds, 2), **report.as_json()}
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
+    else:
+        sys.stdout.write(f"{report.as_table()}\n{journal.line} lines in {seconds:.1f} s\n")
+    return 1 if report.differing.total() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
