@@ -1,7 +1,8 @@
 """The composition: the only file that knows rooms AND backends.
 
 ``Platform`` wires the rooms to whatever log, ledger and clock it is handed: the threads of the embedded backends in
-``up``, their synchronous cores under a virtual clock in ``replay``. ``serve`` is the embedded platform: one process, one port.
+``up``, their synchronous cores under a virtual clock in ``replay``. ``serve`` is the embedded platform: one process,
+one port.
 """
 
 import asyncio

@@ -111,7 +111,7 @@ def _with_progress(run: Replay) -> Report:
 def _print(report: Report) -> None:
     table = Table(title="Replay", show_header=False, title_justify="left")
     for name, value in msgspec.structs.asdict(report).items():
-        if name in ("staked", "returned"):
+        if name == "staked":
             text = ", ".join(f"{format_amount(amount, currency)} {currency}" for currency, amount in value.items())
         elif isinstance(value, dict):
             text = "\n".join(f"{key}: {count}" for key, count in value.items())

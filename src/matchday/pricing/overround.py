@@ -32,12 +32,13 @@ def with_overround(fair: Floats, overround: Floats) -> Floats:
     """
     logs = np.log(np.maximum(fair, _TINY))
     real = fair > 0
+    two_sided = real.sum(axis=1, keepdims=True) > 1
     k = np.zeros((len(fair), 1))
     target = (1 + overround)[:, None]
     implied = np.where(real, 1.0, 0.0)
     for _ in range(_ROUNDS):
         implied = np.where(real, np.exp(k * logs), 0.0)
-        excess = implied.sum(axis=1, keepdims=True) - target
+        excess = np.where(two_sided, implied.sum(axis=1, keepdims=True) - target, 0.0)
         if np.abs(excess).max() < _CLOSE:
             break
         slope = (implied * logs).sum(axis=1, keepdims=True)

@@ -5,9 +5,9 @@ frames. Never judges, prices or stores; what it has lost a client fetches anew.
 
 Channels: ``home`` (all fixtures, match result only), ``fixture:ID`` (one whole book), ``account`` (the fan's own). A
 channel's offset is the log's (for an account, the outbox's). Subscribe: a snapshot, then deltas with ``from`` and
-``to``, so that a gap shows. Reconnect with the last offset: exactly what was missed, else a snapshot. A delta is encoded
-once and shared; what is said within one tick leaves in one send. A slow connection is queued nothing: only how far it
-has got is kept, and when it drains it gets the latest value of each market.
+``to``, so that a gap shows. Reconnect with the last offset: exactly what was missed, else a snapshot. A delta is
+encoded once and shared; what is said within one tick leaves in one send. A slow connection is queued nothing: only
+how far it has got is kept, and when it drains it gets the latest value of each market.
 """
 
 from collections import deque

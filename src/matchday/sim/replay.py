@@ -62,7 +62,6 @@ class Report(msgspec.Struct, kw_only=True):
     bets_settled: int = 0
     bets_open: int = 0
     staked: dict[str, int] = {}
-    returned: dict[str, int] = {}
     """Minor units by currency."""
     money_conserved: bool = False
     reports_rejected: list[str] = []
