@@ -407,6 +407,7 @@ class Journal:
         self._fixtures: dict[str, Fixture] = {}
         self._markets: dict[str, Market] = {}
         self._accounts: dict[str, tuple[str, str]] = {}
+        self._own_limits: dict[str, tuple[int, int, int]] = {}  # account -> limit, a higher one, when that counts
         self._balances: defaultdict[str, int] = defaultdict(int)
         self._answers: dict[tuple[str, str], tuple[str, Any]] = {}
         self._bets: dict[Any, Bet] = {}
@@ -429,6 +430,7 @@ class Journal:
             "bet": self._on_bet,
             "retry": self._on_retry,
             "account": self._on_account,
+            "limit": self._on_limit,
             "decision": self._on_decision,
             "posting": self._on_posting,
             "balance": self._on_balance,
@@ -667,6 +669,8 @@ class Journal:
             ("stake_limit_reached", "stake_per_day", today + stake, True),
         ):
             limit = self._limit(name, currency)
+            if name == "stake_per_day":
+                limit = self._own_limit(row, limit)
             if limit is not None and (value > limit if over else value < limit):
                 return refusal, ""
         exposed, why = self._exposed(row, back - stake)
@@ -674,6 +678,19 @@ class Journal:
             return ("exposure_reached" if exposed else None), why
         funds = self._balances[row["account"]] - self._awaiting[row["account"]] + early
         return ("insufficient_funds" if funds < stake else "accepted"), ""
+
+    def _own_limit(self, row: Row, default: int | None) -> int | None:
+        """What the fan has set himself, if he has: a lower limit counts at once, a higher one a day later."""
+        if row["account"] not in self._own_limits:
+            return default
+        limit, higher, from_ms = self._own_limits[row["account"]]
+        return higher if row["t_ms"] >= from_ms else limit
+
+    def _on_limit(self, row: Row) -> None:
+        new, now = row["stake_per_day"], row["t_ms"]
+        held = self._own_limit(row, self._limit("stake_per_day", ""))
+        lower = held is None or new <= held
+        self._own_limits[row["account"]] = (new, new, now) if lower else (held or 0, new, now + DAY_MS)
 
     def _current(self, leg: Row) -> int:
         return self._markets[leg["market"]].price(leg["selection"])[1] or 0

@@ -1,7 +1,7 @@
 """Views: what people and their programs are shown, over HTTP and WebSocket alike.
 
 Owns the JSON shapes of markets, bets, facts and entries. Amounts, prices and lines, integers inside, are decimal
-strings ("10.00", "2.375", "2.25"), so that no client ever reads one as a float. Pure conversions: nothing is looked up.
+strings here ("10.00", "2.375", "2.25"), so that no client ever reads one as a float. Pure: nothing is looked up.
 """
 
 from typing import Final

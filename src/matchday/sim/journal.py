@@ -184,7 +184,9 @@ class JournalledLedger:
             opened = {"account": command.account, "currency": command.currency, "status": "open"}
             return [encoded("account", {**opened, "stake_per_day": command.stake_per_day})]
         if isinstance(command, SetStatus):
-            return [encoded("account", {"account": command.account, "status": command.status})]
+            account = self._inner.account(command.account)
+            currency = account.currency if account else ""
+            return [encoded("account", {"account": command.account, "currency": currency, "status": command.status})]
         if isinstance(command, SetLimit):
             return [encoded("limit", {"account": command.account, "stake_per_day": command.stake_per_day})]
         return []

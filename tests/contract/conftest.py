@@ -1,0 +1,78 @@
+"""Every backend of a port, driven the same way: ``Drive`` runs until something has happened."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from matchday.backends.clock_wall import WallClock
+from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
+from matchday.config import Storage
+from matchday.ports import Clock, Ledger, Log
+from matchday.sim.clock import VirtualClock
+from matchday.sim.inline import InlineLedger, InlineLog
+
+PATIENCE_S = 10.0
+
+
+class World:
+    """A clock, and a way to let its callbacks run until a condition holds."""
+
+    def __init__(self, clock: Clock, run: Callable[[Callable[[], bool]], None]) -> None:
+        self.clock = clock
+        self.until = run
+
+
+def fatal(error: BaseException) -> None:
+    raise error
+
+
+@pytest.fixture(params=["inline", "threads"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    if request.param == "inline":
+        virtual = VirtualClock(seed=1)
+
+        def run(happened: Callable[[], bool]) -> None:
+            virtual.run_for(10)
+            assert happened()
+
+        yield World(virtual, run)
+        return
+    with asyncio.Runner() as runner:
+
+        async def wait(happened: Callable[[], bool]) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while not happened():
+                    await asyncio.sleep(0.001)
+
+        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)))
+
+
+@pytest.fixture
+def ledger(world: World, tmp_path: Path) -> Iterator[Ledger]:
+    if isinstance(world.clock, VirtualClock):
+        with contextlib.closing(SqliteLedgerCore(":memory:")) as core:
+            yield InlineLedger(core, world.clock)
+        return
+    with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as core:
+        loop = cast("WallClock", world.clock)._loop  # noqa: SLF001
+        driver = SqliteLedger(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
+        with contextlib.closing(driver):
+            yield driver
+
+
+@pytest.fixture
+def log(world: World, tmp_path: Path) -> Iterator[Log]:
+    if isinstance(world.clock, VirtualClock):
+        with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id)) as core:
+            yield InlineLog(core, world.clock)
+        return
+    with contextlib.closing(SqliteLogCore(tmp_path / "log.sqlite", world.clock.new_id)) as core:
+        loop = cast("WallClock", world.clock)._loop  # noqa: SLF001
+        driver = SqliteLog(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
+        with contextlib.closing(driver):
+            yield driver

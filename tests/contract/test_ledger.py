@@ -1,0 +1,277 @@
+"""What every ledger promises, as tables a bookkeeper can read. Every batch is committed twice."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.model.bet import BetStatus, Leg, Outcome, Policy, Result
+from matchday.model.ledger import (
+    ID_MEMORY_MS,
+    AccountStatus,
+    Answer,
+    Charge,
+    Command,
+    DecideLegs,
+    OpenAccount,
+    PlaceBet,
+    Refusal,
+    SetLimit,
+    SetStatus,
+    SettleBet,
+    Transfer,
+)
+from matchday.model.messages import BetAccepted, BetSettled, Decision
+from matchday.ports import Ledger, LedgerUnavailable
+from matchday.sim.clock import VirtualClock
+
+from .conftest import World
+
+NOW = 1_500_000_000_000
+DAY = 86_400_000
+WON, LOST, VOID = Outcome(Result.WON), Outcome(Result.LOST), Outcome(Result.VOID, 2)
+IDS = VirtualClock(seed=7, start_ms=NOW)
+A = "anna"
+
+
+def opened(balance: int = 10_000, per_day: int = 100_000, account: str = A) -> list[Command]:
+    return [
+        OpenAccount(f"open-{account}", account, "EUR", NOW, per_day),
+        Transfer(f"grant-{account}", account, balance, "EUR", "grant", NOW),
+    ]
+
+
+def bet(
+    stake: int, *, id_: str = "", name: str = "b1", price: int = 2500, selection: str = "F:1x2/home", account: str = A,
+    at_ms: int = NOW, currency: str = "EUR", refusal: Refusal | None = None, charges: tuple[Charge, ...] = (),
+) -> PlaceBet:  # fmt: skip
+    leg = Leg("F", "F:1x2", selection, price, 0)
+    return PlaceBet(
+        id_ or IDS.new_id(), account, currency, stake, Policy.BETTER, (leg,), name, at_ms, (leg,), charges, refusal
+    )
+
+
+def decide(version: int, outcome: Outcome, selection: str = "F:1x2/home") -> DecideLegs:
+    return DecideLegs(f"decide-{version}-{selection}", "F", version, (Decision("F:1x2", selection, outcome),), NOW)
+
+
+def settle(version: int, name: str = "b1") -> SettleBet:
+    return SettleBet(f"settle:{name}:{version}", name, A, NOW)
+
+
+def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[Answer]:
+    """Commit twice: the second time every answer is the same, marked as repeated, and nothing changes."""
+    found: list[Sequence[Answer] | LedgerUnavailable] = []
+    ledger.commit(commands, found.append)
+    world.until(lambda: len(found) == 1)
+    before = (ledger.totals(), ledger.entries(0, 10_000), ledger.facts(0, 10_000))
+    ledger.commit(commands, found.append)
+    world.until(lambda: len(found) == 2)
+    first, second = found
+    assert not isinstance(first, LedgerUnavailable)
+    assert not isinstance(second, LedgerUnavailable)
+    for one, other in zip(first, second, strict=True):
+        if one.refusal != Refusal.ID_EXPIRED:
+            assert other.repeated or other.refusal == Refusal.ID_REUSED
+            assert (one.refusal, one.bet and one.bet.bet) == (other.refusal, other.bet and other.bet.bet)
+    assert before == (ledger.totals(), ledger.entries(0, 10_000), ledger.facts(0, 10_000))
+    assert set(ledger.totals().values()) <= {0}
+    return list(first)
+
+
+def balance(ledger: Ledger, account: str = A) -> int:
+    view = ledger.account(account)
+    assert view is not None
+    return view.balance
+
+
+def test_a_bet_reserves_its_stake(world: World, ledger: Ledger) -> None:
+    placed = bet(1_000)
+    answers = commit(world, ledger, [*opened(), placed])
+    assert [answer.refusal for answer in answers] == [None, None, None]
+    assert balance(ledger) == 9_000
+    entry = ledger.statement(A, None, 10)[0]
+    assert {(p.account, p.amount) for p in entry.postings} == {(A, -1_000), ("stakes:EUR:0", 1_000)}
+    held = ledger.answer(A, placed.id)
+    assert held is not None
+    assert held.bet == answers[2].bet
+    assert [b.bet for b in ledger.bets(A, open_only=True, before=None, limit=10)] == ["b1"]
+
+
+@pytest.mark.parametrize(
+    ("commands", "refusal"),
+    [
+        ([bet(1_000, id_="not-a-uuid")], Refusal.ID_EXPIRED),
+        ([bet(1_000, at_ms=NOW + ID_MEMORY_MS + 60_000)], Refusal.ID_EXPIRED),
+        ([bet(1_000, account="nobody")], Refusal.ACCOUNT_UNKNOWN),
+        ([SetStatus("s", A, AccountStatus.SUSPENDED, NOW), bet(1_000)], Refusal.ACCOUNT_NOT_OPEN),
+        ([bet(1_000, currency="GBP")], Refusal.CURRENCY_MISMATCH),
+        ([bet(1_000, refusal=Refusal.PRICE_MOVED)], Refusal.PRICE_MOVED),
+        ([SetLimit("l", A, 900, NOW), bet(1_000)], Refusal.STAKE_LIMIT_REACHED),
+        ([SetLimit("l", A, 1_500, NOW), bet(1_000, name="b0"), bet(501)], Refusal.STAKE_LIMIT_REACHED),
+        ([bet(1_000, charges=(Charge("g", 1_500, 1_499, Refusal.EXPOSURE_REACHED),))], Refusal.EXPOSURE_REACHED),
+        ([bet(10_001)], Refusal.INSUFFICIENT_FUNDS),
+        ([bet(6_000, name="b0"), bet(4_001)], Refusal.INSUFFICIENT_FUNDS),
+        # the first that applies is the answer
+        ([bet(20_000, currency="GBP", refusal=Refusal.MARKET_CLOSED)], Refusal.CURRENCY_MISMATCH),
+        ([bet(20_000, refusal=Refusal.MARKET_CLOSED)], Refusal.MARKET_CLOSED),
+        ([bet(20_000, charges=(Charge("g", 2, 1, Refusal.EXPOSURE_REACHED),))], Refusal.EXPOSURE_REACHED),
+        ([Transfer("w", A, -10_001, "EUR", "withdrawal", NOW)], Refusal.INSUFFICIENT_FUNDS),
+    ],
+)
+def test_refusals(world: World, ledger: Ledger, commands: list[Command], refusal: Refusal) -> None:
+    answers = commit(world, ledger, [*opened(), *commands])
+    assert answers[-1].refusal == refusal
+    assert all(answer.refusal is None for answer in answers[:-1])
+
+
+def test_a_limit_is_lowered_at_once_and_raised_after_a_day(world: World, ledger: Ledger) -> None:
+    later = bet(1_000, name="b2", at_ms=NOW + DAY + 1)
+    answers = commit(
+        world,
+        ledger,
+        [*opened(per_day=5_000), SetLimit("l1", A, 500, NOW), SetLimit("l2", A, 2_000, NOW), bet(1_000), later],
+    )
+    assert [answer.refusal for answer in answers[4:]] == [Refusal.STAKE_LIMIT_REACHED, None]
+
+
+def test_an_id_stands_for_its_payload(world: World, ledger: Ledger) -> None:
+    first = bet(1_000)
+    other = msgspec.structs.replace(first, stake=1_001, bet="b2")
+    commit(world, ledger, [*opened(), first])
+    assert commit(world, ledger, [other])[0].refusal == Refusal.ID_REUSED
+    # what the gate adds is not the payload: a retry judged anew gets the first answer
+    again = msgspec.structs.replace(first, bet="b3", at_ms=NOW + 5, refusal=Refusal.PRICE_MOVED)
+    answer = commit(world, ledger, [again])[0]
+    assert (answer.refusal, answer.repeated, answer.bet and answer.bet.bet) == (None, True, "b1")
+    assert balance(ledger) == 9_000
+
+
+def test_a_refusal_is_remembered(world: World, ledger: Ledger) -> None:
+    refused = bet(1_000, refusal=Refusal.MARKET_SUSPENDED)
+    commit(world, ledger, [*opened(), refused])
+    answer = commit(world, ledger, [msgspec.structs.replace(refused, refusal=None)])[0]
+    assert (answer.refusal, answer.repeated) == (Refusal.MARKET_SUSPENDED, True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "returns", "status"),
+    [
+        (WON, 2_500, BetStatus.SETTLED),
+        (LOST, 0, BetStatus.SETTLED),
+        (VOID, 1_000, BetStatus.VOID),
+        (Outcome(Result.HALF_WON, 1), 1_750, BetStatus.SETTLED),
+        (Outcome(Result.HALF_LOST, 1), 500, BetStatus.SETTLED),
+    ],
+)
+def test_settlement(world: World, ledger: Ledger, outcome: Outcome, returns: int, status: BetStatus) -> None:
+    commit(world, ledger, [*opened(), bet(1_000), decide(5, outcome), settle(5)])
+    settled = ledger.bet("b1")
+    assert settled is not None
+    assert (settled.status, settled.returns, settled.version) == (status, returns, 5)
+    assert balance(ledger) == 9_000 + returns
+    assert ledger.open_bets() == 0
+
+
+def test_a_correction_posts_the_difference_and_shortfall_what_cannot_be_taken_back(
+    world: World, ledger: Ledger
+) -> None:
+    commit(world, ledger, [*opened(), bet(1_000), decide(5, WON), settle(5)])
+    assert balance(ledger) == 11_500
+    commit(world, ledger, [Transfer("w", A, -11_000, "EUR", "withdrawal", NOW), decide(6, LOST), settle(6)])
+    assert balance(ledger) == 0
+    last = ledger.statement(A, None, 1)[0]
+    assert {(p.account, p.amount) for p in last.postings} == {
+        (A, -500), ("shortfall:EUR:0", -2_000), ("house:EUR:0", 2_500)
+    }  # fmt: skip
+
+
+def test_an_older_decision_changes_nothing(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), bet(1_000), decide(6, WON), decide(5, LOST), settle(6), settle(5)])
+    assert ledger.decisions(["F:1x2/home"]) == {"F:1x2/home": (6, WON)}
+    assert balance(ledger) == 11_500
+
+
+def test_settling_frees_exposure(world: World, ledger: Ledger) -> None:
+    charge = (Charge("exposure:F#0", 1_500, 2_000, Refusal.EXPOSURE_REACHED),)
+    commands = [bet(1_000, charges=charge), bet(1_000, name="b2", charges=charge)]
+    answers = commit(world, ledger, [*opened(), *commands])
+    assert [answer.refusal for answer in answers[2:]] == [None, Refusal.EXPOSURE_REACHED]
+    commit(world, ledger, [decide(5, LOST), settle(5)])
+    assert commit(world, ledger, [bet(1_000, name="b3", charges=charge)])[0].refusal is None
+
+
+def test_facts_come_in_order_and_listeners_are_called(world: World, ledger: Ledger) -> None:
+    heard: list[int] = []
+    ledger.listen(lambda: heard.append(1))
+    commit(world, ledger, [*opened(), bet(1_000), decide(5, WON), settle(5)])
+    facts = ledger.facts(0, 10)
+    assert [fact.seq for fact in facts] == [1, 2, 3]
+    assert isinstance(facts[1], BetAccepted)
+    assert isinstance(facts[2], BetSettled)
+    assert facts[2].balance == balance(ledger)
+    assert heard
+    assert ledger.facts(2, 10) == facts[2:]
+
+
+def test_bets_on_selections_are_found_page_by_page(world: World, ledger: Ledger) -> None:
+    bets = [bet(100, name=f"b{n}", selection=f"F:1x2/{('home', 'away')[n % 2]}") for n in range(6)]
+    commit(world, ledger, [*opened(), *bets])
+    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "", 2)] == ["b0", "b2"]
+    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "b2", 2)] == ["b4"]
+    assert [b.bet for b in ledger.bets_on(["F:1x2/home", "F:1x2/away"], "", 10)] == [f"b{n}" for n in range(6)]
+
+
+OUTCOMES = st.sampled_from([WON, LOST, VOID, Outcome(Result.HALF_WON, 1), Outcome(Result.HALF_LOST, 1)])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("bet"), st.integers(1, 6_000), st.integers(1001, 20_000)),
+        st.tuples(st.just("decide"), st.integers(1, 9), OUTCOMES),
+        st.tuples(st.just("settle"), st.integers(0, 8), st.integers(1, 9)),
+        st.tuples(st.just("move"), st.integers(-12_000, 12_000), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(STEPS, st.data())
+def test_money_is_conserved_whatever_happens_and_whatever_is_said_twice(
+    steps: list[object], data: st.DataObject
+) -> None:
+    """Any order of bets, decisions, settlements, corrections and transfers, in batches of any size, some repeated."""
+    ids = VirtualClock(seed=3, start_ms=NOW)
+    commands: list[Command] = opened()
+    bets = 0
+    for number, step in enumerate(steps):
+        kind, a, b = step  # type: ignore[misc]
+        if kind == "bet":
+            commands.append(bet(a, id_=ids.new_id(), name=f"b{bets}", price=b))
+            bets += 1
+        elif kind == "decide":
+            commands.append(decide(a, b))
+        elif kind == "settle" and a < bets and any(isinstance(c, DecideLegs) for c in commands):
+            commands.append(SettleBet(f"settle-{number}", f"b{a}", A, NOW))
+        elif kind == "move":
+            commands.append(Transfer(f"move-{number}", A, a, "EUR", "move", NOW))
+    core = SqliteLedgerCore(":memory:")
+    accepted: set[str] = set()
+    while commands:
+        size = data.draw(st.integers(1, len(commands)))
+        batch, commands = commands[:size], commands[size:]
+        batch = [c for c in batch if not (isinstance(c, SettleBet) and core.bet(c.bet) is None and c.bet not in
+                 {p.bet for p in batch if isinstance(p, PlaceBet)})]  # fmt: skip
+        placed = {p.bet for p in batch if isinstance(p, PlaceBet)}
+        batch = [c for c in batch if not (isinstance(c, SettleBet) and c.bet in placed)]
+        core.commit(batch)
+        before = (core.balances(), core.totals())
+        core.commit(data.draw(st.lists(st.sampled_from(batch), max_size=3)) if batch else [])
+        assert (core.balances(), core.totals()) == before
+        assert set(core.totals().values()) <= {0}
+        assert {k: v for k, v in core.balances().items() if v} == {k: v for k, v in core.posted().items() if v}
+        assert core.balances().get(A, 0) >= 0
+        accepted |= {b.bet for b in core.bets(A, open_only=False, before=None, limit=1_000)}
+    core.close()
