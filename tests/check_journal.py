@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Checks the journal of a replay against the provider's files and the rules of the house, on its own.
 
-Owns: a second derivation, from the written rules alone, of what every line of a journal must say. It shares no code with
-the platform and needs only the standard library, so a fault in the platform cannot hide in it.
+Owns: a second derivation, from the written rules alone, of what every line of a journal must say. It shares no code
+with the platform and needs only the standard library, so a fault in the platform cannot hide in it.
 Hears: a journal (NDJSON, one object a line, in causal order) and Wyscout match files with their meta data.
-Says: a table of checks with counts, the first differences with line numbers, and what could not be derived (`unchecked`).
+Says: a table of checks with counts, the first differences with line numbers, and what could not be derived
+(`unchecked`).
 Never: reads a decision to learn who won, never repairs, never passes silently over what it cannot judge.
 
     python tests/check_journal.py JOURNAL PATH… [--meta DIR] [--json]      exit status 1 when anything differs
@@ -31,18 +32,28 @@ Score = tuple[int, int]
 SHOWN = 20
 CLOCK_TOLERANCE_S = 2.0
 DAY_MS = 86_400_000
+ID_AGE_MS_MAX = 2 * DAY_MS
 PERIOD_START_S = {"1H": 0, "2H": 2700, "E1": 5400, "E2": 6300, "P": 7200}
 PERIOD_WORDS = {
-    **{word: "1H" for word in ("1h", "h1", "1", "first_half")},
-    **{word: "2H" for word in ("2h", "h2", "2", "second_half")},
-    **{word: "E1" for word in ("e1", "3", "extra_first_half", "first_extra_half", "extra_time_first_half")},
-    **{word: "E2" for word in ("e2", "4", "extra_second_half", "second_extra_half", "extra_time_second_half")},
-    **{word: "P" for word in ("p", "5", "shoot_out", "penalties")},
+    **dict.fromkeys(("1h", "h1", "1", "first_half"), "1H"),
+    **dict.fromkeys(("2h", "h2", "2", "second_half"), "2H"),
+    **dict.fromkeys(("e1", "3", "extra_first_half", "first_extra_half", "extra_time_first_half"), "E1"),
+    **dict.fromkeys(("e2", "4", "extra_second_half", "second_extra_half", "extra_time_second_half"), "E2"),
+    **dict.fromkeys(("p", "5", "shoot_out", "penalties"), "P"),
 }
 GOALS = frozenset({"goal", "own_goal", "penalty_scored"})
 MATERIAL = GOALS | {"penalty_awarded", "red_card", "second_yellow_card"}
 TALLIED = frozenset(
-    "penalty_awarded penalty_missed shoot_out_scored shoot_out_missed yellow_card second_yellow_card red_card corner".split()
+    {
+        "penalty_awarded",
+        "penalty_missed",
+        "shoot_out_scored",
+        "shoot_out_missed",
+        "yellow_card",
+        "second_yellow_card",
+        "red_card",
+        "corner",
+    }
 )
 MOVES = {
     "inactive": {"inactive", "open", "suspended", "closed"},
@@ -50,11 +61,25 @@ MOVES = {
     "suspended": {"suspended", "open", "closed"},
     "closed": {"closed"},
 }
+# In the order of judgement: the first that applies is the answer.
 REFUSALS = (
-    "id_reused id_expired account_unknown account_not_open currency_mismatch selection_unknown market_closed "
-    "market_suspended generation_stale price_moved stake_below_minimum stake_above_maximum return_above_maximum "
-    "stake_limit_reached exposure_reached insufficient_funds"
-).split()
+    "id_reused",
+    "id_expired",
+    "account_unknown",
+    "account_not_open",
+    "currency_mismatch",
+    "selection_unknown",
+    "market_closed",
+    "market_suspended",
+    "generation_stale",
+    "price_moved",
+    "stake_below_minimum",
+    "stake_above_maximum",
+    "return_above_maximum",
+    "stake_limit_reached",
+    "exposure_reached",
+    "insufficient_funds",
+)
 RANK = {name: rank for rank, name in enumerate(REFUSALS)}
 LIMIT_SETTINGS = {
     "stake_below_minimum": ("stake_min",),
@@ -226,9 +251,8 @@ class Provider:
                     self._files[int(stem)] = file
             metas += [folder / "meta" for folder in (path, path.parent, path.parent.parent)]
         self._meta: dict[int, Row] = {}
-        for file in sorted(
-            next((folder for folder in metas if folder.is_dir()), Path("/nonexistent")).glob("matches_*")
-        ):
+        folder = next((folder for folder in metas if folder.is_dir()), None)
+        for file in sorted(folder.glob("matches_*")) if folder else ():
             self._meta.update({row["wyId"]: row for row in _load(file)})
 
     def ids(self) -> list[int]:
@@ -297,6 +321,13 @@ def returns(stake: int, legs: Iterable[tuple[str | None, int]]) -> int | None:
     return None if undecided else numerator // denominator
 
 
+def made_at(name: str) -> int | None:
+    """When an id was made (ms), where it is a UUIDv7; else None."""
+    if not re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", name):
+        return None
+    return int(name[:8] + name[9:13], 16)
+
+
 _PRICES: dict[str, int] = {}
 
 
@@ -345,8 +376,9 @@ class Market:
         return selection in self.prices, self.prices.get(selection)
 
     def decided(self) -> bool:
-        """Whether the score or the end of regular time settles this market for good."""
-        return self.fixture.full_time or determined(self.kind, self.quarters, self.fixture.regular)
+        """Whether the score, the end of regular time or a result settles this market for good."""
+        ended = self.fixture.full_time or self.fixture.status is not None
+        return ended or determined(self.kind, self.quarters, self.fixture.regular)
 
 
 @dataclass(slots=True)
@@ -416,10 +448,11 @@ class Journal:
         self._staked: Counter[tuple[str, int]] = Counter()
         self._exposure: Counter[str] = Counter()
         self._doubtful: set[str] = set()  # fixtures with two legs of one bet: the rule does not say how they count
-        self._shards: set[str] = set()
+        self._shards: defaultdict[str, set[str]] = defaultdict(set)  # currency -> accounts that hold stakes
         self._decisions: dict[str, tuple[str, int, int]] = {}
         self._entry: Any = None
         self._postings: list[Posting] = []
+        self._posting_line = 0
         self._entries: set[Any] = set()
         self._kinds: dict[str, Callable[[Row], None]] = {
             "settings": self._on_settings,
@@ -481,7 +514,7 @@ class Journal:
             told = str(row[side]).lower()
             if told in fixture.match.names[side] | fixture.match.names[other]:
                 good = told in fixture.match.names[side]
-                self._judge(good, "sides of a fixture", lambda: f"{row['fixture']}: {told} is the {other} side")
+                self.report.judge(good, self.line, "sides of a fixture", f"{fixture.id}: {told} is the {other} side")
             else:
                 self.report.unchecked("sides of a fixture", "the provider knows no team of this name")
 
@@ -490,8 +523,6 @@ class Journal:
         told = (int(row["score"][0]), int(row["score"][1]))
         home, away = fixture.score
         goal = kind in GOALS
-        if goal and side not in ("home", "away"):
-            raise ValueError(f"a goal for side {side}")
         expected = (home + (goal and side == "home"), away + (goal and side == "away"))
         self._judge(told == expected, "score", lambda: f"{fixture.id} {kind} {side}: {told}, goals so far {expected}")
         fixture.score = told
@@ -501,8 +532,8 @@ class Journal:
                 fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
         period = PERIOD_WORDS.get(str(row.get("period")).lower(), str(row.get("period")))
         if goal:
-            fixture.goals.append((self.line, Goal(period, float(row["clock_s"]), side, kind)))
-        if kind == "penalty_scored" or kind in TALLIED:
+            fixture.goals.append((self.line, Goal(period, float(row["clock_s"]), str(side), kind)))
+        if kind in TALLIED:
             fixture.tallies[kind, str(side)] += 1
         fixture.full_time = fixture.full_time or kind == "full_time"
         fixture.over = fixture.over or kind == "over"
@@ -581,7 +612,7 @@ class Journal:
         first = self._answers.get((row["account"], row["id"]))
         told = (row["answer"], row.get("bet"))
         if told[0] == "id_expired":
-            self.report.unchecked("retry", "the age of an id is not in the journal")
+            self.report.unchecked("retry", "id_expired: how long a refusal is kept is not in the journal")
         elif row.get("same_payload", True):
             self._judge(told == first, "retry", lambda: f"{row['id']}: {told}, first {first}")
         else:
@@ -600,8 +631,11 @@ class Journal:
             return None, f"answer {answer} is not of the rules"
         if (row["account"], row["id"]) in self._answers:
             return "id_reused", ""
-        if answer == "id_expired":
-            return None, "the age of an id is not in the journal"
+        made_ms = made_at(str(row["id"]))
+        if made_ms is not None and row["t_ms"] - made_ms > ID_AGE_MS_MAX:
+            return "id_expired", ""
+        if made_ms is None and answer == "id_expired":
+            return None, "id_expired: the id does not tell its age"
         known = self._accounts.get(row["account"])
         if known is None:
             return "account_unknown", ""
@@ -656,9 +690,9 @@ class Journal:
         return None if value is None else int(value)
 
     def _limit_refusal(self, row: Row, early: int) -> tuple[str | None, str]:
-        answer, stake, currency = row["answer"], row["stake"], row["currency"]
+        answer, stake = row["answer"], row["stake"]
         names = LIMIT_SETTINGS.get(answer, ())
-        if names and all(self._limit(name, currency) is None for name in names):
+        if names and all(self._limit_of(row, name) is None for name in names):
             return None, f"{answer}: the settings do not tell the limit"
         back = returns(stake, [("won", self._current(leg)) for leg in row["legs"]]) or 0
         today = self._staked[row["account"], row["t_ms"] // DAY_MS]
@@ -668,9 +702,7 @@ class Journal:
             ("return_above_maximum", "return_max", back, True),
             ("stake_limit_reached", "stake_per_day", today + stake, True),
         ):
-            limit = self._limit(name, currency)
-            if name == "stake_per_day":
-                limit = self._own_limit(row, limit)
+            limit = self._limit_of(row, name)
             if limit is not None and (value > limit if over else value < limit):
                 return refusal, ""
         exposed, why = self._exposed(row, back - stake)
@@ -678,6 +710,10 @@ class Journal:
             return ("exposure_reached" if exposed else None), why
         funds = self._balances[row["account"]] - self._awaiting[row["account"]] + early
         return ("insufficient_funds" if funds < stake else "accepted"), ""
+
+    def _limit_of(self, row: Row, name: str) -> int | None:
+        limit = self._limit(name, row["currency"])
+        return self._own_limit(row, limit) if name == "stake_per_day" else limit
 
     def _own_limit(self, row: Row, default: int | None) -> int | None:
         """What the fan has set himself, if he has: a lower limit counts at once, a higher one a day later."""
@@ -688,7 +724,8 @@ class Journal:
 
     def _on_limit(self, row: Row) -> None:
         new, now = row["stake_per_day"], row["t_ms"]
-        held = self._own_limit(row, self._limit("stake_per_day", ""))
+        currency = self._accounts.get(row["account"], ("", ""))[0]
+        held = self._own_limit(row, self._limit("stake_per_day", currency))
         lower = held is None or new <= held
         self._own_limits[row["account"]] = (new, new, now) if lower else (held or 0, new, now + DAY_MS)
 
@@ -708,7 +745,7 @@ class Journal:
                 doubtful = doubtful or bool(keys & self._doubtful)
         if row["answer"] != "exposure_reached" or over:
             return over, ""
-        if len(self._shards) > 1:
+        if len(self._shards[row["currency"]]) > 1:
             return False, "exposure_reached: each writer holds a share of the cap"
         return False, "exposure_reached: two legs of a bet on one fixture" if doubtful else ""
 
@@ -764,6 +801,8 @@ class Journal:
             self.report.unchecked("decision is not early", "abandoned, postponed or a market not in a book")
         else:
             self._judge(market.decided(), "decision is not early", lambda: f"{selection} at {fixture.regular}")
+        if before is not None and version > before[1] and result != before[0]:
+            self.report.unchecked("decision", "a decision that a higher version replaced")
         if before is None or version >= before[1]:
             self._decisions[selection] = (result, version, self.line)
 
@@ -791,9 +830,10 @@ class Journal:
         if type(amount) is not int:
             raise ValueError(f"amount {amount!r} is no integer of minor units")
         self._balances[account] += amount
+        self._posting_line = self.line
         self._postings.append(Posting(account, amount, currency, row.get("bet")))
         if account.startswith("stakes:"):
-            self._shards.add(account)
+            self._shards[currency].add(account)
         if "balance" in row:
             self._on_balance(row)
 
@@ -807,7 +847,7 @@ class Journal:
         if not postings:
             return
         self._postings, self._entry = [], None
-        line = self.line - 1
+        line = self._posting_line
         sums: dict[str, int] = {}
         for account, amount, currency, _ in postings:
             sums[currency] = sums.get(currency, 0) + amount
@@ -888,15 +928,14 @@ class Journal:
     def _finish_goals(self) -> None:
         """Compares goals; the journal counts its clock either from kick-off (2700 at half time) or from each period."""
         played = [fixture for fixture in self._fixtures.values() if fixture.match is not None]
-        readings = [{f.id: compare_goals(f, from_kick_off) for f in played} for from_kick_off in (True, False)]
-        for fixture in min(readings, key=lambda reading: sum(len(found) for found in reading.values())).items():
-            for line, text in fixture[1]:
-                self._judge(False, "goals", lambda: f"{fixture[0]}: {text}", line)  # noqa: B023
-        for one in played:
-            self.report.checked["goals"] += len(one.goals)
-            missing = len(one.match.goals if one.match else []) - len(one.goals)
-            if missing > 0 and not (one.over or one.status):
-                self.report.unchecked("goals", "the match is not over in the journal", missing)
+        readings = [[compare_goals(fixture, clock) for fixture in played] for clock in (True, False)]
+        nearest = min(readings, key=lambda reading: sum(len(found) for found, _ in reading))
+        for fixture, (found, unseen) in zip(played, nearest, strict=True):
+            self.report.checked["goals"] += len(fixture.goals)
+            for line, text in found:
+                self.report.judge(False, line, "goals", f"{fixture.id}: {text}")
+            if unseen:
+                self.report.unchecked("goals", "after the journal's end of the match", unseen)
         silent = len(self._fixtures) - len(played)
         if silent:
             self.report.unchecked("goals", "fixtures without a provider file", silent)
@@ -967,29 +1006,35 @@ class Journal:
             self.report.judge(held[currency] == due[currency], self.line, "stakes held at the end", text)
 
 
-def compare_goals(fixture: Fixture, from_kick_off: bool) -> list[tuple[int, str]]:
-    """(line, text) of every way in which a journal's goals differ from the provider's."""
+def compare_goals(fixture: Fixture, from_kick_off: bool) -> tuple[list[tuple[int, str]], int]:
+    """((line, text) of every way in which a journal's goals differ from the provider's, goals it did not get to)."""
     assert fixture.match is not None
-    truth = fixture.match.goals
     told = [
         (line, goal._replace(clock_s=goal.clock_s - (PERIOD_START_S.get(goal.period, 0) if from_kick_off else 0)))
         for line, goal in fixture.goals
     ]
-    left, missing, order = list(range(len(told))), [], []
-    for goal in truth:
-        index = next((i for i in left if _same_goal(goal, told[i][1])), None)
+    left = list(range(len(told)))
+    order: list[int] = []
+    missing: list[tuple[Goal, bool]] = []
+    for goal in reversed(fixture.match.goals):
+        index = next((i for i in reversed(left) if _same_goal(goal, told[i][1])), None)
         if index is None:
-            missing.append(goal)
+            missing.insert(0, (goal, bool(order) or _must_be_told(fixture, goal)))
         else:
             left.remove(index)
-            order.append(index)
-    found = [(told[i][0], f"{told[i][1]}, provider {goal}") for i, goal in zip(left, missing, strict=False)]
+            order.insert(0, index)
+    found = [(told[i][0], f"{told[i][1]}, provider {goal}") for i, (goal, _) in zip(left, missing, strict=False)]
     found += [(told[i][0], f"{told[i][1]} is not in the provider's file") for i in left[len(missing) :]]
-    if fixture.over or fixture.status == "finished" or order != list(range(len(order))):
-        found += [(fixture.line, f"{goal} is not in the journal") for goal in missing[len(left) :]]
+    lost = missing[len(left) :]
+    found += [(fixture.line, f"{goal} is not in the journal") for goal, certain in lost if certain]
     if order != sorted(order):
         found.append((fixture.line, "the goals stand in another order"))
-    return found
+    return found, sum(1 for _, certain in lost if not certain)
+
+
+def _must_be_told(fixture: Fixture, goal: Goal) -> bool:
+    """Whether the journal goes on beyond the period of a goal."""
+    return fixture.over or fixture.status == "finished" or (fixture.full_time and goal.period in ("1H", "2H"))
 
 
 def _same_goal(goal: Goal, told: Goal) -> bool:

@@ -21,6 +21,8 @@ from matchday.config import Push as PushSettings
 PATH: Final = "/ws"
 SUBPROTOCOL: Final = "matchday.v1.json"
 _TRY_AGAIN: Final = 1012
+_GOODBYE_S: Final = 2.0
+"""Seconds a client has to answer a close frame."""
 
 
 class Room(Protocol):
@@ -133,10 +135,8 @@ class _Door(asyncio.Protocol):
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._flush()
-        if self.buffered():
-            self._transport.abort()
-        else:
-            self._transport.close()
+        # The client's own close frame ends it; one that says nothing, or takes nothing, is cut off.
+        asyncio.get_running_loop().call_later(0 if self.buffered() else _GOODBYE_S, self._transport.abort)
 
     # --- the protocol -------------------------------------------------------------------------------------------------
 
@@ -153,6 +153,8 @@ class _Door(asyncio.Protocol):
             self._room.opened(self)
 
     def _frame(self, frame: Frame) -> None:
+        if self._protocol.state is not State.OPEN:
+            return
         if frame.opcode is Opcode.PONG:
             self._room.heard(self)
         elif frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._parts):

@@ -1,0 +1,88 @@
+"""A fan's story in a real browser, against the real command: sign in, watch, bet, see it settle."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.real import serving
+
+CHROMIUM = shutil.which("chromium")
+ARGS = [
+    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+pytestmark = pytest.mark.browser
+FAST = "120"
+"""Match seconds a second: a match lasts under a minute."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is required in CI: apt-get install chromium")
+        pytest.skip("no Chromium here: apt-get install chromium runs this story")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+def first_open_price(page: Page) -> str:
+    button = page.locator('[data-testid^="match-row-"]', has=page.locator(".when.live")).locator(
+        'button.price[data-status="open"]'
+    )
+    expect(button.first).to_be_visible(timeout=20_000)
+    return str(button.first.get_attribute("data-testid"))
+
+
+def test_a_fan_bets_and_is_paid(browser: Browser, tmp_path: Path) -> None:
+    """The whole loop: prices move, a bet is taken, a market is suspended, the bet settles, the balance follows."""
+    with serving(tmp_path / "data", "--speed", FAST) as server:
+        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server.url)
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+        page.get_by_test_id("sign-in").click()
+        expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+        expect(page.locator("button.price.up, button.price.down").first).to_be_visible(timeout=20_000)
+        page.get_by_test_id(first_open_price(page)).click()
+        page.get_by_label("Any price").check()
+        page.get_by_test_id("slip-stake").fill("10.00")
+        page.get_by_test_id("slip-place").click()
+        answer = page.get_by_test_id("slip-answer")
+        expect(answer).to_have_attribute("data-answer", re.compile("accepted|refused"))
+        if answer.get_attribute("data-answer") == "refused":  # a goal fell between: take it as it is now
+            page.get_by_test_id("slip-place").click()
+            expect(answer).to_have_attribute("data-answer", "accepted", timeout=20_000)
+        expect(page.get_by_test_id("balance")).to_have_text("€990.00")
+        expect(page.locator('button.price[data-status="suspended"]').first).to_be_visible(timeout=40_000)
+        page.goto(f"{server.url}/#/bets")
+        status = page.get_by_test_id("bet-status")
+        expect(status).to_have_text(re.compile("Won|Lost|Void"), timeout=90_000)
+        won = status.inner_text() != "Lost"
+        expect(page.get_by_test_id("balance")).not_to_have_text("€990.00") if won else expect(
+            page.get_by_test_id("balance")
+        ).to_have_text("€990.00")
+        assert faults == []
+
+
+def test_the_page_catches_up_after_the_server_was_gone(browser: Browser, tmp_path: Path) -> None:
+    """A restart in mid-match: the page reconnects by itself, the account and its token stay good."""
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    with serving(tmp_path / "data", "--speed", "30") as server:
+        port = server.port
+        page.goto(server.url)
+        page.get_by_test_id("sign-in").click()
+        expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "reconnecting")
+    with serving(tmp_path / "data", "--speed", "30", port=port):
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=20_000)
+        expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+        expect(page.locator(".when.live").first).to_be_visible()
