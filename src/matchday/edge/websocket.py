@@ -136,7 +136,8 @@ class _Door(asyncio.Protocol):
             self._protocol.send_close(code, reason)
             self._flush()
         # The client's own close frame ends it; one that says nothing, or takes nothing, is cut off.
-        asyncio.get_running_loop().call_later(0 if self.buffered() else _GOODBYE_S, self._transport.abort)
+        takes_nothing = self.buffered() > self._settings.buffer_bytes_max
+        asyncio.get_running_loop().call_later(0 if takes_nothing else _GOODBYE_S, self._transport.abort)
 
     # --- the protocol -------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class _Door(asyncio.Protocol):
         for piece in pieces:
             if piece:
                 self._transport.write(piece)
-            elif self._transport.can_write_eof():
+            elif not self._transport.is_closing():
+                # Half-close and wait: to close with bytes unread would reset, and take our last frame with it.
                 self._transport.write_eof()
-        if self._protocol.close_expected():
-            self._transport.close()
+                asyncio.get_running_loop().call_later(_GOODBYE_S, self._transport.abort)
