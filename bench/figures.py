@@ -89,7 +89,7 @@ def incident_to_prices() -> list[Row]:
     clock.run_for(600_000)
     median, high = percentiles(times)
     return [{"name": "incident to prices", "what": "incident heard by odds -> book repriced, logged (in memory), heard "
-             f"by the gate; {len(times)} incidents of many markets", "median": median, "p99": high, "unit": "ms"}]  # fmt: skip
+             f"by the gate; {len(times)} incidents", "median": median, "p99": high, "unit": "ms"}]  # fmt: skip
 
 
 def ledger(folder: Path) -> list[Row]:

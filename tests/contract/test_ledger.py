@@ -1,6 +1,7 @@
 """What every ledger promises, as tables a bookkeeper can read. Every batch is committed twice."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -240,14 +241,14 @@ STEPS = st.lists(
 @settings(max_examples=120, deadline=None)
 @given(STEPS, st.data())
 def test_money_is_conserved_whatever_happens_and_whatever_is_said_twice(
-    steps: list[object], data: st.DataObject
+    steps: list[tuple[str, int, Any]], data: st.DataObject
 ) -> None:
     """Any order of bets, decisions, settlements, corrections and transfers, in batches of any size, some repeated."""
     ids = VirtualClock(seed=3, start_ms=NOW)
     commands: list[Command] = opened()
     bets = 0
     for number, step in enumerate(steps):
-        kind, a, b = step  # type: ignore[misc]
+        kind, a, b = step
         if kind == "bet":
             commands.append(bet(a, id_=ids.new_id(), name=f"b{bets}", price=b))
             bets += 1

@@ -10,7 +10,7 @@ from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.config import Storage
 from matchday.model.bet import Leg, Policy
-from matchday.model.ledger import Answer, OpenAccount, PlaceBet, Transfer
+from matchday.model.ledger import Answer, Command, OpenAccount, PlaceBet, Transfer
 from matchday.ports import LedgerUnavailable
 
 FANS, BATCH = 8, 5
@@ -42,7 +42,7 @@ async def main(folder: Path) -> None:
 
     for number in range(FANS):
         fan = f"fan{number}"
-        opening = [
+        opening: list[Command] = [
             OpenAccount(f"open-{fan}", fan, "EUR", now),
             Transfer(f"grant-{fan}", fan, 10**9, "EUR", "grant", now),
         ]
