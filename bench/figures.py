@@ -139,8 +139,14 @@ def http(folder: Path) -> list[Row]:
     os.environ["MATCHDAY_BETS_EXPOSURE_SELECTION_MAX"] = "1000000000"
     with serving(folder / "http", "--speed", "1") as server:
         poll(lambda: server.ask("GET", "/healthz")[1]["status"] == "ok")
-        market = next(row["market"] for row in server.ask("GET", "/api/fixtures")[1]["fixtures"]
-                      if row["board"]["status"] == "scheduled")  # fmt: skip
+
+        def upcoming() -> list[Any]:
+            rows = server.ask("GET", "/api/fixtures")[1]["fixtures"]
+            return [
+                r["market"] for r in rows if r["board"]["status"] == "scheduled" and r["market"]["status"] == "open"
+            ]
+
+        market = poll(upcoming)[-1]
         leg = {"selection": market["selections"][0]["selection"], "price": market["selections"][0]["price"],
                "generation": market["generation"]}  # fmt: skip
         tokens = [server.guest() for _ in range(16)]

@@ -39,7 +39,7 @@ from matchday.model.messages import (
 )
 from matchday.model.reports import Adapter
 from matchday.ports import Clock, Ledger, Log, Stored
-from matchday.pricing.football import price_book
+from matchday.pricing.football import price_book, warm_up
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -244,6 +244,7 @@ async def _serve(
         platform = Platform(
             clock, log, ledger, make_adapter(clock), settings, secret=_secret(data / "secret", clock), speed=speed
         )
+        warm_up()
         platform.start()
         _keep_house(clock, log_core, ledger_core, settings)
         web = make_app(

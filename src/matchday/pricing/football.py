@@ -47,6 +47,7 @@ PENALTY_SCORED: Final = 0.76
 THREE_WAY: Final = 1.5
 """A three-way market carries this much of a two-way one's overround."""
 
+_WARM_GOALS: Final = 6
 _HALF_S: Final = 2700
 _SIZES: Final = np.array([len(OUTCOMES[key.type]) for key in CATALOGUE])
 _FACTORIALS: Final = np.cumprod(np.array([1.0, *range(1, GOALS_MAX + 1)]))
@@ -141,14 +142,25 @@ def _poisson(rate: float) -> Floats:
 @lru_cache(maxsize=512)
 def _weights(home: int, away: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """At each further score: the share of a stake that wins (markets x 3 rows) and that is returned (markets rows)."""
-    cells = [(home + h, away + a) for h in range(GOALS_MAX + 1) for a in range(GOALS_MAX + 1)]
-    won = np.zeros((len(CATALOGUE), 3, len(cells)))
-    void = np.zeros((len(CATALOGUE), len(cells)))
+    cells = [_at(home + h, away + a) for h in range(GOALS_MAX + 1) for a in range(GOALS_MAX + 1)]
+    return np.stack([won for won, _ in cells], axis=1), np.stack([void for _, void in cells], axis=1)
+
+
+@lru_cache(maxsize=2048)
+def _at(home: int, away: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same at one final score."""
+    won, void = np.zeros((len(CATALOGUE), 3)), np.zeros(len(CATALOGUE))
     for m, key in enumerate(CATALOGUE):
         for o, outcome in enumerate(OUTCOMES[key.type]):
-            for c, (h, a) in enumerate(cells):
-                result = resolve(key, outcome, h, a)
-                void[m, c] = result.void_halves / 2
-                if result.result in (Result.WON, Result.HALF_WON):
-                    won[m, o, c] = 1 - void[m, c]
-    return won.reshape(-1, len(cells)), void
+            result = resolve(key, outcome, home, away)
+            void[m] = result.void_halves / 2
+            if result.result in (Result.WON, Result.HALF_WON):
+                won[m, o] = 1 - void[m]
+    return won.ravel(), void
+
+
+def warm_up() -> None:
+    """Work out every score that matches come to, so that no goal waits for it."""
+    for home in range(_WARM_GOALS):
+        for away in range(_WARM_GOALS):
+            _weights(home, away)
