@@ -9,11 +9,10 @@ from typing import Final
 import msgspec
 
 from matchday.model.bet import Bet, BetStatus, Leg, Policy
-from matchday.model.book import FixtureBook
 from matchday.model.football import MATCH_RESULT
-from matchday.model.ledger import AccountView, Entry
+from matchday.model.ledger import Entry
 from matchday.model.market import Market, MarketKey, MarketStatus, format_line, selection_id
-from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled, Board
+from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled
 from matchday.model.money import format_amount
 from matchday.model.price import format_price
 
@@ -38,20 +37,6 @@ class MarketView(msgspec.Struct, frozen=True):
     status: MarketStatus
     generation: int
     selections: tuple[SelectionView, ...]
-
-
-class FixtureView(msgspec.Struct, frozen=True):
-    """A fixture with all its markets (or, in a delta, those that changed)."""
-
-    board: Board
-    markets: tuple[MarketView, ...]
-
-
-class HomeRow(msgspec.Struct, frozen=True):
-    """A fixture as one row of a list: its board and its main market."""
-
-    board: Board
-    market: MarketView | None
 
 
 class LegView(msgspec.Struct, frozen=True):
@@ -135,22 +120,8 @@ class EntryView(msgspec.Struct, frozen=True):
     bet: str | None
 
 
-class AccountSnapshot(msgspec.Struct, frozen=True):
-    """An account with its open and recent bets, newest first."""
-
-    account: str
-    currency: str
-    balance: str
-    bets: tuple[BetView, ...]
-
-
 MAIN_MARKET: Final = MarketKey(MATCH_RESULT)
 """The market that stands for a fixture in lists."""
-
-
-def board_view(board: Board) -> Board:
-    """A board is shown as it stands: it holds neither money nor a price."""
-    return board
 
 
 def market_view(market: Market) -> MarketView:
@@ -168,17 +139,6 @@ def market_view(market: Market) -> MarketView:
             for selection in market.selections
         ),
     )
-
-
-def fixture_view(book: FixtureBook) -> FixtureView:
-    """A whole book, its markets in the order in which they were first offered."""
-    return FixtureView(book.board, tuple(market_view(market) for market in book.markets.values()))
-
-
-def home_row(book: FixtureBook) -> HomeRow:
-    """A book as a row of the home list."""
-    main = book.markets.get(MAIN_MARKET.of(book.board.fixture))
-    return HomeRow(book.board, None if main is None else market_view(main))
 
 
 def _leg_view(leg: Leg) -> LegView:
@@ -222,14 +182,4 @@ def entry_view(entry: Entry, account: str) -> EntryView:
     amount = sum(posting.amount for posting in entry.postings if posting.account == account)
     return EntryView(
         entry.entry, entry.at_ms, entry.reason, entry.currency, format_amount(amount, entry.currency), entry.bet
-    )
-
-
-def account_snapshot(account: AccountView, bets: tuple[Bet, ...]) -> AccountSnapshot:
-    """An account and those of its bets that the caller has read."""
-    return AccountSnapshot(
-        account.account,
-        account.currency,
-        format_amount(account.balance, account.currency),
-        tuple(bet_view(bet) for bet in bets),
     )
