@@ -81,6 +81,8 @@ def test_a_bet_is_answered_once_and_its_id_remembered(server: Server) -> None:
         ({"leg": {"generation": 77}}, 409, "generation_stale", ""),
         ({"leg": {"price": "900.00"}, "policy": "none"}, 409, "price_moved", ""),
         ({"leg": {"selection": "nonsense"}}, 422, "selection_invalid", "legs[0].selection"),
+        ({"leg": {"selection": "F:total_goals@2.50/over"}}, 422, "selection_invalid", "legs[0].selection"),
+        ({"id": "01a20b68-2ddd-707c-8060-78eed3b3_7b5"}, 422, "id_invalid", "id"),
         ({"leg": {"selection": "F:1x2/home"}}, 409, "selection_unknown", ""),
     ],
 )

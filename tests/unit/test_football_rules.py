@@ -205,7 +205,19 @@ def test_selections_survive_the_round_trip(key: MarketKey, data: st.DataObject) 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "F", "F:1x2", "F:1x2/", ":1x2/home", "F:total_goals@2.3/over", "F:total_goals@/over/"]
+    "text",
+    [
+        "",
+        "F",
+        "F:1x2",
+        "F:1x2/",
+        ":1x2/home",
+        "F:total_goals@2.3/over",
+        "F:total_goals@/over/",
+        "F:total_goals@2.50/over",
+        "F:total_goals@02.5/over",
+        "F:asian_handicap@-0.0/home",
+    ],
 )
 def test_what_is_no_selection_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a"):

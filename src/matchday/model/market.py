@@ -76,7 +76,11 @@ def split_selection(selection: str) -> tuple[str, MarketKey, str]:
     if not (slash and colon and fixture and rest and outcome):
         raise ValueError(f"{selection!r} is not a selection; expected FIXTURE:MARKET[@LINE]/OUTCOME")
     kind, at, line = rest.partition("@")
-    return fixture, MarketKey(kind, parse_line(line) if at else None), outcome
+    key = MarketKey(kind, parse_line(line) if at else None)
+    if (canonical := selection_id(key.of(fixture), outcome)) != selection:
+        # Another spelling of one selection would be settled and guarded as if it were another selection.
+        raise ValueError(f"{selection!r} is not a selection's id; it is written {canonical!r}")
+    return fixture, key, outcome
 
 
 class Selection(msgspec.Struct, frozen=True, array_like=True):

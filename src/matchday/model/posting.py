@@ -372,7 +372,14 @@ def _fact(rows: Rows, account: Account) -> int:
 def uuid7_ms(text: str) -> int | None:
     """When a UUIDv7 was made, in milliseconds since 1970; None for what is no UUIDv7 (RFC 9562 §5.7)."""
     digits = text.replace("-", "")
-    if len(text) != 36 or len(digits) != 32 or digits[12] != "7" or digits[16] not in "89abAB":
+    hyphens = [place for place, sign in enumerate(text) if sign == "-"]
+    if (
+        len(text) != 36
+        or hyphens != [8, 13, 18, 23]
+        or not digits.isalnum()
+        or digits[12] != "7"
+        or digits[16] not in "89abAB"
+    ):
         return None
     try:
         return int(digits, 16) >> 80

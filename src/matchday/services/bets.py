@@ -100,7 +100,8 @@ class Bets:
         """The leg at its current price, or the first refusal that applies."""
         market = self._books.market(asked.fixture, asked.market)
         price = market.price_of(asked.selection.rpartition("/")[2]) if market else None
-        if market is None or price is None:
+        named = asked.selection.rpartition("/")[0] == asked.market  # settlement finds a bet by this very id
+        if market is None or price is None or not named:
             return Refusal.SELECTION_UNKNOWN
         if market.status != MarketStatus.OPEN:
             return _BY_STATUS[market.status]
