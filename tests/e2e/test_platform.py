@@ -105,6 +105,8 @@ def test_bad_bets_get_a_named_refusal(
         ("POST", "/api/bets", b"x" * 1_000_000, {}, 413, "body_too_large"),
         ("POST", "/api/bets", b"{}", {"Content-Type": "text/plain"}, 415, "not_json"),
         ("GET", "/api/bets?limit=1000", None, {}, 422, "parameter_invalid"),
+        ("GET", "/api/bets?limit=0000000001999999999999999999", None, {}, 422, "parameter_invalid"),
+        ("POST", "/api/guest", b'{"colour": "red"}', {}, 422, "field_invalid"),
         ("GET", "/api/bets?state=odd", None, {}, 422, "parameter_invalid"),
         ("GET", "/api/account/statement?before=x", None, {}, 422, "parameter_invalid"),
         ("GET", "/api/bets/by-id/unknown", None, {}, 404, "id_unknown"),

@@ -28,6 +28,7 @@ from matchday.edge.api import (
     Health,
     LegBody,
     LimitBody,
+    Nothing,
     StatementAnswer,
 )
 from matchday.edge.limits import RateLimit
@@ -159,7 +160,7 @@ class Door:
     async def guest(self, request: Request) -> tuple[int, msgspec.Struct]:
         """POST /api/guest."""
         self._limited(self._by_address, request.client.host if request.client else "?")
-        await self._body(request, msgspec.Struct)
+        await self._body(request, Nothing)
         guest = await self._answered(self._accounts.open_guest)
         if isinstance(guest, Moment):
             raise _moment(guest)
@@ -308,7 +309,7 @@ class Door:
 
     def _page(self, request: Request) -> int:
         text = request.query_params.get("limit", str(_PAGE_DEFAULT))
-        if not text.isdecimal() or not 1 <= int(text[:9]) <= self._settings.page_max:
+        if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= self._settings.page_max:
             raise Problem(422, "parameter_invalid", f"limit is 1 to {self._settings.page_max}", field="limit")
         return int(text)
 
