@@ -253,7 +253,8 @@ async def _serve(
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
             web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",
-            log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5,
+            log_config=None, access_log=False, server_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=5,
         ))  # fmt: skip
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         gc.collect()

@@ -1,14 +1,44 @@
 """The HTTP API as one table: what is routed, decoded and documented comes from here, so that the document is true."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from matchday.model.bet import LEGS_MAX, Policy
+from matchday.model.ledger import Moment, Refusal
 from matchday.model.messages import Board
 from matchday.model.views import BetView, EntryView, MarketView
 
-_Text = msgspec.Meta(min_length=1, max_length=200)
+LEGS_NOW: Final = 1
+"""Legs of a bet that are taken today; the schema of bets holds up to LEGS_MAX."""
+assert LEGS_NOW <= LEGS_MAX
+
+_UUID7: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+# Lengths are checked as bodies are decoded. Patterns are judged by the door, which can then say what is expected.
+_Id = Annotated[str, Meta(max_length=64, description="A UUIDv7, lower case.", extra_json_schema={"pattern": _UUID7})]
+_Amount = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description="A decimal with at most the decimals of its currency.",
+        examples=["10.00"],
+        extra_json_schema={"pattern": r"^[0-9]{1,16}(\.[0-9]{1,3})?$"},
+    ),
+]
+_Price = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description="Decimal odds, 1.001 to 1000.",
+        examples=["2.375"],
+        extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
+    ),
+]
+_Currency = Annotated[
+    str, Meta(max_length=32, description="ISO 4217, as in the account.", extra_json_schema={"pattern": "^[A-Z]{3}$"})
+]
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,37 +70,41 @@ class AccountAnswer(msgspec.Struct, frozen=True):
 class LimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fan's own limit: less counts at once, more after 24 hours."""
 
-    id: str
-    stake_per_day: str
+    id: _Id
+    stake_per_day: _Amount
 
 
 class LegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A selection, with the price and the generation that the fan saw."""
 
-    selection: str
-    price: str
-    generation: int
+    selection: Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
+    price: _Price
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bet to place. ``id`` is a UUIDv7 made by the caller before the first attempt."""
 
-    id: str
-    stake: str
-    currency: str
-    legs: tuple[LegBody, ...]
+    id: _Id
+    stake: _Amount
+    currency: _Currency
+    legs: Annotated[tuple[LegBody, ...], Meta(extra_json_schema={"minItems": LEGS_NOW, "maxItems": LEGS_NOW})]
     policy: Policy = Policy.BETTER
 
 
-class BetAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class BetAnswer(msgspec.Struct, frozen=True):
     """What became of a caller's id."""
 
     answer: Literal["accepted", "refused", "pending"]
     id: str
-    bet: BetView | None = None
-    balance: str = ""
     repeated: bool = False
-    reason: str = ""
+    """This id was answered before; this is that answer."""
+    bet: BetView | UnsetType = UNSET
+    """As it now stands, where a bet was accepted."""
+    balance: str | UnsetType = UNSET
+    """After the command, where it touched one."""
+    reason: Refusal | UnsetType = UNSET
+    """Where it was refused."""
 
 
 class BetsAnswer(msgspec.Struct, frozen=True):
@@ -108,11 +142,10 @@ class FixtureAnswer(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether this process serves."""
+    """Whether this process serves: ``stale`` while the odds are silent and every bet is refused."""
 
     status: Literal["ok", "stale"]
     fixtures: int
-    connections: int = 0
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -129,37 +162,59 @@ class Route(msgspec.Struct, frozen=True):
     method: str
     path: str
     name: str
+    """The operation's id, and the name of the door's function."""
     summary: str
     answers: dict[int, type[msgspec.Struct]]
     body: type[msgspec.Struct] | None = None
     signed_in: bool = False
     query: tuple[Query, ...] = ()
-    problems: tuple[int, ...] = ()
+    reasons: frozenset[str] = frozenset()
+    """Of the problems that it alone may answer with, see ``reasons_of``."""
 
 
-_PAGE: Final = (Query("limit", "rows of this page", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),)
+def reasons_of(route: Route) -> frozenset[str]:
+    """Every reason with which an operation may fail."""
+    found = route.reasons | {"internal_error"}
+    if route.signed_in:
+        found |= {"not_signed_in", "too_many_requests", Moment.UNAVAILABLE}
+    if route.body is not None:
+        found |= {
+            "not_json", "body_too_slow", "body_incomplete", "body_too_large", "content_type_unsupported",
+            "field_invalid",
+        }  # fmt: skip
+    if route.query:
+        found |= {"parameter_invalid"}
+    return found
+
+
+_LIMIT: Final = Query("limit", "rows of this page", {"type": "integer", "minimum": 1, "default": 50})
 _BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "maxLength": 64})
 _BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones", {"type": "integer", "minimum": 1})
 _STATE: Final = Query("state", "which bets", {"type": "string", "enum": ["open", "all"], "default": "all"})
+_LIMIT_REASONS: Final = frozenset({
+    Refusal.ID_REUSED, Refusal.ID_EXPIRED, Refusal.ACCOUNT_UNKNOWN, "id_invalid", "amount_invalid", "not_answered",
+})  # fmt: skip
+_BET_REASONS: Final = frozenset({
+    *Refusal, *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid", "selection_invalid",
+    "price_invalid",
+})  # fmt: skip
 
 ROUTES: Final = (
-    Route("POST", "/api/guest", "guest", "Open a play-money account", {201: GuestAnswer}, Nothing, problems=(429, 503)),
+    Route("POST", "/api/guest", "guest", "Open a play-money account", {201: GuestAnswer}, Nothing,
+          reasons=frozenset({"too_many_requests", Moment.UNAVAILABLE, "not_answered"})),
     Route("GET", "/api/account", "account", "The fan's account", {200: AccountAnswer}, signed_in=True),
     Route("POST", "/api/account/limit", "limit", "Set one's own stake limit per day", {200: AccountAnswer}, LimitBody,
-          signed_in=True, problems=(409, 503)),
+          signed_in=True, reasons=_LIMIT_REASONS),
     Route("GET", "/api/account/statement", "statement", "Entries on the fan's account", {200: StatementAnswer},
-          signed_in=True, query=(_BEFORE_ENTRY, *_PAGE)),
+          signed_in=True, query=(_BEFORE_ENTRY, _LIMIT)),
     Route("GET", "/api/bets", "bets", "The fan's bets", {200: BetsAnswer}, signed_in=True,
-          query=(_STATE, _BEFORE_BET, *_PAGE)),
+          query=(_STATE, _BEFORE_BET, _LIMIT)),
     Route("GET", "/api/bets/by-id/{id}", "bet_by_id", "What became of a caller's id", {200: BetAnswer}, signed_in=True,
-          problems=(404,)),
+          reasons=frozenset({"id_unknown"})),
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
-          problems=(409, 503)),
+          reasons=_BET_REASONS),
     Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer}),
-    Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer}, problems=(404,)),
+    Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
+          reasons=frozenset({"fixture_unknown"})),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip
-
-LEGS_NOW: Final = 1
-"""Legs of a bet that are taken today; the schema holds up to LEGS_MAX."""
-assert LEGS_NOW <= LEGS_MAX

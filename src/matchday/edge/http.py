@@ -1,4 +1,8 @@
-"""The HTTP door: parse, call the room, answer. Every error is a problem that names the field and the remedy."""
+"""The HTTP door: parse, call the room, answer. Every error is a problem that names the field and the remedy.
+
+Owns nothing but the rate limits. Hears requests; says commands to the rooms, and reads the ledger and the books. Never
+judges a bet, and never waits longer than its settings say.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
 from matchday.config import Settings
@@ -26,39 +31,33 @@ from matchday.edge.api import (
     FixturesAnswer,
     GuestAnswer,
     Health,
-    LegBody,
     LimitBody,
     Nothing,
     StatementAnswer,
 )
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
+from matchday.edge.parse import amount_of, check_id, is_number, leg_of, read_body, within
 from matchday.edge.problems import Problem
 from matchday.model.bet import Leg
 from matchday.model.book import Books
 from matchday.model.football import MATCH_RESULT
-from matchday.model.ledger import Answer, Moment, PlaceBet, Refusal
-from matchday.model.market import split_selection
-from matchday.model.money import MoneyError, format_amount, parse_amount
-from matchday.model.posting import uuid7_ms
-from matchday.model.price import PriceError, format_price, parse_price
+from matchday.model.ledger import AccountView, Answer, Moment, PlaceBet, Refusal
+from matchday.model.money import format_amount
+from matchday.model.price import format_price
 from matchday.model.views import bet_view, entry_view, market_view
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
-_AHEAD_MS_MAX: Final = 86_400_000
-"""Milliseconds by which a caller's id may be ahead of our clock."""
-_BODY_S_MAX: Final = 10
-"""Seconds in which a body must have arrived."""
 _PAGE_DEFAULT: Final = 50
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
 }
+_ANSWER_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-store"}
+_FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
-_Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 class BetsRoom(Protocol):
@@ -72,13 +71,37 @@ class BetsRoom(Protocol):
         """Judge and commit."""
 
 
+class NewGuest(Protocol):
+    """A new account, as this door sees it."""
+
+    @property
+    def account(self) -> str:
+        """Its id."""
+
+    @property
+    def token(self) -> str:
+        """What signs its fan in."""
+
+    @property
+    def expires_ms(self) -> int:
+        """When the token ends, milliseconds since 1970."""
+
+    @property
+    def currency(self) -> str:
+        """Of its balance."""
+
+    @property
+    def balance(self) -> int:
+        """Minor units."""
+
+
 class AccountsRoom(Protocol):
     """The accounts room, as this door sees it."""
 
     def verify(self, token: str) -> str | None:
         """The account of a token."""
 
-    def open_guest(self, done: Callable[[Any], None]) -> None:
+    def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
         """Open an account."""
 
     def set_limit(self, account: str, id_: str, stake_per_day: int, done: Callable[[Answer | Moment], None]) -> None:
@@ -90,20 +113,26 @@ def make_app(
 ) -> Starlette:
     """The application: the routes of the table, the document, and the page's files."""
     door = Door(bets, accounts, ledger, books, clock, settings)
-    routes: list[Route | Mount] = [
+    routes = [
         Route(route.path, door.operation(getattr(door, route.name), signed_in=route.signed_in), methods=[route.method])
         for route in ROUTES
     ]
-    described = msgspec.json.encode(document())
+    described = msgspec.json.encode(document(settings.doors.page_max))
 
     async def openapi(_: Request) -> Response:
-        return Response(described, headers=_HEADERS, media_type="application/json")
+        return Response(described, headers=_FILE_HEADERS, media_type="application/json")
 
     routes.append(Route("/openapi.json", openapi))
-    routes.append(Mount("/", _Files(directory=web, html=True)))
-    return Starlette(
-        routes=routes, exception_handlers={HTTPException: _not_routed, Problem: _problem, LedgerUnavailable: _no_ledger}
-    )
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            HTTPException: _not_routed, Problem: _problem, LedgerUnavailable: _no_ledger, Exception: _internal_error,
+        },
+    )  # fmt: skip
+    # The files come last and are no route: one at "/" would match every path, and a wrong method be "not found".
+    app.router.redirect_slashes = False
+    app.router.default = _Files(directory=web, html=True)
+    return app
 
 
 class _Files(StaticFiles):
@@ -111,15 +140,20 @@ class _Files(StaticFiles):
 
     async def get_response(self, path: str, scope: Any) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(_HEADERS)
+        response.headers.update(_FILE_HEADERS)
         return response
 
 
-async def _not_routed(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 405:
-        return Problem(405, "method_not_allowed", "see /openapi.json for what can be done here").response()
-    return Problem(status, "not_found", "nothing is here; see /openapi.json").response()
+async def _not_routed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    served: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            served |= route.methods
+    if error.status_code == 405 and (served or not request.url.path.startswith("/api/")):
+        allow = ", ".join(sorted(served or {"GET", "HEAD"}))
+        return Problem("method_not_allowed", f"{allow} can be done here; see /openapi.json", allow=allow).response()
+    return Problem("not_found", "nothing is here; see /openapi.json").response()
 
 
 async def _problem(_: Request, error: Exception) -> Response:
@@ -127,8 +161,13 @@ async def _problem(_: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _no_ledger(_: Request, error: Exception) -> Response:
-    return Problem(503, Moment.UNAVAILABLE, str(error), retry_after_s=1).response()
+async def _no_ledger(_: Request, __: Exception) -> Response:
+    return _moment(Moment.UNAVAILABLE).response()
+
+
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Only says so: the error itself goes on to the server."""
+    return Problem("internal_error", "the fault is ours; the same id may be sent again").response()
 
 
 class Door:
@@ -151,7 +190,7 @@ class Door:
 
         async def endpoint(request: Request) -> Response:
             status, answer = await (run(request, self._signed_in(request)) if signed_in else run(request))
-            return Response(msgspec.json.encode(answer), status, _HEADERS, "application/json")
+            return Response(msgspec.json.encode(answer), status, _ANSWER_HEADERS, "application/json")
 
         return endpoint
 
@@ -160,7 +199,7 @@ class Door:
     async def guest(self, request: Request) -> tuple[int, msgspec.Struct]:
         """POST /api/guest."""
         self._limited(self._by_address, request.client.host if request.client else "?")
-        await self._body(request, Nothing)
+        await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
         guest = await self._answered(self._accounts.open_guest)
         if isinstance(guest, Moment):
             raise _moment(guest)
@@ -169,9 +208,7 @@ class Door:
 
     async def account(self, _: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account."""
-        view = self._ledger.account(account)
-        if view is None:
-            raise Problem(401, "not_signed_in", "the account is not known here; sign in again")
+        view = self._view(account)
         currency = view.currency
         balance, limit, staked = (
             format_amount(a, currency) for a in (view.balance, view.stake_per_day, view.staked_today)
@@ -180,38 +217,39 @@ class Door:
 
     async def limit(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/account/limit."""
-        body = await self._body(request, LimitBody)
-        view = self._ledger.account(account)
-        limit = _amount(body.stake_per_day, view.currency if view else "EUR", "stake_per_day")
+        body = await read_body(request, LimitBody, self._clock, self._settings.body_bytes_max)
+        check_id(body.id, self._clock.now_ms())
+        limit = amount_of(body.stake_per_day, self._view(account).currency, "stake_per_day")
         if limit < 0:
-            raise Problem(422, "amount_invalid", "a limit is zero or more", field="stake_per_day")
-        self._fresh(body.id)
+            raise Problem("amount_invalid", "a limit is zero or more", field="stake_per_day")
         answer: Answer | Moment = await self._answered(
             lambda done: self._accounts.set_limit(account, body.id, limit, done)
         )
         if isinstance(answer, Moment):
             raise _moment(answer)
         if answer.refusal is not None:
-            raise Problem(409, answer.refusal, answer.detail)
+            raise Problem(answer.refusal, answer.detail)
         return await self.account(request, account)
 
     async def statement(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account/statement."""
         limit, before = self._page(request), request.query_params.get("before")
-        if before is not None and not (before.isdecimal() and len(before) < 19):
-            raise Problem(422, "parameter_invalid", "before is the number of an entry", field="before")
-        entries = self._ledger.statement(account, int(before) if before else None, limit)
-        following = entries[-1].entry if len(entries) == limit else None
+        if before is not None and not is_number(before, digits=18):
+            raise Problem("parameter_invalid", "before is the number of an entry", field="before")
+        found = self._ledger.statement(account, int(before) if before else None, limit + 1)
+        entries, following = found[:limit], found[limit - 1].entry if len(found) > limit else None
         return 200, StatementAnswer(tuple(entry_view(entry, account) for entry in entries), following)
 
     async def bets(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/bets."""
         limit, state = self._page(request), request.query_params.get("state", "all")
         if state not in ("open", "all"):
-            raise Problem(422, "parameter_invalid", "state is open or all", field="state")
+            raise Problem("parameter_invalid", "state is open or all", field="state")
         before = request.query_params.get("before")
-        bets = self._ledger.bets(account, open_only=state == "open", before=before, limit=limit)
-        following = bets[-1].bet if len(bets) == limit else None
+        if before is not None and not 1 <= len(before) <= 64:
+            raise Problem("parameter_invalid", "before is our id of a bet", field="before")
+        found = self._ledger.bets(account, open_only=state == "open", before=before, limit=limit + 1)
+        bets, following = found[:limit], found[limit - 1].bet if len(found) > limit else None
         return 200, BetsAnswer(tuple(bet_view(bet) for bet in bets), following)
 
     async def bet_by_id(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
@@ -219,23 +257,22 @@ class Door:
         id_ = request.path_params["id"]
         answer = self._ledger.answer(account, id_)
         if answer is None:
-            raise Problem(404, "id_unknown", "no answer to this id is recorded; it may be sent (again)")
+            raise Problem("id_unknown", "no answer to this id is recorded; it may be sent (again)")
         return 200, self._answer(answer)
 
     async def place(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/bets."""
-        body = await self._body(request, BetBody)
-        self._fresh(body.id)
-        stake = _amount(body.stake, body.currency, "stake")
+        body = await read_body(request, BetBody, self._clock, self._settings.body_bytes_max)
+        check_id(body.id, self._clock.now_ms())
+        stake = amount_of(body.stake, body.currency, "stake")
         if stake <= 0:
-            raise Problem(422, "amount_invalid", "a stake is more than zero", field="stake")
+            raise Problem("amount_invalid", "a stake is more than zero", field="stake")
         if len(body.legs) != LEGS_NOW:
-            raise Problem(422, "legs_invalid", f"a bet has exactly {LEGS_NOW} leg for now", field="legs")
-        legs = tuple(_leg(leg, f"legs[{index}]") for index, leg in enumerate(body.legs))
+            raise Problem("legs_invalid", f"a bet has exactly {LEGS_NOW} leg for now", field="legs")
+        legs = tuple(leg_of(leg, f"legs[{index}]") for index, leg in enumerate(body.legs))
         command = PlaceBet(body.id, account, body.currency, stake, body.policy, legs)
         try:
-            async with asyncio.timeout(self._settings.answer_ms_max / 1000):
-                answer: Answer | Moment = await self._answered(lambda done: self._bets.place(command, done))
+            answer: Answer | Moment = await self._in_time(lambda done: self._bets.place(command, done))
         except TimeoutError:
             return 202, BetAnswer("pending", body.id)
         if isinstance(answer, Moment):
@@ -256,7 +293,7 @@ class Door:
         """GET /api/fixtures/{id}."""
         book = self._books.fixtures.get(request.path_params["id"])
         if book is None:
-            raise Problem(404, "fixture_unknown", "see /api/fixtures for those that are live, upcoming or just over")
+            raise Problem("fixture_unknown", "see /api/fixtures for those that are live, upcoming or just over")
         return 200, FixtureAnswer(book.board, tuple(market_view(market) for market in book.markets.values()))
 
     async def health(self, _: Request) -> tuple[int, msgspec.Struct]:
@@ -269,105 +306,65 @@ class Door:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         account = self._accounts.verify(token) if scheme.lower() == "bearer" else None
         if account is None:
-            raise Problem(401, "not_signed_in", "send Authorization: Bearer with a token of POST /api/guest")
+            raise Problem("not_signed_in", "send Authorization: Bearer with a token of POST /api/guest")
         self._limited(self._by_account, account)
         return account
+
+    def _view(self, account: str) -> AccountView:
+        view = self._ledger.account(account)
+        if view is None:
+            raise Problem("not_signed_in", "the account is not known here; sign in again")
+        return view
 
     @staticmethod
     def _limited(limit: RateLimit, key: str) -> None:
         if wait_s := limit.take(key):
-            raise Problem(429, "too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
+            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
-    async def _body(self, request: Request, shape: type[_Body]) -> _Body:
-        """The body, decoded and validated; not read further than its limit in bytes and time."""
-        most = self._settings.body_bytes_max
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Problem(415, "not_json", "send Content-Type: application/json")
-        received = bytearray()
-        try:
-            async with asyncio.timeout(_BODY_S_MAX):
-                async for chunk in request.stream():
-                    received += chunk
-                    if len(received) > most:
-                        raise Problem(413, "body_too_large", f"at most {most} bytes")
-        except TimeoutError:
-            raise Problem(400, "body_too_slow", f"send the body within {_BODY_S_MAX} s") from None
-        try:
-            return msgspec.json.decode(bytes(received) or b"{}", type=shape)
-        except msgspec.ValidationError as error:
-            reason, _, place = str(error).partition(" - at `$")
-            raise Problem(422, "field_invalid", reason, field=place.rstrip("`").lstrip(".")) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Problem(400, "not_json", f"{error}") from error
+    async def _in_time(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
+        """A room's callback as something to await; TimeoutError where it takes too long. What was asked for goes on."""
+        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        async with within(self._clock, self._settings.answer_ms_max):
+            ask(lambda result: None if future.done() else future.set_result(result))
+            return await future
 
     async def _answered(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        """A room's callback as something to await. Nobody waiting any more is no harm."""
-        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        ask(lambda result: None if future.done() else future.set_result(result))
-        return await future
+        try:
+            return await self._in_time(ask)
+        except TimeoutError:
+            detail = "it may yet be recorded: look again, or send the same id again"
+            raise Problem("not_answered", detail, retry_after_s=1) from None
 
     def _page(self, request: Request) -> int:
-        text = request.query_params.get("limit", str(_PAGE_DEFAULT))
-        if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= self._settings.page_max:
-            raise Problem(422, "parameter_invalid", f"limit is 1 to {self._settings.page_max}", field="limit")
+        most = self._settings.page_max
+        text = request.query_params.get("limit")
+        if text is None:
+            return min(_PAGE_DEFAULT, most)
+        if not is_number(text, digits=9) or not 1 <= int(text) <= most:
+            raise Problem("parameter_invalid", f"limit is 1 to {most}", field="limit")
         return int(text)
-
-    def _fresh(self, id_: str) -> None:
-        """A caller's id must be a UUIDv7 of about now; an old one is the ledger's to judge."""
-        made_ms = uuid7_ms(id_)
-        if made_ms is None or id_ != id_.lower():
-            raise Problem(
-                422, "id_invalid", "make a UUIDv7 (RFC 9562) in lower case before the first attempt", field="id"
-            )
-        if made_ms > self._clock.now_ms() + _AHEAD_MS_MAX:
-            raise Problem(422, "id_invalid", "the id's time is more than a day ahead; check the clock", field="id")
 
     @staticmethod
     def _answer(answer: Answer) -> BetAnswer:
         if answer.refusal is not None:
-            return BetAnswer("refused", answer.id, repeated=answer.repeated, reason=answer.refusal)
+            return BetAnswer("refused", answer.id, answer.repeated, reason=answer.refusal)
         bet = answer.bet
         if bet is None:
-            return BetAnswer("accepted", answer.id, repeated=answer.repeated)
-        balance = "" if answer.balance is None else format_amount(answer.balance, bet.currency)
-        return BetAnswer("accepted", answer.id, bet_view(bet), balance, answer.repeated)
+            return BetAnswer("accepted", answer.id, answer.repeated)
+        balance = UNSET if answer.balance is None else format_amount(answer.balance, bet.currency)
+        return BetAnswer("accepted", answer.id, answer.repeated, bet_view(bet), balance)
 
     def _refused(self, answer: Answer, leg: Leg) -> Problem:
         """A refusal; where the book has moved on, with how it stands now."""
-        price, generation = "", -1
+        assert answer.refusal is not None
         if answer.refusal in (Refusal.PRICE_MOVED, Refusal.GENERATION_STALE):
             market = self._books.market(leg.fixture, leg.market)
             now = market.price_of(leg.selection.rpartition("/")[2]) if market else None
             if market is not None and now is not None:
                 price, generation = format_price(now), market.generation
-        assert answer.refusal is not None
-        return Problem(409, answer.refusal, answer.detail, price=price, generation=generation)
-
-
-def _amount(text: str, currency: str, field: str) -> int:
-    try:
-        return parse_amount(text, currency)
-    except MoneyError as error:
-        raise Problem(
-            422, "amount_invalid", str(error), field="currency" if "not known" in str(error) else field
-        ) from error
-
-
-def _leg(leg: LegBody, field: str) -> Leg:
-    try:
-        fixture, key, _ = split_selection(leg.selection)
-    except ValueError as error:
-        raise Problem(422, "selection_invalid", str(error), field=f"{field}.selection") from error
-    try:
-        price = parse_price(leg.price)
-    except PriceError as error:
-        raise Problem(422, "price_invalid", str(error), field=f"{field}.price") from error
-    if not 0 <= leg.generation < 2**31:
-        raise Problem(422, "generation_invalid", "send the generation that was seen", field=f"{field}.generation")
-    return Leg(fixture, key.of(fixture), leg.selection, price, leg.generation)
+                return Problem(answer.refusal, answer.detail, price=price, generation=generation)
+        return Problem(answer.refusal, answer.detail)
 
 
 def _moment(moment: Moment) -> Problem:
-    detail = "the same id may be sent again"
-    return Problem(503, moment, detail, retry_after_s=1)
+    return Problem(moment, "nothing was recorded: the same id may be sent again", retry_after_s=1)

@@ -10,24 +10,25 @@ KEYS_MAX: Final = 100_000
 
 
 class RateLimit:
-    """``count`` per ``period_ms``, saved up to ``burst``."""
+    """``count`` per ``period_ms``, saved up to ``burst``. A count and burst of 0 allow nothing."""
 
-    def __init__(self, clock: Clock, count: int, period_ms: int, burst: int) -> None:
-        self._clock, self._count, self._period_ms, self._burst = clock, count, period_ms, burst
+    def __init__(self, clock: Clock, count: int, period_ms: int, burst: int, keys_max: int = KEYS_MAX) -> None:
+        self._clock, self._count, self._period_ms, self._keys_max = clock, count, period_ms, keys_max
+        # A token is worth period_ms; a millisecond earns count. In these units nothing is ever rounded, so that a key
+        # that asks all the time earns as much as one that waits.
+        self._full = burst * period_ms
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        """Key -> (thousandths of a token left, when that was)."""
+        """Key -> (what is saved, when that was)."""
 
     def take(self, key: str) -> int:
-        """0 where one more is allowed, else the seconds to wait."""
+        """0 where one more is allowed, else the seconds to wait, rounded up."""
         now = self._clock.now_ms()
-        left, at = self._buckets.pop(key, (self._burst * 1000, now))
-        left = min(self._burst * 1000, left + (now - at) * self._count * 1000 // self._period_ms)
-        wait_s = 0
-        if left >= 1000:
-            left -= 1000
-        else:
-            wait_s = max(1, -(-(1000 - left) * self._period_ms // (self._count * 1_000_000)))
-        self._buckets[key] = (left, now)
-        if len(self._buckets) > KEYS_MAX:
+        saved, at = self._buckets.pop(key, (self._full, now))
+        saved = min(self._full, saved + max(0, now - at) * self._count)  # the clock may jump back
+        missing = self._period_ms - saved
+        if missing <= 0:
+            saved -= self._period_ms
+        self._buckets[key] = (saved, now)
+        if len(self._buckets) > self._keys_max:
             self._buckets.popitem(last=False)
-        return wait_s
+        return -(-missing // (max(1, self._count) * 1000)) if missing > 0 else 0

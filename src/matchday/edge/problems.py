@@ -1,9 +1,48 @@
-"""Problems: every error of the HTTP door, as RFC 9457 says them."""
+"""Problems: every error of the HTTP door, as RFC 9457 says them.
+
+Owns the one table of reasons. A door raises a reason of the table; its status and title follow, here and in the
+OpenAPI document alike.
+"""
+
+from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
-MEDIA_TYPE = "application/problem+json"
+from matchday.model.ledger import Moment, Refusal
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+REASONS: Final[dict[str, int]] = {
+    "not_json": 400,
+    "body_too_slow": 400,
+    "body_incomplete": 400,
+    "not_signed_in": 401,
+    "not_found": 404,
+    "id_unknown": 404,
+    "fixture_unknown": 404,
+    "method_not_allowed": 405,
+    **dict.fromkeys(Refusal, 409),
+    "body_too_large": 413,
+    "content_type_unsupported": 415,
+    "field_invalid": 422,
+    "id_invalid": 422,
+    "amount_invalid": 422,
+    "currency_invalid": 422,
+    "legs_invalid": 422,
+    "selection_invalid": 422,
+    "price_invalid": 422,
+    "parameter_invalid": 422,
+    "too_many_requests": 429,
+    "internal_error": 500,
+    **dict.fromkeys(Moment, 503),
+    "not_answered": 503,
+}
+"""Reason -> status."""
+
+_CLOSING: Final = frozenset({"body_too_large", "body_too_slow", "content_type_unsupported"})
+"""Answered before the body was read to its end: the connection closes, so that nobody reads the rest."""
+_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,32 +57,45 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names what is wrong and the remedy."""
     field: str = ""
     """The field that is wrong, where one is."""
-    price: str = ""
-    """Of price_moved: the price now."""
-    generation: int = -1
+    price: str | msgspec.UnsetType = msgspec.UNSET
+    """Of price_moved and generation_stale: the price now."""
+    generation: int | msgspec.UnsetType = msgspec.UNSET
     """Of price_moved and generation_stale: the generation now."""
 
 
 class Problem(Exception):
-    """Raised by a door; answered as ProblemDetails."""
+    """Raised by a door; answered as ProblemDetails. ``reason`` is one of ``REASONS``."""
 
-    def __init__(self, status: int, reason: str, detail: str = "", *, field: str = "", price: str = "",
-                 generation: int = -1, retry_after_s: int = 0) -> None:  # fmt: skip
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        field: str = "",
+        price: str | msgspec.UnsetType = msgspec.UNSET,
+        generation: int | msgspec.UnsetType = msgspec.UNSET,
+        retry_after_s: int = 0,
+        allow: str = "",
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.details = ProblemDetails(
-            f"/problems/{reason}",
-            reason.replace("_", " ").capitalize(),
-            status,
-            reason,
-            detail,
-            field,
-            price,
-            generation,
+            f"/problems/{reason}", title(reason), REASONS[reason], str(reason), detail, field, price, generation
         )
-        self.retry_after_s = retry_after_s
+        self._headers = dict(_HEADERS)
+        if retry_after_s:
+            self._headers["Retry-After"] = str(retry_after_s)
+        if allow:
+            self._headers["Allow"] = allow
+        if reason == "not_signed_in":
+            self._headers["WWW-Authenticate"] = "Bearer"
+        if reason in _CLOSING:
+            self._headers["Connection"] = "close"
 
     def response(self) -> Response:
         """As it goes out."""
-        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
-        body = msgspec.json.encode(self.details)
-        return Response(body, self.details.status, headers, MEDIA_TYPE)
+        return Response(msgspec.json.encode(self.details), self.details.status, self._headers, MEDIA_TYPE)
+
+
+def title(reason: str) -> str:
+    """A reason for people."""
+    return reason.replace("_", " ").capitalize()

@@ -5,7 +5,6 @@ Owns identity and tokens. Hears sign-ins and limit changes from the doors; says 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
@@ -25,6 +24,7 @@ class Guest(msgspec.Struct, frozen=True):
     expires_ms: int
     currency: str
     balance: int
+    """Minor units: the grant."""
 
 
 class Accounts:
@@ -42,17 +42,17 @@ class Accounts:
             def get_timestamp(self) -> int:
                 return clock.now_ms() // 1000
 
-            def timestamp_to_datetime(self, ts: int) -> datetime:
-                return datetime.fromtimestamp(ts, UTC)
-
         self._signer = URLSafeTimedSerializer(secret, salt=_SALT, signer=Signer)
 
     def sign(self, account: str) -> tuple[str, int]:
-        """A token for an account, and when it expires (milliseconds since 1970)."""
+        """A token for an account, and until when it is surely good (milliseconds since 1970): it counts in whole
+        seconds, so that it may last one longer."""
         return str(self._signer.dumps(account)), self._clock.now_ms() + self._token_s * 1000
 
     def verify(self, token: str) -> str | None:
         """The account of a token; None for one that is forged, damaged or expired."""
+        if not token.isascii():  # none that was signed here; a lone surrogate would be an error, not a refusal
+            return None
         try:
             account = self._signer.loads(token, max_age=self._token_s)
         except BadData:
@@ -60,7 +60,8 @@ class Accounts:
         return account if isinstance(account, str) else None
 
     def open_guest(self, done: Callable[[Guest | Moment], None]) -> None:
-        """Open an account with a grant of play money."""
+        """Open an account with a grant of play money, both in one commit. The ids derive from the account's own, which
+        is new: a caller that gets no answer loses nothing by asking again."""
         account, now, settings = self._clock.new_id(), self._clock.now_ms(), self._settings
         opened = OpenAccount(f"open:{account}", account, settings.currency, now, settings.stake_per_day)
         grant = Transfer(f"grant:{account}", account, settings.grant, settings.currency, "grant", now)
@@ -69,13 +70,16 @@ class Accounts:
             if isinstance(outcome, LedgerUnavailable):
                 done(Moment.UNAVAILABLE)
                 return
+            refused, balance = [answer.refusal for answer in outcome if answer.refusal is not None], outcome[1].balance
+            assert not refused, refused  # an id of our own that is new
+            assert balance is not None
             token, expires_ms = self.sign(account)
-            done(Guest(account, token, expires_ms, settings.currency, outcome[1].balance or 0))
+            done(Guest(account, token, expires_ms, settings.currency, balance))
 
         self._ledger.commit([opened, grant], answered)
 
     def set_limit(self, account: str, id_: str, stake_per_day: int, done: Callable[[Answer | Moment], None]) -> None:
-        """A fan's own stake limit: less at once, more after a day."""
+        """A fan's own stake limit in minor units: less counts at once, more after a day. ``id_`` is the caller's."""
         command = SetLimit(id_, account, stake_per_day, self._clock.now_ms())
 
         def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:

@@ -1,0 +1,132 @@
+"""Parsing: from what a client sent to what a room is asked, or a problem that names the field and the remedy.
+
+Judges form alone: whether a price, a limit or a selection holds is for the rooms and the ledger to say.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from matchday.edge.api import LegBody
+from matchday.edge.problems import Problem
+from matchday.model.bet import Leg
+from matchday.model.market import selection_id, split_selection
+from matchday.model.money import MoneyError, decimals, parse_amount
+from matchday.model.posting import uuid7_ms
+from matchday.model.price import PriceError, parse_price
+from matchday.ports import Clock
+
+BODY_MS_MAX: Final = 10_000
+"""Milliseconds in which a body must have arrived; then it is answered 400 and the connection closes."""
+AHEAD_MS_MAX: Final = 86_400_000
+"""Milliseconds by which a caller's id may be ahead of our clock."""
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAMED: Final = re.compile(r"field `(.{1,64})`$")
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+
+
+async def read_body(request: Request, shape: type[_Body], clock: Clock, bytes_max: int) -> _Body:
+    """The body, decoded and validated; not read further than its limits in bytes and time."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem("content_type_unsupported", "send Content-Type: application/json")
+    try:
+        async with within(clock, BODY_MS_MAX):
+            received = await _received(request, bytes_max)
+    except TimeoutError:
+        raise Problem("body_too_slow", f"send the body within {BODY_MS_MAX} ms") from None
+    except ClientDisconnect:
+        raise Problem("body_incomplete", "the connection was closed before the body's end") from None
+    try:
+        return msgspec.json.decode(received or b"{}", type=shape)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem("not_json", f"{error}") from error
+
+
+async def _received(request: Request, bytes_max: int) -> bytearray:
+    too_large = Problem("body_too_large", f"send at most {bytes_max} bytes")
+    declared = request.headers.get("content-length", "0")
+    if not is_number(declared, digits=18) or int(declared) > bytes_max:
+        raise too_large
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > bytes_max:
+            raise too_large
+    return received
+
+
+@contextlib.asynccontextmanager
+async def within(clock: Clock, limit_ms: int) -> AsyncIterator[None]:
+    """TimeoutError where what is inside takes longer, by the platform's clock."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as timeout:
+        timer = clock.call_later(limit_ms, lambda: timeout.reschedule(loop.time()))
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def is_number(text: str, *, digits: int) -> bool:
+    """Whether a text is a whole number in at most so many of the digits 0 to 9."""
+    return text.isascii() and text.isdecimal() and len(text) <= digits
+
+
+def check_id(made: str, now_ms: int) -> None:
+    """A caller's id must be a UUIDv7 of about now; an old one is the ledger's to judge."""
+    made_ms = uuid7_ms(made) if _UUID.fullmatch(made) else None
+    if made_ms is None:
+        raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field="id")
+    if made_ms > now_ms + AHEAD_MS_MAX:
+        raise Problem("id_invalid", "the id's time is more than a day ahead; check the clock", field="id")
+
+
+def amount_of(text: str, currency: str, field: str) -> int:
+    """Minor units of the amount in a field."""
+    try:
+        decimals(currency)
+    except MoneyError as error:
+        raise Problem("currency_invalid", str(error), field="currency") from error
+    try:
+        if not text.isascii():
+            raise MoneyError(f"{text!r} is not an amount; send a decimal in the digits 0 to 9")
+        return parse_amount(text, currency)
+    except MoneyError as error:
+        raise Problem("amount_invalid", str(error), field=field) from error
+
+
+def leg_of(leg: LegBody, field: str) -> Leg:
+    """A leg as the bets room is asked for it."""
+    try:
+        fixture, key, outcome = split_selection(leg.selection)
+    except ValueError as error:
+        raise Problem("selection_invalid", str(error), field=f"{field}.selection") from error
+    # One selection has one name: under another it would escape its exposure limit, and settlement would not find it.
+    name = selection_id(key.of(fixture), outcome)
+    if name != leg.selection:
+        raise Problem("selection_invalid", f"this selection's id is {name!r}", field=f"{field}.selection")
+    try:
+        if not leg.price.isascii():
+            raise PriceError(f"{leg.price!r} is not a price; send a decimal in the digits 0 to 9")
+        price = parse_price(leg.price)
+    except PriceError as error:
+        raise Problem("price_invalid", str(error), field=f"{field}.price") from error
+    return Leg(fixture, key.of(fixture), leg.selection, price, leg.generation)
+
+
+def _invalid(error: str) -> Problem:
+    """What a decoder found wrong, with the field that it names: in its words or by a path from ``$``."""
+    said, at, place = error.rpartition(" - at `$")
+    if not at:
+        said, place = place, ""
+    named = _NAMED.search(said)
+    field = ".".join(part for part in (place.rstrip("`").lstrip("."), named[1] if named else "") if part)
+    return Problem("field_invalid", f"{said[:200]}; see /openapi.json", field=field[:200])
