@@ -203,6 +203,9 @@ def fan_out(count: int) -> list[Row]:
         def buffered(self) -> int:
             return 0
 
+        def ping(self) -> None:
+            """It has said something lately."""
+
         def close(self, code: int, reason: str) -> None:
             raise AssertionError(code, reason)
 

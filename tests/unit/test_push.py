@@ -43,6 +43,7 @@ class Screen:
         self.waiting = 0
         self.closed: int | None = None
         self.kinds: list[str] = []
+        self.pings = 0
 
     def send(self, data: bytes) -> None:
         for line in data.splitlines():
@@ -63,6 +64,9 @@ class Screen:
 
     def buffered(self) -> int:
         return self.waiting
+
+    def ping(self) -> None:
+        self.pings += 1
 
     def close(self, code: int, reason: str) -> None:
         self.closed = code

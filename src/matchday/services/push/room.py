@@ -1,0 +1,446 @@
+"""The push room: every connection of one gate, and what each has been sent.
+
+A delta is encoded once and shared by all who follow its channel; what is said within one tick leaves in one send per
+connection, and equal sends are one buffer. A connection that does not keep up leaves its channels: nothing is queued
+for it, only how far it has got is kept, and when it has drained one delta brings the latest value of all it missed.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from matchday.config import Push as PushSettings
+from matchday.model.book import Books
+from matchday.model.messages import AccountFact, BookChanged
+from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.services.push import wire
+from matchday.services.push.channel import (
+    AccountSource,
+    Channel,
+    FixtureSource,
+    HomeSource,
+    Source,
+    Step,
+    fixture_change,
+)
+from matchday.services.push.outbox import Outbox, delta
+from matchday.services.push.session import Connection, Session
+from matchday.services.push.shapes import MAIN_MARKET
+
+SLOTS: Final = 16
+"""Parts in which the connections are swept, so that no sweep holds up a price."""
+SWEEPS: Final = 4
+"""Sweeps of every connection per ``heartbeat_ms``."""
+BURST_S: Final = 2
+"""Seconds' worth of messages that a client may send at once."""
+ERROR_COST: Final = 5
+"""Messages that one in error counts as."""
+REPLAY_BUFFERS: Final = 4
+"""Buffers' worth of missed frames that are sent again; beyond it a snapshot is shorter."""
+_OWED: Final = -2
+"""Instead of an offset: this connection gets a snapshot when it has drained."""
+
+
+class Push:
+    """Every connection of one gate."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        books: Books,
+        epoch: str,
+        settings: PushSettings,
+        *,
+        ledger: Ledger,
+        verify: Callable[[str], str | None],
+        frame: Callable[[bytes], bytes],
+        stale: Callable[[], bool],
+        account_epoch: str | None = None,
+    ) -> None:
+        self._clock, self._books, self._settings = clock, books, settings
+        self._epoch, self._account_epoch = epoch, account_epoch or epoch
+        self._ledger, self._verify, self._stale = ledger, verify, stale
+        self._out = Outbox(clock, frame, settings.buffer_bytes_max, self._took)
+        self._sessions: dict[Connection, Session] = {}
+        self._slots: list[dict[Session, None]] = [{} for _ in range(SLOTS)]
+        self._opened = self._slot = 0
+        """Connections so far; the part that is swept next."""
+        self._sweeping = False
+        self._home = HomeSource(books)
+        self._channels: dict[str, Channel] = {}
+        """By name; an account's by ``account:ID``."""
+        self._left: dict[str, int] = {}
+        """Account channels that nobody follows -> since when: kept for those who come back."""
+        self._offset = -1
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether a door should turn newcomers away (503)."""
+        return len(self._sessions) >= self._settings.connections_max
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A client is there."""
+        if self.full:
+            connection.close(wire.CLOSE_FULL, "full; come back later")
+            return
+        now, self._opened = self._clock.now_ms(), self._opened + 1
+        session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
+        self._slots[session.slot][session] = None
+        self._out.tell(session, wire.Hello(self._clock.new_id(), self._settings.heartbeat_ms, now))
+        self._keep_sweeping()
+
+    def closed(self, connection: Connection) -> None:
+        """A client is gone."""
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            del self._slots[session.slot][session]
+            for name in tuple(session.channels):
+                self._leave(session, name)
+            session.pending.clear()
+
+    def heard(self, connection: Connection) -> None:
+        """A sign of life: a pong."""
+        if session := self._sessions.get(connection):
+            session.heard_ms = self._clock.now_ms()
+
+    def drained(self, connection: Connection) -> None:
+        """A slow connection can take more: it gets the latest value of all it has missed."""
+        session = self._sessions.get(connection)
+        if session is None or session.behind is None:
+            return
+        behind, session.behind = session.behind, None
+        for name, sent in behind.items():
+            self._catch_up(session, name, sent)
+
+    def received(self, connection: Connection, payload: bytes) -> None:
+        """A client's message."""
+        session = self._sessions.get(connection)
+        if session is None:
+            return
+        session.heard_ms = self._clock.now_ms()
+        try:
+            said = wire.read(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
+            return
+        if not self._pay(session, 1):
+            return
+        if isinstance(said, wire.Subscribe):
+            self._subscribe(session, said.channel, said.resume)
+        elif isinstance(said, wire.Unsubscribe):
+            self._leave(session, said.channel)
+        elif isinstance(said, wire.Auth):
+            self._auth(session, said.token)
+        else:
+            self._out.tell(session, wire.Pong(session.heard_ms))
+
+    def signed_out(self, account: str) -> None:
+        """An account's tokens were revoked: its screens are told and follow it no longer."""
+        for session in self._sessions.values():
+            if session.account == account:
+                session.account = None
+                self._leave(session, wire.ACCOUNT)
+                self._out.error(session, "token_invalid", "the token was revoked; sign in again")
+
+    def _pay(self, session: Session, messages: int) -> bool:
+        """Count messages against the client's rate; False where it was closed for it."""
+        rate = self._settings.messages_per_second_max
+        now = session.heard_ms * rate
+        session.paid = max(session.paid, now) + 1_000 * messages
+        if session.paid - now <= 1_000 * rate * BURST_S:
+            return True
+        self._drop(session, wire.CLOSE_RATE, f"more than {rate} messages a second")
+        return False
+
+    def _refuse(self, session: Session, reason: str, detail: str) -> None:
+        if self._pay(session, ERROR_COST):
+            self._out.error(session, reason, detail)
+
+    def _drop(self, session: Session, code: int, reason: str) -> None:
+        self.closed(session.connection)
+        session.connection.close(code, reason)
+
+    def _auth(self, session: Session, token: str) -> None:
+        account = self._verify(token)
+        if account is None:
+            self._refuse(session, "token_invalid", "token is forged, damaged or expired; sign in again")
+            return
+        if session.account not in (None, account):
+            self._leave(session, wire.ACCOUNT)
+        session.account = account
+        self._out.tell(session, wire.SignedIn(account))
+
+    # --- subscriptions ------------------------------------------------------------------------------------------------
+
+    def _subscribe(self, session: Session, name: str, resume: wire.Resume | None) -> None:
+        most = self._settings.subscriptions_max
+        if name not in session.channels and len(session.channels) >= most:
+            self._refuse(session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first")
+            return
+        if name == wire.ACCOUNT and session.account is None:
+            self._refuse(session, "not_signed_in", "channel account is a fan's own; send op auth with a token first")
+            return
+        try:
+            channel = self._channel(session, name)
+        except LedgerUnavailable:
+            self._out.error(session, "unavailable", "the ledger cannot be read now; subscribe again in a while", name)
+            return
+        if channel is None:
+            expected = "expected home, account, or fixture:ID of a fixture that is shown"
+            self._refuse(session, "channel_unknown", f"channel {name[:80]!r} is not known; {expected}")
+            return
+        if name not in session.channels:
+            session.channels[name] = channel
+            channel.holders += 1
+            self._left.pop(_key(channel), None)
+        if session.behind is None and sum(map(len, session.pending)) > self._settings.buffer_bytes_max:
+            self._fall_behind(session)
+        if session.behind is not None:
+            session.behind[name] = _OWED
+        elif resume is None or not self._resume(session, channel, resume):
+            self._snapshot(session, channel, None if resume is None else False)
+
+    def _channel(self, session: Session, name: str) -> Channel | None:
+        """The channel a client means, opened if need be. LedgerUnavailable where an account cannot be read."""
+        key = f"{wire.ACCOUNT}:{session.account}" if name == wire.ACCOUNT else name
+        channel = self._channels.get(key)
+        if channel is not None or key == wire.ACCOUNT:
+            return channel
+        source: Source
+        if name == wire.HOME:
+            source = self._home
+            offset = max((book.offset for book in self._books.fixtures.values()), default=self._offset)
+        elif name == wire.ACCOUNT and session.account is not None:
+            view = self._ledger.account(session.account)
+            if view is None:
+                return None
+            source, offset = AccountSource(self._ledger, view), view.facts
+        elif name.startswith(wire.FIXTURE):
+            book = self._books.fixtures.get(name.removeprefix(wire.FIXTURE))
+            if book is None:
+                return None
+            source, offset = FixtureSource(self._books, book.board.fixture), book.offset
+        else:
+            return None
+        return self._channels.setdefault(key, Channel(name, source, offset))
+
+    def _resume(self, session: Session, channel: Channel, resume: wire.Resume) -> bool:
+        """Send exactly what was missed since an offset; False where that is not known or too much."""
+        if resume.epoch != self._epoch_of(channel):
+            return False
+        steps = channel.after(resume.offset)
+        if steps is None:
+            return False
+        marker = wire.Resumed(channel.name, resume.epoch, resume.offset)
+        return self._replay(session, channel, steps, resume.offset, [self._out.framed(marker)])
+
+    def _replay(self, session: Session, channel: Channel, steps: list[Step], sent: int, frames: list[bytes]) -> bool:
+        for step in steps:
+            if step.before == sent:
+                frames.append(self._out.delta(channel, step))
+            else:  # another gate's offset lies between two of ours
+                frames.append(self._out.framed(delta(channel, step, sent)))
+            sent = step.offset
+        if sum(map(len, frames)) > REPLAY_BUFFERS * self._settings.buffer_bytes_max:
+            return False
+        channel.members[session] = sent
+        for frame in frames:
+            self._out.queue(session, frame)
+        return True
+
+    def _snapshot(self, session: Session, channel: Channel, resumed: bool | None) -> None:
+        """All there is; ``resumed`` False says that what the client asked to resume from is not known."""
+        if isinstance(channel.source, AccountSource):
+            self._account_snapshot(session, channel, channel.source, resumed)
+            return
+        now = self._clock.now_ms()
+        if channel.raw is None:
+            channel.raw = msgspec.Raw(wire.encode(channel.source.whole()))
+        if channel.snapshots[0] != now:
+            channel.snapshots = (now, {})
+        frame = channel.snapshots[1].get(resumed)
+        if frame is None:
+            said = UNSET if resumed is None else resumed
+            snapshot = wire.Snapshot(channel.name, self._epoch, channel.last, now, channel.raw, said)
+            frame = channel.snapshots[1][resumed] = self._out.framed(snapshot)
+        channel.members[session] = channel.last
+        self._out.queue(session, frame)
+
+    def _account_snapshot(
+        self, session: Session, channel: Channel, source: AccountSource, resumed: bool | None
+    ) -> None:
+        try:
+            whole = source.whole()
+        except LedgerUnavailable:
+            whole = None
+        if whole is None:
+            self._leave(session, channel.name)
+            self._out.error(
+                session, "unavailable", "the ledger cannot be read now; subscribe again in a while", channel.name
+            )
+            return
+        said = UNSET if resumed is None else resumed
+        channel.members[session] = max(source.facts, channel.last)
+        self._out.tell(session, wire.Snapshot(
+            channel.name, self._account_epoch, source.facts, self._clock.now_ms(), whole, said
+        ))  # fmt: skip
+
+    def _leave(self, session: Session, name: str) -> None:
+        channel = session.channels.pop(name, None)
+        if channel is None:
+            return
+        channel.members.pop(session, None)
+        if session.behind is not None:
+            session.behind.pop(name, None)
+        channel.holders -= 1
+        if name == wire.ACCOUNT and not channel.holders:
+            self._left[_key(channel)] = self._clock.now_ms()
+
+    def _epoch_of(self, channel: Channel) -> str:
+        return self._account_epoch if channel.name == wire.ACCOUNT else self._epoch
+
+    # --- what happened ------------------------------------------------------------------------------------------------
+
+    def begin(self, offset: int) -> None:
+        """The books are loaded as of an offset: what they show now is no change."""
+        self._offset = offset
+        self._home.begin()
+
+    def preload(self, change: BookChanged, offset: int) -> None:
+        """A change from before this gate's start: known to those who resume, sent to nobody."""
+        self._take(change, offset)
+
+    def book_changed(self, change: BookChanged, offset: int) -> None:
+        """A change that the books have taken in."""
+        for channel, step in self._take(change, offset):
+            self._out.say(channel, step)
+
+    def removed(self, fixture: str) -> None:
+        """A fixture is long over and no longer in the books: off the screens with the next change."""
+        self._home.remove(fixture)
+        if home := self._channels.get(wire.HOME):
+            home.forget_whole()
+        channel = self._channels.pop(f"{wire.FIXTURE}{fixture}", None)
+        if channel is not None:
+            channel.gone = True
+            for session in tuple(channel.members):
+                self._part(session, channel)
+
+    def account_fact(self, fact: AccountFact) -> None:
+        """Something happened to an account: each of its fan's screens is told, nothing is merged."""
+        channel = self._channels.get(f"{wire.ACCOUNT}:{fact.account}")
+        if channel is None or fact.seq <= channel.last or not isinstance(channel.source, AccountSource):
+            return
+        source = channel.source
+        step = Step(channel.last, fact.seq, fact.at_ms, "account", lambda: source.change(fact))
+        channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
+        self._out.say(channel, step)
+
+    def _take(self, change: BookChanged, offset: int) -> list[tuple[Channel, Step]]:
+        """The change as a step of each channel that it belongs to."""
+        self._offset = max(self._offset, offset)
+        source = FixtureSource(self._books, change.fixture)
+        views: list[tuple[str, Source, Callable[[], wire.Change]]] = [
+            (f"{wire.FIXTURE}{change.fixture}", source, lambda: fixture_change(change))
+        ]
+        if (row := self._home.take(change, offset, MAIN_MARKET.of(change.fixture))) is not None:
+            views.append((wire.HOME, self._home, row))
+        steps = []
+        for name, source_, view in views:
+            channel = self._channels.get(name)
+            if channel is None:  # what came before is not known: one may resume from here on
+                self._channels[name] = Channel(name, source_, offset)
+            elif offset > channel.last:
+                step = Step(channel.last, offset, change.at_ms, change.cause, view)
+                channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
+                steps.append((channel, step))
+        return steps
+
+    def _part(self, session: Session, channel: Channel) -> None:
+        self._leave(session, channel.name)
+        self._out.error(session, "channel_gone", "the fixture is over and no longer shown", channel.name)
+
+    # --- slow connections ---------------------------------------------------------------------------------------------
+
+    def _fall_behind(self, session: Session) -> None:
+        """Nothing more is queued for this connection until it has drained."""
+        session.slow_ms = self._clock.now_ms()
+        session.behind = {
+            name: max(channel.members.pop(session), channel.last) for name, channel in session.channels.items()
+            if session in channel.members
+        }  # fmt: skip
+
+    def _took(self, session: Session) -> None:
+        """A connection was sent its tick; it may not keep up, or again."""
+        if session.connection.buffered() <= self._settings.buffer_bytes_max:
+            self.drained(session.connection)
+        elif session.behind is None:
+            self._fall_behind(session)
+
+    def _catch_up(self, session: Session, name: str, sent: int) -> None:
+        """One delta with the latest value of all that changed since; of an account every fact, or a snapshot."""
+        channel = session.channels[name]
+        if channel.gone:
+            self._part(session, channel)
+        elif sent == _OWED:
+            self._snapshot(session, channel, resumed=False)
+        elif sent >= channel.last:
+            channel.members[session] = sent
+        elif channel.name == wire.ACCOUNT:
+            steps = channel.after(sent)
+            if steps is None or not self._replay(session, channel, steps, sent, []):
+                self._snapshot(session, channel, resumed=False)
+        elif (change := channel.source.since(sent)) is not None:
+            channel.members[session] = channel.last
+            now = self._clock.now_ms()
+            self._out.tell(session, wire.Delta(name, sent, channel.last, now, "conflated", change, conflated=True))
+
+    # --- silence ------------------------------------------------------------------------------------------------------
+
+    def _keep_sweeping(self) -> None:
+        if not self._sweeping and (self._sessions or self._left):
+            self._sweeping = True
+            self._clock.call_later(max(1, self._settings.heartbeat_ms // (SWEEPS * SLOTS)), self._sweep)
+
+    def _sweep(self) -> None:
+        """One part of the connections: heartbeats for the silent, goodbye to the idle and the slow."""
+        self._sweeping = False
+        now, settings = self._clock.now_ms(), self._settings
+        period = settings.heartbeat_ms // SWEEPS
+        beat = b""
+        for session in tuple(self._slots[self._slot]):
+            silence, connection = now - session.heard_ms, session.connection
+            if session.behind is not None:
+                if connection.buffered() <= settings.buffer_bytes_max:
+                    self.drained(connection)
+                elif now - session.slow_ms > settings.slow_ms_max:
+                    self._drop(session, wire.CLOSE_SLOW, f"took nothing for {settings.slow_ms_max} ms")
+                continue
+            if silence > settings.idle_ms_max:
+                self._drop(session, wire.CLOSE_IDLE, f"silent for {settings.idle_ms_max} ms")
+                continue
+            third = max(1, settings.idle_ms_max // 3)
+            if silence // third > (silence - period) // third and silence >= third:
+                connection.ping()
+            if now - session.sent_ms > settings.heartbeat_ms - period:
+                beat = beat or self._out.framed(wire.Heartbeat(now, self._stale()))
+                self._out.queue(session, beat)
+        for key in [key for key, since in self._left.items() if now - since > settings.history_ms]:
+            del self._left[key], self._channels[key]
+        self._slot = (self._slot + 1) % SLOTS
+        self._keep_sweeping()
+
+
+def _key(channel: Channel) -> str:
+    """What the room knows a channel by: a fan's own is one of many called ``account``."""
+    source = channel.source
+    return f"{wire.ACCOUNT}:{source.account}" if isinstance(source, AccountSource) else channel.name

@@ -1,0 +1,181 @@
+"""What tests of the push room need: books that change, connections that may be stuck, clients that apply frames."""
+
+import json
+from typing import Any
+
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.config import Push as Settings
+from matchday.model.book import Books
+from matchday.model.ledger import OpenAccount, Transfer
+from matchday.model.market import Market, MarketKey, MarketStatus, Selection
+from matchday.model.messages import Board, BookChanged, FixtureStatus
+from matchday.services.push import Push
+from matchday.sim.clock import VirtualClock
+from matchday.sim.inline import InlineLedger
+
+EPOCH = "e1"
+RESULT, GOALS = MarketKey("1x2"), MarketKey("total_goals", 10)
+
+
+def board(fixture: str, score: tuple[int, int] = (0, 0)) -> Board:
+    return Board(
+        fixture, "Cup", "Home", "Away", 0, FixtureStatus.LIVE, "1H", 0, 0, 1.0, score, None, None, (0, 0), (0, 0)
+    )
+
+
+def market(fixture: str, key: MarketKey, price: int) -> Market:
+    outcomes = ("home", "draw", "away") if key == RESULT else ("over", "under")
+    selections = tuple(Selection(outcome, price) for outcome in outcomes)
+    return Market(key.of(fixture), key.type, key.line, MarketStatus.OPEN, 1, selections)
+
+
+class Line:
+    """A connection to a client that may stop reading; sends are lists of JSON lines."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.stuck = self.paused = False
+        self.waiting: list[bytes] = []
+        self.sends: list[bytes] = []
+        self.closes: list[int] = []
+        self.pings = 0
+
+    def send(self, data: bytes) -> None:
+        assert not self.closes, "a closed connection was sent something"
+        (self.waiting if self.stuck else self.sends).append(data)
+        self.paused = self.buffered() > self.limit
+
+    def buffered(self) -> int:
+        return sum(map(len, self.waiting))
+
+    def ping(self) -> None:
+        self.pings += 1
+
+    def close(self, code: int, reason: str) -> None:
+        self.closes.append(code)
+
+    def read(self) -> list[dict[str, Any]]:
+        """The frames that have arrived since the last time."""
+        data, self.sends = b"".join(self.sends), []
+        return [json.loads(line) for line in data.splitlines()]
+
+
+class Desk:
+    """A push room on books, a ledger and a virtual clock."""
+
+    def __init__(self, **settings: int) -> None:
+        self.clock = VirtualClock(1)
+        self.settings = Settings(**settings)
+        self.books = Books()
+        self.ledger = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
+        self.encoded = 0
+        self.offset = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new gate over the same books."""
+        self.push = Push(
+            self.clock, self.books, EPOCH, self.settings, ledger=self.ledger, frame=self._frame,
+            verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
+            stale=lambda: False,
+        )  # fmt: skip
+
+    def _frame(self, payload: bytes) -> bytes:
+        self.encoded += 1
+        return payload + b"\n"
+
+    def settle(self) -> None:
+        """Let what was said this tick leave."""
+        self.clock.run_for(0)
+
+    def open(self, *channels: str, resume: int | None = None) -> Line:
+        line = Line(self.settings.buffer_bytes_max)
+        self.push.opened(line)
+        for channel in channels:
+            self.say(line, op="subscribe", channel=channel)
+        return line
+
+    def say(self, line: Line, **message: Any) -> None:
+        self.push.received(line, json.dumps(message).encode())
+        self.settle()
+
+    def told(self, line: Line, **message: Any) -> list[dict[str, Any]]:
+        """What a message is answered, without what came before."""
+        self.settle()
+        line.read()
+        self.say(line, **message)
+        return line.read()
+
+    def change(self, fixture: str, *markets: Market, score: tuple[int, int] = (0, 0), settle: bool = True) -> int:
+        """Something changed a book."""
+        self.offset += 3
+        book = self.books.fixtures.get(fixture)
+        n = 1 if book is None else book.n + 1
+        now = self.clock.now_ms()
+        message = BookChanged(fixture, 1, n, "goal", now, board(fixture, score), markets)
+        assert self.books.apply(message, self.offset)
+        self.push.book_changed(message, self.offset)
+        if settle:
+            self.settle()
+        return self.offset
+
+    def price(self, fixture: str, price: int, key: MarketKey = RESULT, *, settle: bool = True) -> int:
+        return self.change(fixture, market(fixture, key, price), settle=settle)
+
+    def account(self, account: str, currency: str = "EUR") -> None:
+        self.ledger.commit([OpenAccount(f"open-{account}", account, currency, self.clock.now_ms())], lambda _: None)
+        self.settle()
+
+    def pay(self, account: str, amount: int, *, relay: bool = True) -> None:
+        """Money comes; ``relay``: and the gate hears of it."""
+        after = max((fact.seq for fact in self.ledger.facts(-1, 10_000)), default=-1)
+        now = self.clock.now_ms()
+        self.ledger.commit([Transfer(self.clock.new_id(), account, amount, "EUR", "deposit", now)], lambda _: None)
+        if relay:
+            for fact in self.ledger.facts(after, 100):
+                self.push.account_fact(fact)
+        self.settle()
+
+
+class Client:
+    """Applies snapshots and deltas as docs/protocol.md says, and asks anew after a gap."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[str, int] = {}
+        self.markets: dict[str, dict[str, Any]] = {}
+        self.home: dict[str, Any] = {}
+        self.seqs: list[int] = []
+        self.gaps: list[str] = []
+
+    def hear(self, frames: list[dict[str, Any]]) -> None:
+        for frame in frames:
+            if frame["t"] == "resumed":
+                assert self.offsets[frame["channel"]] == frame["to"]
+            elif frame["t"] == "snapshot":
+                self.offsets[frame["channel"]] = frame["to"]
+                self._whole(frame["channel"], frame["data"])
+            elif frame["t"] == "delta":
+                self._delta(frame)
+
+    def _whole(self, channel: str, data: dict[str, Any]) -> None:
+        if channel == "home":
+            self.home = {row["board"]["fixture"]: row for row in data["fixtures"]}
+        elif channel != "account":
+            self.markets[channel] = {m["market"]: m for m in data["markets"]} | {"board": data["board"]}
+
+    def _delta(self, frame: dict[str, Any]) -> None:
+        channel, data = frame["channel"], frame["data"]
+        if frame["to"] <= self.offsets[channel]:
+            return
+        if frame["from"] != self.offsets[channel]:
+            self.gaps.append(channel)
+            return
+        self.offsets[channel] = frame["to"]
+        if channel == "home":
+            self.home.update({row["board"]["fixture"]: row for row in data["fixtures"]})
+            for fixture in data["removed"]:
+                self.home.pop(fixture, None)
+        elif channel == "account":
+            self.seqs += [fact["seq"] for fact in data["facts"]]
+        else:
+            self.markets[channel].update({m["market"]: m for m in data["markets"]} | {"board": data["board"]})

@@ -1,0 +1,114 @@
+"""Whatever happens to its connection, a client that applies what it is told holds what the books hold."""
+
+import json
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matchday.services.push.shapes import fixture_view, home_row
+from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, market
+
+FIXTURES = ("F", "G")
+CHANNELS = ("home", "fixture:F", "fixture:G", "account")
+
+prices = st.tuples(
+    st.just("price"),
+    st.sampled_from(FIXTURES),
+    st.sampled_from([(RESULT,), (GOALS,), (RESULT, GOALS), ()]),
+    st.integers(1001, 9999),
+)
+happenings = st.lists(
+    st.one_of(
+        prices,
+        prices,
+        st.tuples(st.just("pay"), st.integers(1, 500)),
+        st.tuples(st.sampled_from(["tick", "stick", "drain", "reconnect", "lose", "forget_history", "remove"])),
+        st.tuples(st.just("subscribe"), st.sampled_from(CHANNELS)),
+    ),
+    max_size=40,
+)
+
+
+class Story:
+    """One client through all that can happen to it."""
+
+    def __init__(self) -> None:
+        self.desk = Desk(buffer_bytes_max=1_500, history_frames_max=6, messages_per_second_max=10_000)
+        self.desk.account("A")
+        for fixture in FIXTURES:
+            self.desk.price(fixture, 2000)
+        self.client = Client()
+        self.line = self.connect()
+
+    def connect(self) -> Line:
+        line = self.desk.open()
+        self.desk.say(line, op="auth", token="token-A")
+        for channel in CHANNELS:
+            offset = self.client.offsets.get(channel)
+            resume = {} if offset is None else {"resume": {"epoch": EPOCH, "offset": offset}}
+            self.desk.push.received(line, json.dumps({"op": "subscribe", "channel": channel, **resume}).encode())
+        return line
+
+    def happen(self, name: str, *what: Any) -> None:
+        desk, line = self.desk, self.line
+        if name == "price":
+            fixture, keys, price = what
+            if fixture in desk.books.fixtures:
+                markets = [market(fixture, key, price) for key in keys]
+                desk.change(fixture, *markets, score=(price % 3, 0), settle=False)
+        elif name == "pay":
+            desk.pay("A", what[0])
+        elif name == "stick":
+            line.stuck = True
+        elif name in ("drain", "tick"):
+            self.settle(drain=name == "drain")
+        elif name == "subscribe":
+            desk.push.received(line, json.dumps({"op": "subscribe", "channel": what[0]}).encode())
+        elif name == "remove" and "G" in desk.books.fixtures:
+            desk.books.forget("G")
+            desk.push.removed("G")
+        elif name == "forget_history":
+            for i in range(8):
+                desk.price("F", 3000 + i)
+        elif name in ("lose", "reconnect"):
+            if name == "lose":  # what was under way is lost, whole sends at a time
+                line.sends, line.waiting = line.sends[: len(line.sends) // 2], []
+            self.client.hear(line.read())
+            desk.push.closed(line)
+            self.line = self.connect()
+
+    def settle(self, *, drain: bool) -> None:
+        line = self.line
+        self.desk.settle()
+        if drain and line.stuck:
+            line.sends, line.waiting = line.sends + line.waiting, []
+            line.stuck, was = False, line.paused
+            line.paused = False
+            if was:
+                self.desk.push.drained(line)
+            self.desk.settle()
+        self.client.hear(line.read())
+
+
+@settings(max_examples=120, deadline=None)
+@given(happenings)
+def test_a_client_ends_with_what_the_books_hold(steps: list[tuple[Any, ...]]) -> None:
+    story = Story()
+    for step in steps:
+        story.happen(*step)
+    story.desk.change("F", market("F", RESULT, 7777))  # what was taken off goes with the next change
+    for _ in range(3):
+        story.settle(drain=True)
+    books, client = story.desk.books, story.client
+    assert client.gaps == []
+    shown = {name: {key: v for key, v in held.items() if key != "board"} for name, held in client.markets.items()}
+    for fixture, book in books.fixtures.items():
+        whole = msgspec.to_builtins(fixture_view(book))
+        assert shown[f"fixture:{fixture}"] == {m["market"]: json.loads(json.dumps(m)) for m in whole["markets"]}
+        assert client.markets[f"fixture:{fixture}"]["board"] == json.loads(json.dumps(whole["board"]))
+    rows = {fixture: msgspec.to_builtins(home_row(book)) for fixture, book in books.fixtures.items()}
+    assert client.home == json.loads(json.dumps(rows))
+    assert client.offsets["account"] == max((fact.seq for fact in story.desk.ledger.facts(-1, 10_000)), default=0)
+    assert client.seqs == sorted(set(client.seqs))
