@@ -1,44 +1,52 @@
-// Owns the frame around every page: header, navigation, slip, footer. Starts the store.
+// Owns the route (in the hash) and the page's frame. Starts everything.
 
-import { moneyText } from "./format.js";
-import { html, render } from "./html.js";
-import { account, connection, home, notice, route, signIn, slip, stale, start } from "./store.js";
-import { Home } from "./views/home.js";
+import { html, render, signal } from "./html.js";
+import { open, resume } from "./slip.js";
+import { connection, start } from "./store.js";
+import { Bets } from "./views/bets.js";
+import { Footer, Header } from "./views/frame.js";
+import { Home, Rail } from "./views/home.js";
 import { Match } from "./views/match.js";
-import { Bets, Statement } from "./views/mine.js";
 import { Slip } from "./views/slip.js";
+import { Statement } from "./views/statement.js";
 
-const STATES = { live: "Live", connecting: "Connecting …", reconnecting: "Reconnecting …" };
+const MATCH = "#/match/";
+const route = signal(location.hash || "#/");
 
-function Header() {
-  const state = connection.value === "live" && stale.value ? "stale" : connection.value;
-  return html`<header class="top">
-    <a class="brand" href="#/">Matchday</a>
-    <span class=${`connection ${state}`} data-testid="connection" data-state=${state} role="status">${STATES[state] ?? "Prices are late"}</span>
-    <nav>${account.value && html`<a href="#/bets">My bets</a><a href="#/statement">Statement</a>`}</nav>
-    ${account.value
-      ? html`<span class="balance" data-testid="balance" aria-live="polite">${moneyText(account.value.balance, account.value.currency)}</span>`
-      : html`<button class="sign-in" data-testid="sign-in" onClick=${signIn}>Play as guest</button>`}
-  </header>`;
-}
+addEventListener("hashchange", () => {
+  const before = route.value;
+  route.value = location.hash || "#/";
+  if (before === route.value) return;
+  scrollTo(0, 0);
+  open.value = false; // the sheet of a small screen would cover the new page
+});
 
 function Page() {
-  const { page, id } = route.value;
-  if (page === "match") return html`<${Match} id=${id} key=${id} />`;
-  if (page === "bets") return html`<${Bets} />`;
-  if (page === "statement") return html`<${Statement} />`;
+  const at = route.value;
+  if (at.startsWith(MATCH)) {
+    const fixture = decodeURIComponent(at.slice(MATCH.length));
+    return html`<${Match} key=${fixture} fixture=${fixture} />`;
+  }
+  if (at === "#/bets") return html`<${Bets} />`;
+  if (at === "#/statement") return html`<${Statement} />`;
   return html`<${Home} />`;
 }
 
 function App() {
-  const sources = new Set([...home.value.values()].map((row) => row.board.source).filter((source) => source && source !== "simulated"));
-  return html`<${Header} />
-    ${notice.value && html`<p class="notice" role="alert">${notice.value}</p>`}
-    <div class=${`columns ${slip.value ? "with-slip" : ""}`}><main><${Page} /></main><${Slip} /></div>
-    <footer><p>Play money only. 18+. Bet for fun, and stop when it is none: your own daily limit is always on.</p>
-      <p>Scores and prices here may be ahead of your television.</p>
-      ${[...sources].map((source) => html`<p>Match data: ${source}</p>`)}</footer>`;
+  const match = route.value.startsWith(MATCH);
+  const fixture = match ? decodeURIComponent(route.value.slice(MATCH.length)) : null;
+  return html`
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>Skip to the page</a>
+    <${Header} route=${route.value} />
+    <div class=${`columns-page ${match ? "with-rail" : ""} ${connection.value.state}`}>
+      ${match && html`<${Rail} at=${fixture} />`}
+      <main id="main" tabindex="-1"><${Page} /></main>
+      <${Slip} />
+    </div>
+    <${Footer} />
+  `;
 }
 
 start();
+resume();
 render(html`<${App} />`, document.getElementById("app"));

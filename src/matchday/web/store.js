@@ -1,196 +1,224 @@
-// Owns what the page knows: fixtures, books, the account, the slip and the route, as signals. Applies what the socket
-// says, and places bets: an id is made before the first attempt and stays until its answer is known.
+// Owns what the page knows: books by channel, the account and its bets, the connection, the server's clock.
+// Hears frames from the socket and answers from the doors; views read its signals. Decides nothing about bets (slip.js).
 
 import * as api from "./api.js";
-import { readStake } from "./format.js";
-import { batch, signal } from "./html.js";
+import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
 import { Socket } from "./socket.js";
 
 const TOKEN = "matchday.token";
-const ASK_MS = 1_000; // pause before asking again what became of a bet
-const ASKS_MAX = 30;
+const NAMES = "matchday.names";
+const NAMES_MAX = 300; // fixtures whose sides are remembered, so that old bets keep their names
+const CLOCK_MS_MAX = 60_000; // how long an estimate of the server's clock is kept before a later frame may replace it
 
-export const connection = signal("connecting"); // connecting | live | reconnecting
-export const stale = signal(false);
-export const now = signal(Date.now()); // the server's time, in step with its frames
-export const home = signal(new Map()); // fixture -> {board, market}
-export const books = signal(new Map()); // fixture -> {board, markets: Map(id -> Market)}
-export const account = signal(null); // {account, currency, balance}
-export const bets = signal([]);
-export const slip = signal(null); // the selection, stake and policy being edited, and the answer
-export const route = signal(readRoute());
-export const notice = signal("");
+/** connecting, live or reconnecting; and whether the server says that its prices are stale. */
+export const connection = signal({ state: "connecting", stale: false });
+/** Map of fixture -> {board, market}, or null until the first snapshot. */
+export const home = signal(null);
+/** null, or {account, currency, balance} of the fan who is signed in. */
+export const account = signal(null);
+/** Map of our bet id -> bet. */
+export const bets = signal(new Map());
+/** Counts facts of the account: whoever shows the statement fetches it anew. */
+export const accountMoved = signal(0);
+/** What went wrong at sign-in, for the fan; empty when nothing did. */
+export const signInFault = signal("");
+/** The server's time in milliseconds, as of the last half second. */
+export const clock = signal(Date.now());
 
-let skew = 0;
-let token = localStorage.getItem(TOKEN);
+// --- the server's clock ------------------------------------------------------------------------------------------------
+
+let ahead = null; // server time - performance.now(), and when that was learned
+
+function heardAt(atMs) {
+  const now = performance.now();
+  // Frames can be late but never early: the largest difference is the truest.
+  if (ahead === null || atMs - now > ahead.ms || now - ahead.since > CLOCK_MS_MAX) ahead = { ms: atMs - now, since: now };
+}
+
+/** Milliseconds since 1970 as the server has it; the machine's own until the server was heard. */
+export const serverNow = () => (ahead === null ? Date.now() : Math.round(performance.now() + ahead.ms));
+
+setInterval(() => (clock.value = serverNow()), 500);
+
+/** A new UUIDv7 by the server's clock, so that a wrong clock here does not make it expired. */
+export const freshId = () => newId(serverNow());
+
+// --- books -------------------------------------------------------------------------------------------------------------
+
+const books = new Map(); // fixture -> signal of null (not yet), {board, markets: Map} or "missing"
+
+/** The whole book of a fixture; kept up while somebody watches its channel. */
+export function book(fixture) {
+  if (!books.has(fixture)) books.set(fixture, signal(null));
+  return books.get(fixture);
+}
+
+/** Follow a fixture's book; returns how to stop. */
+export const watchFixture = (fixture) => socket.watch(`fixture:${fixture}`);
+
+const names = new Map(Object.entries(JSON.parse(localStorage.getItem(NAMES) ?? "{}")));
+
+function remember(board) {
+  if (names.has(board.fixture)) return;
+  names.set(board.fixture, { home: board.home, away: board.away });
+  const kept = [...names].slice(-NAMES_MAX);
+  localStorage.setItem(NAMES, JSON.stringify(Object.fromEntries(kept)));
+}
+
+/** What the sides of a fixture are called, also when it is long off the board. */
+export function sides(fixture) {
+  const board = home.value?.get(fixture)?.board ?? book(fixture).value?.board;
+  return board ?? names.get(fixture) ?? { home: "Home", away: "Away" };
+}
+
+/** The board of a fixture if it is on the screens now. */
+export const boardOf = (fixture) => home.value?.get(fixture)?.board ?? book(fixture).value?.board ?? null;
+
+function homeChanged(rows, removed, before) {
+  const fixtures = new Map(before);
+  for (const row of rows) {
+    // A row without `market` says that only its board changed.
+    const market = row.market === undefined ? (fixtures.get(row.board.fixture)?.market ?? null) : row.market;
+    fixtures.set(row.board.fixture, { board: row.board, market });
+    remember(row.board);
+  }
+  for (const fixture of removed) fixtures.delete(fixture);
+  home.value = fixtures;
+}
+
+function bookChanged(fixture, data, before) {
+  const markets = new Map(before);
+  for (const market of data.markets) markets.set(market.market, market);
+  book(fixture).value = { board: data.board, markets };
+  remember(data.board);
+}
+
+/** A channel was refused: if a fixture's page waits for a book that is not there, say so. */
+async function checkMissing() {
+  for (const [fixture, held] of books) {
+    if (held.value !== null || !socket.channels.has(`fixture:${fixture}`)) continue;
+    try {
+      await api.fixture(fixture);
+    } catch (error) {
+      if (error.status === 404) held.value = "missing";
+    }
+  }
+}
+
+// --- the account -------------------------------------------------------------------------------------------------------
+
+/** The token of the fan who is signed in, or null. */
+export const token = () => localStorage.getItem(TOKEN);
+
+/** Take bets in: of each, the higher decision version is the truth. */
+export function heardBets(list) {
+  const all = new Map(bets.value);
+  for (const bet of list) {
+    if (!(all.get(bet.bet)?.version > bet.version)) all.set(bet.bet, bet);
+  }
+  bets.value = all;
+}
+
+/** The door's answer to a bet, which may come before or after the account channel says the same. */
+export function heardAccepted(bet, balance, repeated) {
+  const news = !bets.value.has(bet.bet);
+  heardBets([bet]);
+  if (news && balance && !repeated && account.value) account.value = { ...account.value, balance };
+}
+
+function heardFact(fact) {
+  account.value = { ...account.value, balance: fact.balance };
+  if (fact.kind === "bet_accepted") heardBets([fact.bet]);
+  if (fact.kind === "bet_settled") {
+    const bet = bets.value.get(fact.bet);
+    if (bet) heardBets([{ ...bet, status: fact.status, version: fact.version, returns: fact.returns }]);
+  }
+}
+
 let leaveAccount = null;
 
-const socket = new Socket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
-  state: (state) => {
-    connection.value = state;
-    if (state === "live") stale.value = false;
-  },
-  heartbeat: (isStale) => (stale.value = isStale),
-  at: (ms) => (skew = ms - Date.now()),
-  snapshot,
-  delta,
-  error: (frame) => frame.reason === "token_invalid" && signOut(),
-});
-
-export function start() {
-  setInterval(() => (now.value = Date.now() + skew), 500);
-  addEventListener("hashchange", () => (route.value = readRoute()));
-  socket.connect();
-  socket.watch("home");
-  if (token) follow();
+function enter(secret) {
+  socket.authenticate(secret);
+  leaveAccount ??= socket.watch("account");
 }
 
-function readRoute() {
-  const [, page = "", ...rest] = location.hash.split("/");
-  return { page: page || "home", id: decodeURIComponent(rest.join("/")) };
-}
-
-/** Follow one match while its page is open; the function returned stops it. */
-export const watchFixture = (id) => socket.watch(`fixture:${id}`);
-
-function snapshot(channel, data) {
-  if (channel === "home") home.value = new Map(data.fixtures.map((row) => [row.board.fixture, row]));
-  else if (channel === "account") {
-    batch(() => {
-      account.value = { account: data.account, currency: data.currency, balance: data.balance };
-      bets.value = data.bets;
-    });
-  } else setBook(data.board, new Map(data.markets.map((market) => [market.market, market])));
-}
-
-function delta(channel, data) {
-  if (channel === "home") {
-    const rows = new Map(home.value);
-    for (const row of data.fixtures) rows.set(row.board.fixture, { ...rows.get(row.board.fixture), ...row });
-    for (const fixture of data.removed) rows.delete(fixture);
-    home.value = rows;
-  } else if (channel === "account") data.facts.forEach(fact);
-  else {
-    const markets = new Map(books.value.get(data.board.fixture)?.markets);
-    for (const market of data.markets) markets.set(market.market, market);
-    setBook(data.board, markets);
-  }
-}
-
-function setBook(board, markets) {
-  books.value = new Map(books.value).set(board.fixture, { board, markets });
-}
-
-function fact(said) {
-  batch(() => {
-    account.value = { ...account.value, balance: said.balance };
-    if (said.kind === "bet_accepted") keep(said.bet);
-    else if (said.kind === "bet_settled") {
-      const { status, version, returns } = said;
-      bets.value = bets.value.map((bet) => (bet.bet === said.bet ? { ...bet, status, version, returns } : bet));
-    }
-  });
-}
-
-/** A bet as it is known now; what is known already of a later version stays. */
-function keep(bet) {
-  const held = bets.value.find((other) => other.bet === bet.bet);
-  if (held && held.version >= bet.version) return;
-  bets.value = [bet, ...bets.value.filter((other) => other.bet !== bet.bet)];
-}
-
+/** Open a guest account with play money and sign in. */
 export async function signIn() {
+  signInFault.value = "";
   try {
     const guest = await api.guest();
-    token = guest.token;
-    localStorage.setItem(TOKEN, token);
+    localStorage.setItem(TOKEN, guest.token);
     account.value = { account: guest.account, currency: guest.currency, balance: guest.balance };
-    follow();
+    enter(guest.token);
   } catch (error) {
-    notice.value = error.message || "Signing in did not work; try again.";
+    signInFault.value = error.status === 429
+      ? "Too many new guests from here just now. Try again in a minute."
+      : "We could not reach Matchday. Try again.";
   }
 }
 
-function follow() {
-  socket.authenticate(token);
-  leaveAccount?.();
-  leaveAccount = socket.watch("account");
-}
-
-function signOut() {
-  token = null;
+/** Forget who was signed in on this device. */
+export function signOut() {
   localStorage.removeItem(TOKEN);
   leaveAccount?.();
   leaveAccount = null;
   batch(() => {
     account.value = null;
-    bets.value = [];
+    bets.value = new Map();
   });
+  socket.authenticate(null);
 }
 
-export const statement = (before) => api.statement(token, { before, limit: 50 });
-
-// --- the slip -------------------------------------------------------------------------------------------------------
-
-/** Put a selection on the slip at the price that is seen now. */
-export function pick(board, market, selection) {
-  slip.value = {
-    board, market: market.market, type: market.type, line: market.line, outcome: selection.outcome,
-    selection: selection.selection, price: selection.price, generation: market.generation,
-    stake: slip.value?.stake ?? "", policy: slip.value?.policy ?? "better", state: "open", answer: null,
-  };
+/** Whether an answer says that the token is no longer good; then nobody is signed in any more. */
+export function checkSignedOut(error) {
+  if (error.status === 401) signOut();
 }
 
-export const edit = (change) => slip.value && (slip.value = { ...slip.value, ...change });
-export const dismiss = () => (slip.value = null);
+// --- the socket's listener ---------------------------------------------------------------------------------------------
 
-/** The selection of the slip as the book has it now: {price, generation, status}. */
-export function current(held) {
-  const market = books.value.get(held.board.fixture)?.markets.get(held.market) ?? fromHome(held);
-  const selection = market?.selections.find((other) => other.selection === held.selection);
-  return market && { price: selection?.price ?? held.price, generation: market.generation, status: market.status };
-}
+const listener = {
+  at: heardAt,
+  state: (state) => (connection.value = { ...connection.value, state }),
+  heartbeat(stale) {
+    if (stale !== connection.value.stale) connection.value = { ...connection.value, stale };
+  },
+  snapshot(channel, data) {
+    batch(() => {
+      if (channel === "home") homeChanged(data.fixtures, [], null);
+      else if (channel === "account") {
+        account.value = { account: data.account, currency: data.currency, balance: data.balance };
+        heardBets(data.bets);
+        accountMoved.value += 1;
+      } else bookChanged(channel.slice("fixture:".length), data, null);
+    });
+  },
+  delta(channel, data) {
+    batch(() => {
+      // Whoever reprices is at work: only a heartbeat says that prices are stale, and a repricing that they no longer are.
+      if (connection.value.stale && channel !== "account") listener.heartbeat(false);
+      if (channel === "home") homeChanged(data.fixtures, data.removed ?? [], home.value);
+      else if (channel === "account") {
+        data.facts.forEach(heardFact);
+        accountMoved.value += 1;
+      } else {
+        const fixture = channel.slice("fixture:".length);
+        bookChanged(fixture, data, untracked(() => book(fixture).value?.markets));
+      }
+    });
+  },
+  error(frame) {
+    if (frame.reason === "token_invalid" || frame.reason === "not_signed_in") {
+      if (token()) api.account(token()).catch(checkSignedOut);
+    } else checkMissing();
+  },
+};
 
-function fromHome(held) {
-  const market = home.value.get(held.board.fixture)?.market;
-  return market?.market === held.market ? market : undefined;
-}
+const socket = new Socket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, listener);
 
-/** Place the slip: one id, sent again until its answer is known. */
-export async function place() {
-  const held = slip.value;
-  if (!token) return void (await signIn());
-  const currency = account.value?.currency ?? "EUR";
-  if (held.state === "placing" || readStake(held.stake, currency).fault !== undefined) return;
-  const body = {
-    id: newId(Date.now() + skew), stake: held.stake.trim(), currency, policy: held.policy,
-    legs: [{ selection: held.selection, price: held.price, generation: held.generation }],
-  };
-  edit({ state: "placing", answer: null });
-  const answer = await untilKnown(body);
-  batch(() => {
-    if (answer.bet) keep(answer.bet);
-    if (answer.answer === "signed_out") signOut();
-    if (slip.value?.selection === held.selection) edit({ state: "answered", answer });
-  });
-}
-
-async function untilKnown(body) {
-  let answer = await api.placeBet(token, body);
-  for (let asks = 0; asks < ASKS_MAX && ["silent", "pending", "unknown", "busy"].includes(answer.answer); asks += 1) {
-    edit({ answer });
-    await new Promise((done) => setTimeout(done, answer.waitMs ?? ASK_MS));
-    answer = answer.answer === "silent" || answer.answer === "pending"
-      ? await api.askBet(token, body.id)
-      : await api.placeBet(token, body); // nothing is recorded under this id: the same again is safe
-  }
-  return answer;
-}
-
-/** Take the price as it is now, under a new id. */
-export function acceptNow() {
-  const fresh = current(slip.value);
-  if (fresh) edit({ price: fresh.price, generation: fresh.generation, state: "open", answer: null });
-  return place();
+/** Begin: connect, follow the home board, and be who we were. */
+export function start() {
+  socket.watch("home");
+  if (token()) enter(token());
+  socket.connect();
 }

@@ -1,66 +1,101 @@
-// Owns the list of matches and the price buttons that every page uses.
+// Owns the list of matches: live first, then upcoming by kick-off, then those just over. Also the rail beside a match.
 
-import { day, minute, outcomeName, thousandths, time } from "../format.js";
-import { html, useEffect, useRef, useState } from "../html.js";
-import { home, now, pick, slip } from "../store.js";
+import { day, minute, outcomeName, time } from "../format.js";
+import { html } from "../html.js";
+import { clock, home } from "../store.js";
+import { NoPrice, Price } from "./price.js";
 
-const FLASH_MS = 1_500;
-const OVER = new Set(["finished", "abandoned", "postponed"]);
+export const matchLink = (fixture) => `#/match/${encodeURIComponent(fixture)}`;
 
-/** A price that can be tapped; it flashes when it moves. */
-export function Price({ board, market, selection, label }) {
-  const before = useRef(selection.price);
-  const [flash, setFlash] = useState("");
-  useEffect(() => {
-    if (before.current === selection.price) return undefined;
-    setFlash(thousandths(selection.price) > thousandths(before.current) ? "up" : "down");
-    before.current = selection.price;
-    const timer = setTimeout(() => setFlash(""), FLASH_MS);
-    return () => clearTimeout(timer);
-  }, [selection.price]);
-  const open = market.status === "open";
-  const picked = slip.value?.selection === selection.selection ? "picked" : "";
-  const name = outcomeName(market.type, selection.outcome, market.line, board);
-  return html`<button class=${`price ${flash} ${picked}`} disabled=${!open} data-testid=${`price-${selection.selection}`}
-    data-price=${selection.price} data-status=${market.status} aria-pressed=${picked !== ""}
-    aria-label=${`${name} at ${selection.price}${open ? "" : `, ${market.status}`}`}
-    onClick=${() => pick(board, market, selection)}>
-    <span class="label">${label ?? name}</span>
-    <span class="odds">${open ? selection.price : market.status === "suspended" ? "susp." : "–"}</span>
-  </button>`;
+const byKickOff = (a, b) => a.board.kickoff_ms - b.board.kickoff_ms || (a.board.fixture < b.board.fixture ? -1 : 1);
+
+/** Rows of each part of the list, in order. */
+export function parts(fixtures) {
+  const rows = [...fixtures.values()].sort(byKickOff);
+  const of = (...statuses) => rows.filter((row) => statuses.includes(row.board.status));
+  return { live: of("live"), upcoming: of("scheduled"), over: of("finished", "abandoned", "postponed") };
 }
 
-export const Reds = ({ count }) => (count ? html`<span class="reds" title="sent off">${count}</span>` : null);
+/** The minute of a match, running on by itself. */
+export function Minute({ board }) {
+  return html`<span class=${`minute ${board.status}`}>${minute(board, clock.value)}</span>`;
+}
+
+/** Red cards of one side. */
+export const Reds = ({ count }) =>
+  count > 0 && html`<span class="reds" role="img" aria-label=${`${count} red card${count > 1 ? "s" : ""}`}>${count > 1 ? count : ""}</span>`;
+
+function Side({ board, side }) {
+  const at = side === "home" ? 0 : 1;
+  const started = board.status !== "scheduled" && board.status !== "postponed";
+  return html`<span class="side">
+    <span class="team">${board[side]}</span><${Reds} count=${board.red[at]} />
+    ${started && html`<span class="goals">${board.score[at]}</span>`}
+  </span>`;
+}
 
 function Row({ row }) {
   const { board, market } = row;
-  const live = board.status === "live";
-  const when = board.status === "scheduled" ? `${day(board.kickoff_ms, now.value)} ${time(board.kickoff_ms)}` : minute(board, now.value);
-  return html`<li class="match" data-testid=${`match-row-${board.fixture}`}>
-    <a href=${`#/match/${encodeURIComponent(board.fixture)}`} data-testid="match-link">
-      <span class=${`when ${live ? "live" : ""}`}>${when}</span>
-      <span class="teams">
-        <span class="team">${board.home} <${Reds} count=${board.red[0]} /></span>
-        <span class="team">${board.away} <${Reds} count=${board.red[1]} /></span>
+  const scheduled = board.status === "scheduled";
+  return html`<li class=${`match ${board.status}`} data-testid=${`match-row-${board.fixture}`}>
+    <a class="who" data-testid="match-link" href=${matchLink(board.fixture)}>
+      <span class=${`when ${board.status}`}>
+        ${scheduled ? html`<span class="minute">${time(board.kickoff_ms)}</span>` : html`<${Minute} board=${board} />`}
       </span>
-      ${board.status !== "scheduled" && html`<span class="score"><b>${board.score[0]}</b><b>${board.score[1]}</b></span>`}
+      <span class="sides"><${Side} board=${board} side="home" /><${Side} board=${board} side="away" /></span>
     </a>
-    <div class="prices">${market?.selections.map((selection) => html`<${Price} key=${selection.selection}
-      ...${{ board, market, selection, label: { home: "1", draw: "X", away: "2" }[selection.outcome] }} />`)}</div>
+    <div class="prices">
+      ${market && market.status !== "closed"
+        ? market.selections.map((selection) => html`<${Price}
+            key=${selection.selection} fixture=${board.fixture} market=${market} selection=${selection}
+            name=${`${board.home} v ${board.away}: ${outcomeName(market.type, selection.outcome, null, board)}`}
+          />`)
+        : [0, 1, 2].map((at) => html`<${NoPrice} key=${at} />`)}
+    </div>
   </li>`;
 }
 
+function Competition({ name, rows }) {
+  return html`<div class="group">
+    <div class="columns"><h3>${name}</h3><span class="prices" aria-hidden="true"><i>1</i><i>X</i><i>2</i></span></div>
+    <ul>${rows.map((row) => html`<${Row} key=${row.board.fixture} row=${row} />`)}</ul>
+  </div>`;
+}
+
+function Part({ title, rows, label }) {
+  if (rows.length === 0) return null;
+  const groups = new Map();
+  for (const row of rows) groups.set(label(row), [...(groups.get(label(row)) ?? []), row]);
+  return html`<section class="panel part" aria-label=${title}>
+    <h2 class=${title === "Live" ? "live" : ""}>${title} <span class="count">${rows.length}</span></h2>
+    ${[...groups].map(([name, some]) => html`<${Competition} key=${name} name=${name} rows=${some} />`)}
+  </section>`;
+}
+
 export function Home() {
-  const rows = [...home.value.values()].sort((a, b) => a.board.kickoff_ms - b.board.kickoff_ms || (a.board.fixture < b.board.fixture ? -1 : 1));
-  const of = (test) => rows.filter((row) => test(row.board.status));
-  const groups = [
-    ["Live now", of((status) => status === "live")],
-    ["Coming up", of((status) => status === "scheduled")],
-    ["Just over", of((status) => OVER.has(status)).reverse()],
-  ];
-  if (!rows.length) return html`<p class="empty">Waiting for matches …</p>`;
-  return groups.map(([title, found]) => found.length > 0 && html`<section key=${title}>
-    <h2>${title} <small>${found.length}</small></h2>
-    <ul class="matches">${found.map((row) => html`<${Row} key=${row.board.fixture} row=${row} />`)}</ul>
-  </section>`);
+  if (home.value === null) return html`<div class="panel waiting" role="status">Fetching the matches…</div>`;
+  const { live, upcoming, over } = parts(home.value);
+  if (home.value.size === 0) return html`<div class="panel empty">No matches on the board right now. They appear here as soon as they are announced.</div>`;
+  const now = Math.floor(clock.value / 60_000) * 60_000;
+  return html`<div class="home">
+    <h1 class="hidden">Matches</h1>
+    <${Part} title="Live" rows=${live} label=${({ board }) => board.competition} />
+    <${Part} title="Upcoming" rows=${upcoming} label=${({ board }) => `${day(board.kickoff_ms, now)} · ${board.competition}`} />
+    <${Part} title="Just over" rows=${over} label=${({ board }) => board.competition} />
+  </div>`;
+}
+
+/** Live matches in brief, beside a match on a wide screen. */
+export function Rail({ at }) {
+  const { live, upcoming } = parts(home.value ?? new Map());
+  const rows = live.length > 0 ? live : upcoming.slice(0, 12);
+  return html`<nav class="rail panel" aria-label="Other matches">
+    <h2 class=${live.length > 0 ? "live" : ""}>${live.length > 0 ? "Live now" : "Upcoming"}</h2>
+    <ul>${rows.map(({ board }) => html`<li key=${board.fixture}>
+      <a href=${matchLink(board.fixture)} aria-current=${board.fixture === at ? "page" : undefined}>
+        <span class=${`when ${board.status}`}>${board.status === "live" ? html`<${Minute} board=${board} />` : html`<span class="minute">${time(board.kickoff_ms)}</span>`}</span>
+        <span class="sides"><${Side} board=${board} side="home" /><${Side} board=${board} side="away" /></span>
+      </a>
+    </li>`)}</ul>
+  </nav>`;
 }

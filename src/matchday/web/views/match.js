@@ -1,56 +1,113 @@
-// Owns the page of one match: its scoreboard and all its markets.
+// Owns the page of one match: the scoreboard and every market of its book.
 
-import { MARKETS, minute, opposite, signed, thousandths, time } from "../format.js";
-import { html, useEffect } from "../html.js";
-import { books, now, watchFixture } from "../store.js";
-import { Price, Reds } from "./home.js";
+import { MARKETS, day, opposite, outcomeName, signed, time } from "../format.js";
+import { html, useEffect, useState } from "../html.js";
+import { book, clock, connection, watchFixture } from "../store.js";
+import { Minute, Reds } from "./home.js";
+import { NoPrice, Price } from "./price.js";
 
 function Scoreboard({ board }) {
-  const started = board.status !== "scheduled";
-  return html`<header class="scoreboard">
-    <p>${board.competition}</p>
-    <h1><span>${board.home} <${Reds} count=${board.red[0]} /></span>
-      <strong>${started ? `${board.score[0]} – ${board.score[1]}` : time(board.kickoff_ms)}</strong>
-      <span>${board.away} <${Reds} count=${board.red[1]} /></span></h1>
-    <p class=${board.status === "live" ? "when live" : "when"} data-testid="minute">${minute(board, now.value) || "Kick-off"}</p>
-    <p class="detail">${board.half_time && `Half-time ${board.half_time.join("–")} · `}Corners ${board.corners.join("–")}
-      ${board.shoot_out && ` · Shoot-out ${board.shoot_out.join("–")}`}</p>
+  const scheduled = board.status === "scheduled";
+  const notes = [
+    board.half_time && board.period !== "1H" && `HT ${board.half_time.join("–")}`,
+    board.shoot_out && `Penalties ${board.shoot_out.join("–")}`,
+    !scheduled && board.corners[0] + board.corners[1] > 0 && `Corners ${board.corners.join("–")}`,
+  ].filter(Boolean);
+  return html`<header class="scoreboard" data-testid="scoreboard">
+    <p class="competition">${board.competition}</p>
+    <div class="teams">
+      <h1 class="home-side">${board.home} <${Reds} count=${board.red[0]} /></h1>
+      <p class="middle">
+        ${scheduled
+          ? html`<span class="kick-off">${time(board.kickoff_ms)}</span><span class="minute">${day(board.kickoff_ms, clock.value)}</span>`
+          : html`<span class="score" data-testid="score">${board.score[0]}<i>–</i>${board.score[1]}</span><${Minute} board=${board} />`}
+      </p>
+      <h1 class="away-side"><${Reds} count=${board.red[1]} /> ${board.away}</h1>
+    </div>
+    ${notes.length > 0 && html`<p class="notes">${notes.join(" · ")}</p>`}
   </header>`;
 }
 
-function labelOf(market, selection) {
-  if (market.type === "asian_handicap") return signed(selection.outcome === "home" ? market.line : opposite(market.line));
-  return undefined;
+function priceOf(market, outcome, board, caption) {
+  const selection = market.selections.find((each) => each.outcome === outcome);
+  if (!selection) return html`<${NoPrice} key=${outcome} />`;
+  return html`<${Price} key=${selection.selection} fixture=${board.fixture} market=${market} selection=${selection} caption=${caption}
+    name=${`${MARKETS[market.type] ?? market.type}: ${outcomeName(market.type, outcome, market.line, board)}`} />`;
 }
 
-/** Markets of one type; lines from the most even price outwards would jump, so they stay in their order. */
-function Group({ board, type, markets }) {
+/** Whether bets are taken on any of some markets; else what to say instead. */
+function Standing({ markets }) {
   const shown = markets.filter((market) => market.status !== "closed");
-  if (!shown.length) return null;
-  return html`<section class="market">
-    <h2>${MARKETS[type] ?? type}</h2>
-    ${type === "asian_handicap" && html`<p class="sides"><span>${board.home}</span><span>${board.away}</span></p>`}
-    ${shown.map((market) => html`<div class="prices wide" key=${market.market}>
-      ${market.selections.map((selection) => html`<${Price} key=${selection.selection}
-        ...${{ board, market, selection, label: labelOf(market, selection) }} />`)}</div>`)}
+  if (shown.length === 0) return html`<span class="tag">Closed</span>`;
+  const suspended = connection.value.stale || shown.every((market) => market.status === "suspended");
+  return suspended ? html`<span class="tag suspended" data-testid="suspended">Suspended</span>` : null;
+}
+
+function Section({ type, markets, children }) {
+  return html`<section class="panel market" aria-label=${MARKETS[type] ?? type} data-testid=${`market-${type}`}>
+    <h2>${MARKETS[type] ?? type} <${Standing} markets=${markets} /></h2>
+    ${children}
   </section>`;
 }
 
-export function Match({ id }) {
-  useEffect(() => watchFixture(id), [id]);
-  const book = books.value.get(id);
-  if (!book) return html`<p class="empty">Waiting for this match … <a href="#/">All matches</a></p>`;
-  const byType = new Map();
-  for (const market of book.markets.values()) byType.set(market.type, [...(byType.get(market.type) ?? []), market]);
-  for (const markets of byType.values()) {
-    markets.sort((a, b) => Number(thousandths((a.line ?? "0").replace("-", "")) * (a.line?.startsWith("-") ? -1n : 1n)
-      - thousandths((b.line ?? "0").replace("-", "")) * (b.line?.startsWith("-") ? -1n : 1n)));
-  }
-  const closed = [...book.markets.values()].every((market) => market.status === "closed");
-  return html`<article>
-    <p><a href="#/">‹ All matches</a></p>
-    <${Scoreboard} board=${book.board} />
-    ${closed && html`<p class="empty">All markets are closed.</p>`}
-    ${[...byType].map(([type, markets]) => html`<${Group} key=${type} board=${book.board} type=${type} markets=${markets} />`)}
+function Plain({ type, markets, board }) {
+  const [market] = markets;
+  if (market.status === "closed") return html`<${Section} type=${type} markets=${markets}><p class="closed">No more bets on this.</p><//>`;
+  return html`<${Section} type=${type} markets=${markets}>
+    <div class="across">${market.selections.map(({ outcome }) => priceOf(market, outcome, board, outcomeName(type, outcome, market.line, board)))}</div>
+  <//>`;
+}
+
+const quarters = (line) => Number(line) * 4; // only to sort and choose rows
+const isMain = (line) => line.endsWith(".5") || Number(line) === 0;
+
+const HEADS = {
+  total_goals: { heads: ["Over", "Under"], outcomes: ["over", "under"] },
+  asian_handicap: { heads: [null, null], outcomes: ["home", "away"] },
+};
+
+/** Lines as rows. At first whole questions only (half lines and level); quarter lines on demand. */
+function Lines({ type, markets, board }) {
+  const [all, setAll] = useState(false);
+  const { heads, outcomes } = HEADS[type];
+  const open = markets.filter((market) => market.status !== "closed").sort((a, b) => quarters(a.line) - quarters(b.line));
+  const main = open.filter((market) => isMain(market.line));
+  const rows = all || main.length === 0 ? open : main;
+  if (rows.length === 0) return html`<${Section} type=${type} markets=${markets}><p class="closed">No more bets on this.</p><//>`;
+  const handicap = type === "asian_handicap";
+  return html`<${Section} type=${type} markets=${markets}>
+    <div class=${`lines ${handicap ? "handicap" : ""}`}>
+      <div class="line heads" aria-hidden="true">
+        ${!handicap && html`<span></span>`}<span>${heads[0] ?? board.home}</span><span>${heads[1] ?? board.away}</span>
+      </div>
+      ${rows.map((market) => html`<div class="line" key=${market.market}>
+        ${!handicap && html`<span class="at">${market.line.replace(/\.0$/, "")}</span>`}
+        ${priceOf(market, outcomes[0], board, handicap ? signed(market.line) : null)}
+        ${priceOf(market, outcomes[1], board, handicap ? signed(opposite(market.line)) : null)}
+      </div>`)}
+    </div>
+    ${open.length > main.length && main.length > 0 && html`<button type="button" class="more" aria-expanded=${all} onClick=${() => setAll(!all)} data-testid=${`lines-${type}`}>
+      ${all ? "Main lines only" : `All ${open.length} lines`}
+    </button>`}
+  <//>`;
+}
+
+export function Match({ fixture }) {
+  useEffect(() => watchFixture(fixture), [fixture]);
+  const held = book(fixture).value;
+  if (held === null) return html`<div class="panel waiting" role="status">Fetching the match…</div>`;
+  if (held === "missing") return html`<div class="panel empty">This match is no longer on the board. <a href="#/">All matches</a></div>`;
+  const { board } = held;
+  const of = (type) => [...held.markets.values()].filter((market) => market.type === type);
+  const kinds = [...new Set([...held.markets.values()].map((market) => market.type))];
+  const ordered = [...Object.keys(MARKETS).filter((type) => kinds.includes(type)), ...kinds.filter((type) => !(type in MARKETS))];
+  const over = board.status !== "live" && board.status !== "scheduled";
+  return html`<article class="match-page">
+    <a class="back" href="#/">‹ All matches</a>
+    <${Scoreboard} board=${board} />
+    ${over && html`<p class="panel over" role="status">${board.status === "finished" ? "This match is over. Bets on it are being settled." : `This match was ${board.status}. What was undecided is void.`}</p>`}
+    ${!over && ordered.map((type) => type in HEADS
+      ? html`<${Lines} key=${type} type=${type} markets=${of(type)} board=${board} />`
+      : html`<${Plain} key=${type} type=${type} markets=${of(type)} board=${board} />`)}
   </article>`;
 }

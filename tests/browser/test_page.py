@@ -1,0 +1,376 @@
+"""The page against a platform that the test moves: prices that move, answers that get lost, sockets that drop."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from tests.browser.fake_platform import EPOCH, TOKEN, FakePlatform
+
+CHROMIUM = shutil.which("chromium")
+ARGS = [
+    "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+HOME_WIN = "m1:1x2/home"
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is required in CI: apt-get install chromium")
+        pytest.skip("no Chromium here: apt-get install chromium runs these tests")
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def platform() -> Iterator[FakePlatform]:
+    with FakePlatform() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, platform: FakePlatform) -> Iterator[Page]:
+    """The page as it opens; at the end it must have raised nothing and offended no policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce", locale="en-GB")
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+    opened.goto(platform.url)
+    expect(opened.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    expect(opened.get_by_test_id("match-row-m1")).to_be_visible()
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def sign_in(page: Page) -> None:
+    page.get_by_test_id("sign-in").click()
+    expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+
+
+def pick(page: Page, stake: str = "10") -> None:
+    """A selection on the slip, with a stake, followed live."""
+    page.get_by_test_id(f"price-{HOME_WIN}").click()
+    page.get_by_test_id("slip-stake").fill(stake)
+
+
+def place(page: Page) -> None:
+    expect(page.get_by_test_id("slip-place")).to_be_enabled()
+    page.get_by_test_id("slip-place").click()
+
+
+def answered(page: Page, answer: str) -> None:
+    expect(page.get_by_test_id("slip-answer")).to_have_attribute("data-answer", answer, timeout=10_000)
+
+
+# --- what is on the board ---------------------------------------------------------------------------------------------
+
+
+def test_live_matches_come_first_with_score_minute_and_red_cards(page: Page) -> None:
+    live, upcoming = page.get_by_test_id("match-row-m1"), page.get_by_test_id("match-row-m3")
+    expect(live.locator(".goals")).to_have_text(["2", "1"])
+    expect(live.locator(".when")).to_have_text("67'")
+    expect(page.get_by_test_id("match-row-m2").locator(".when")).to_have_text("45+2'")
+    expect(live.get_by_label("1 red card")).to_be_visible()
+    expect(upcoming.locator(".goals")).to_have_count(0)
+    assert page.locator("main section").evaluate_all("all => all.map(each => each.ariaLabel)") == ["Live", "Upcoming"]
+    expect(page.locator("footer")).to_contain_text("Match data: a match made for tests")
+
+
+def test_the_minute_runs_on_by_itself(page: Page, platform: FakePlatform) -> None:
+    """Only the clock's rate moves it: no frame says the new minute."""
+    platform.boards["m1"] |= {"clock_rate": 60.0, "clock_at_ms": platform.now()}
+    platform.price(HOME_WIN, "2.40")
+    expect(page.get_by_test_id("match-row-m1").locator(".when")).to_have_text(re.compile("(69|7.)'"), timeout=8_000)
+
+
+@pytest.mark.parametrize(("price", "move"), [("2.45", "up"), ("2.20", "down")])
+def test_a_price_flashes_when_it_changes(page: Page, platform: FakePlatform, price: str, move: str) -> None:
+    button = page.get_by_test_id(f"price-{HOME_WIN}")
+    expect(button).to_have_attribute("data-price", "2.375")
+    assert "up" not in str(button.get_attribute("class"))
+    platform.price(HOME_WIN, price)
+    expect(button).to_have_class(re.compile(rf"\b{move}\b"))
+    expect(button).to_have_attribute("data-price", price)
+    expect(page.get_by_test_id("price-m1:1x2/draw")).not_to_have_class(re.compile(r"\b(up|down)\b"))
+    expect(button).not_to_have_class(re.compile(rf"\b{move}\b"))
+
+
+def test_a_suspended_market_is_locked_at_once(page: Page, platform: FakePlatform) -> None:
+    button = page.get_by_test_id(f"price-{HOME_WIN}")
+    expect(button).to_be_enabled()
+    platform.status("m1:1x2", "suspended")
+    expect(button).to_be_disabled()
+    expect(button).to_have_attribute("data-status", "suspended")
+    expect(button.locator(".lock")).to_be_visible()
+    platform.status("m1:1x2", "open")
+    expect(button).to_be_enabled()
+    expect(button.locator(".lock")).to_have_count(0)
+
+
+def test_stale_prices_lock_everything(page: Page, platform: FakePlatform) -> None:
+    platform.stale(True)
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "stale")
+    expect(page.locator("button.price:enabled")).to_have_count(0)
+    platform.stale(False)
+    expect(page.get_by_test_id(f"price-{HOME_WIN}")).to_be_enabled()
+
+
+def test_a_match_has_all_its_markets(page: Page, platform: FakePlatform) -> None:
+    page.get_by_test_id("match-row-m1").get_by_test_id("match-link").click()
+    expect(page.get_by_test_id("score")).to_have_text("2–1")
+    expect(page.get_by_test_id("market-total_goals").locator("button.price")).to_have_count(10)
+    page.get_by_test_id("lines-total_goals").click()
+    expect(page.get_by_test_id("market-total_goals").locator("button.price")).to_have_count(34)
+    handicap = page.get_by_test_id("price-m1:asian_handicap@-0.5/away")
+    expect(handicap).to_contain_text("+0.5")
+    platform.status("m1:both_teams_to_score", "suspended")
+    expect(page.get_by_test_id("market-both_teams_to_score").get_by_test_id("suspended")).to_be_visible()
+    expect(page.get_by_test_id("price-m1:both_teams_to_score/yes")).to_be_disabled()
+
+
+def test_a_fixture_that_is_not_there_is_said_to_be_gone(page: Page, platform: FakePlatform) -> None:
+    page.goto(f"{platform.url}/#/match/nowhere")
+    expect(page.get_by_text("no longer on the board")).to_be_visible()
+
+
+def test_a_fixture_is_taken_off_the_board(page: Page, platform: FakePlatform) -> None:
+    platform.remove("m3")
+    expect(page.get_by_test_id("match-row-m3")).to_have_count(0)
+
+
+# --- the slip ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stake", "shown"),
+    [
+        ("10", "23.75"),
+        ("0.10", "0.23"),  # 0.2375: rounded down once
+        ("3.33", "7.90"),  # 7.90875
+        ("123456789012.34", "293209873904.30"),  # beyond what a float holds exactly
+        ("10.555", ""),
+        ("ten", ""),
+        ("0", ""),
+    ],
+)
+def test_the_potential_return_is_exact(page: Page, stake: str, shown: str) -> None:
+    sign_in(page)
+    pick(page, stake)
+    expect(page.get_by_test_id("slip-return")).to_have_attribute("data-amount", shown)
+    enabled = expect(page.get_by_test_id("slip-place"))
+    enabled.to_be_enabled() if shown else enabled.to_be_disabled()
+
+
+def test_a_bet_is_accepted_and_settles_by_itself(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "accepted")
+    expect(page.get_by_test_id("balance")).to_have_text("€990.00")
+    (sent,) = platform.posts
+    assert sent["legs"] == [{"selection": HOME_WIN, "price": "2.375", "generation": 3}]
+    assert (sent["stake"], sent["currency"], sent["policy"]) == ("10.00", "EUR", "better")
+    assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", sent["id"])
+    made_ms = int(sent["id"].replace("-", "")[:12], 16)
+    assert abs(made_ms - platform.now()) < 60_000
+    page.goto(f"{platform.url}/#/bets")
+    expect(page.get_by_test_id("bet-row-b1").get_by_test_id("bet-status")).to_have_text("Open")
+    platform.settle("b1", "settled", 2375)
+    expect(page.get_by_test_id("bet-row-b1").get_by_test_id("bet-status")).to_have_text("Won")
+    expect(page.get_by_test_id("bet-row-b1").get_by_test_id("bet-returns")).to_have_text("€23.75")
+    expect(page.get_by_test_id("balance")).to_have_text("€1,013.75")
+
+
+@pytest.mark.parametrize(
+    ("status", "returns", "shown"),
+    [("settled", 0, "Lost"), ("void", 1000, "Void"), ("settled", 500, "Half lost"), ("settled", 1687, "Half won")],
+)
+def test_what_a_bet_came_to(page: Page, platform: FakePlatform, status: str, returns: int, shown: str) -> None:
+    """At 2.375 ten come back as 23.75, halves as 5.00 and 16.87."""
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "accepted")
+    page.goto(f"{platform.url}/#/bets")
+    platform.settle("b1", status, returns)
+    expect(page.get_by_test_id("bet-status")).to_have_text(shown)
+    page.get_by_test_id("bets-open").click()
+    expect(page.get_by_test_id("bet-row-b1")).to_have_count(0)
+
+
+def test_a_moved_price_is_accepted_under_a_new_id(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page)
+    platform.refusals.append({"reason": "price_moved", "price": "2.10", "generation": 3})
+    place(page)
+    answered(page, "refused")
+    expect(page.get_by_test_id("slip-place")).to_have_text("Accept new price 2.10")
+    place(page)
+    answered(page, "accepted")
+    first, second = platform.posts
+    assert first["id"] != second["id"]
+    assert second["legs"] == [{"selection": HOME_WIN, "price": "2.10", "generation": 3}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("market_suspended", "suspended for a moment"),
+        ("stake_above_maximum", "above the most we take"),
+        ("insufficient_funds", "balance does not cover"),
+        ("stake_limit_reached", "your own stake limit"),
+    ],
+)
+def test_a_refusal_is_explained(page: Page, platform: FakePlatform, reason: str, said: str) -> None:
+    sign_in(page)
+    pick(page)
+    platform.refusals.append({"reason": reason})
+    place(page)
+    answered(page, "refused")
+    expect(page.get_by_test_id("slip-answer")).to_contain_text(said)
+    expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+
+
+def test_a_slip_cannot_be_placed_while_suspended(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page)
+    platform.status("m1:1x2", "suspended")
+    expect(page.get_by_test_id("slip-place")).to_be_disabled()
+    expect(page.get_by_test_id("slip-place")).to_have_text("Suspended")
+
+
+# --- answers that get lost --------------------------------------------------------------------------------------------
+
+
+class Loser:
+    """Let requests through to the platform, and drop its first answers."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, route: Route) -> None:
+        if route.request.method != "POST" or self.left == 0:
+            route.continue_()
+            return
+        self.left -= 1
+        route.fetch()
+        route.abort()
+
+
+def test_a_lost_answer_is_fetched_with_the_same_id(page: Page, platform: FakePlatform) -> None:
+    """The platform took the bet, its answer was lost: sent again under its id, taken once."""
+    platform.offset.pop("account")  # so that nothing but the doors can tell
+    page.route("**/api/bets", Loser(1))
+    page.get_by_test_id("sign-in").click()
+    pick(page)
+    platform.offset["account"] = 7
+    place(page)
+    answered(page, "accepted")
+    first, second = platform.posts
+    assert first == second
+    assert len(platform.bets) == 1
+
+
+def test_after_two_silences_the_id_is_asked_about(page: Page, platform: FakePlatform) -> None:
+    platform.offset.pop("account")
+    page.route("**/api/bets", Loser(99))
+    page.get_by_test_id("sign-in").click()
+    pick(page)
+    platform.offset["account"] = 7
+    place(page)
+    answered(page, "accepted")
+    assert platform.asked == [platform.posts[0]["id"]]
+    assert platform.posts == [platform.posts[0]] * 2
+
+
+def test_the_account_channel_tells_before_the_door_does(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    page.route("**/api/bets", Loser(99))
+    page.route("**/by-id/*", lambda route: route.abort())
+    pick(page)
+    expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+    place(page)
+    answered(page, "accepted")
+    expect(page.get_by_test_id("balance")).to_have_text("€990.00")
+
+
+def test_a_bet_on_its_way_survives_a_reload(page: Page, platform: FakePlatform) -> None:
+    platform.offset.pop("account")
+    page.route("**/api/bets", Loser(99))
+    page.route("**/by-id/*", lambda route: route.abort())
+    page.get_by_test_id("sign-in").click()
+    pick(page)
+    platform.offset["account"] = 7
+    place(page)
+    answered(page, "retrying")
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    answered(page, "accepted")
+    assert len(platform.bets) == 1
+
+
+# --- sockets that drop ------------------------------------------------------------------------------------------------
+
+
+def test_a_dropped_socket_resumes_where_it_was(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    platform.price(HOME_WIN, "2.50")
+    button = page.get_by_test_id(f"price-{HOME_WIN}")
+    expect(button).to_have_attribute("data-price", "2.50")
+    held = platform.offset["home"]
+    platform.drop()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "reconnecting")
+    platform.price(HOME_WIN, "2.60")  # while nobody listens
+    expect(button).to_have_attribute("data-price", "2.60")
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    assert platform.heard_of("subscribe", "home")[-1]["resume"] == {"epoch": EPOCH, "offset": held}
+    assert {"op": "auth", "token": TOKEN} in platform.heard[-4:]
+
+
+def test_a_gap_is_seen_and_mended_with_a_snapshot(page: Page, platform: FakePlatform) -> None:
+    """A frame was lost: the next one does not continue what is held, so a snapshot is fetched instead."""
+    platform.lose(HOME_WIN, "2.70")
+    expect(page.get_by_test_id(f"price-{HOME_WIN}")).to_have_attribute("data-price", "2.375")
+    assert len(platform.heard_of("subscribe", "home")) == 1
+    platform.price("m2:1x2/draw", "3.90")
+    expect(page.get_by_test_id(f"price-{HOME_WIN}")).to_have_attribute("data-price", "2.70")
+    expect(page.get_by_test_id("price-m2:1x2/draw")).to_have_attribute("data-price", "3.90")
+    again = platform.heard_of("subscribe", "home")
+    assert len(again) == 2
+    assert "resume" not in again[-1]
+
+
+def test_silence_is_a_lost_connection(browser: Browser) -> None:
+    """No frame for two and a half heartbeats: the page does not wait for the socket to say so."""
+    with FakePlatform(heartbeat_ms=200) as platform:
+        page = browser.new_page()
+        page.goto(platform.url)
+        expect(page.get_by_test_id("match-row-m1")).to_be_visible()
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "reconnecting")
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+        assert platform.connections >= 2
+        page.close()
+
+
+# --- small screens ----------------------------------------------------------------------------------------------------
+
+
+def test_on_a_phone_the_slip_is_a_sheet(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_test_id(f"price-{HOME_WIN}").click()
+    expect(page.get_by_test_id("slip-stake")).to_be_visible()
+    page.get_by_test_id("slip-grip").click()
+    expect(page.get_by_test_id("slip-stake")).to_be_hidden()
+    expect(page.get_by_test_id("slip-grip")).to_contain_text("2.375")
