@@ -34,6 +34,7 @@ from matchday.model.messages import (
     BookChanged,
     BookState,
     OddsAlive,
+    OddsOwned,
     Topic,
     decode,
 )
@@ -76,9 +77,10 @@ class Gate:
     def start(self) -> None:
         """Load every book as it stands, fill the history for resuming clients, then follow the log."""
         end = after = self._log.end(Topic.BOOKS)
-        for stored in self._log.latest(Topic.BOOK_STATES):
-            state = decode(stored.value)
-            if isinstance(state, BookState) and state.snapshot.status not in OVER:
+        kept = (decode(stored.value) for stored in self._log.latest(Topic.BOOK_STATES))
+        for state in Books.newest(state for state in kept if isinstance(state, BookState)):
+            self._owned(state.epoch)
+            if state.snapshot.status not in OVER:
                 self.books.load(state)
                 after = min(after, state.said - 1)
         since = self._clock.now_ms() - self._settings.push.history_ms
@@ -87,7 +89,13 @@ class Gate:
         while after < end and (records := self._log.read(Topic.BOOKS, after, 1_000)):
             for stored in records:
                 message = decode(stored.value)
-                if isinstance(message, BookChanged) and message.fixture in self.books.fixtures:
+                if isinstance(message, OddsOwned):
+                    self._owned(stored.offset + 1)
+                elif (
+                    isinstance(message, BookChanged)
+                    and message.fixture in self.books.fixtures
+                    and self.books.said_by_owner(message, stored.offset)
+                ):
                     self.books.apply(message, stored.offset)
                     if stored.at_ms >= since:
                         self.push.preload(message, stored.offset)
@@ -99,8 +107,11 @@ class Gate:
     def _hear_books(self, records: Sequence[Stored]) -> None:
         for stored in records:
             message = decode(stored.value)
+            if isinstance(message, OddsOwned):
+                self._owned(stored.offset + 1)
+                continue
             if isinstance(message, OddsAlive):
-                self.bets.odds_alive()
+                self.bets.odds_alive(message.epoch, message.at_ms)
                 continue
             if not isinstance(message, BookChanged) or not self.books.apply(message, stored.offset):
                 continue
@@ -109,6 +120,10 @@ class Gate:
             for watcher in self.watchers:
                 watcher(message, stored.offset)
             self.push.book_changed(message, stored.offset)
+
+    def _owned(self, epoch: int) -> None:
+        self.books.owned(epoch)
+        self.bets.odds_owned(epoch)
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:

@@ -96,7 +96,8 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     batch_max: int = 256
     """Bets of one commit."""
     odds_silence_ms_max: int = 5_000
-    """Milliseconds of the odds owner's silence; then every bet is refused as ``market_suspended``."""
+    """Milliseconds of the odds owner's silence, or of its messages' way to the gate by both clocks; then every bet is
+    refused as ``market_suspended``. Keep the clocks of machines within a second (NTP)."""
     stake_min: int = 10
     """Minor units; below it ``stake_below_minimum``."""
     stake_max: int = 50_000

@@ -32,6 +32,9 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Milliseconds since 1970, UTC. May jump; never compared across machines for order."""
 
+    def elapsed_ms(self) -> int:
+        """Milliseconds since some moment in this process's life. Never jumps: for how long something has lasted."""
+
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
         """Call once, not earlier than ``delay_ms`` from now (0: soon), on the room's thread. Calls due at the same
         millisecond are made in the order in which they were asked for."""

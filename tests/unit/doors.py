@@ -107,7 +107,7 @@ class Site:
         )
         market = Market(key.of("F"), key.type, key.line, status, generation, selections)
         self.books.apply(BookChanged("F", 1, self._offset, "tick", self.clock.now_ms(), board, (market,)), self._offset)
-        self.room.odds_alive()
+        self.room.odds_alive(1, self.clock.now_ms())
 
     def guest(self) -> str:
         """A new account's token."""

@@ -143,7 +143,7 @@ def test_a_body_that_is_no_bet(site: Site, body: bytes, reason: str, status: int
 def test_whatever_stands_in_a_field_is_answered_as_described(site: Site, value: Any, where: str) -> None:
     changes = {"leg": {where: value}} if where in ("selection", "price", "generation") else {where: value}
     site.clock.run_for(1_000)  # no limit of requests is met
-    site.room.odds_alive()
+    site.room.odds_alive(1, site.clock.now_ms())
     token, _ = site.accounts.sign("nobody")
     reply = site.ask("POST", "/api/bets", json.dumps(site.bet(**changes)).encode(), token)
     assert reply.status in (409, 422), reply

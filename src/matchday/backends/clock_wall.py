@@ -22,6 +22,10 @@ class WallClock:
         """See ``Clock.now_ms``."""
         return time.time_ns() // 1_000_000
 
+    def elapsed_ms(self) -> int:
+        """See ``Clock.elapsed_ms``."""
+        return time.monotonic_ns() // 1_000_000
+
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
         """See ``Clock.call_later``."""
         if delay_ms <= 0:

@@ -134,6 +134,10 @@ class LedgerReads:
         """Every account's sum of postings: equal to ``balances``, always."""
         return dict(self._read("SELECT account, sum(amount) FROM postings GROUP BY account"))
 
+    def guards(self) -> dict[str, int]:
+        """Every guard's counter."""
+        return dict(self._read("SELECT guard, used FROM guards"))
+
     def open_bets(self) -> int:
         """See ``Ledger.open_bets``."""
         return int(self._read("SELECT count(*) FROM bets WHERE status = 'open'")[0][0])

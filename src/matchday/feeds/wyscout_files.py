@@ -41,6 +41,8 @@ _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _LABEL: Final = re.compile(r"^(?P<home>.+?) - (?P<away>.+), (?P<goals>\d+) - (?P<against>\d+)")
 _ESCAPES: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 
+_DISAGREES: Final = (-1, -1)
+
 _Shape = TypeVar("_Shape")
 
 
@@ -63,7 +65,8 @@ class Match(msgspec.Struct, frozen=True):
     kickoff_ms: int
     """UTC, as it was played."""
     official: tuple[int, int] | None
-    """The score by the meta file, extra time included, shoot-out apart; None without one."""
+    """The score by the meta file, extra time included, shoot-out apart; None without one, and a score that no match has
+    (-1, -1) where its label and its numbers differ."""
     shoot_out: tuple[int, int] | None
     """The score of the shoot-out by the meta file; None where there was none."""
     assumed: list[str]
@@ -250,12 +253,9 @@ def _entry(meta: _Meta, title: str, names: dict[int, str]) -> _Known:
     home, away = meta.teamsData[sides["home"]], meta.teamsData[sides["away"]]
     score = (home.score, away.score) if meta.duration == "Regular" else (home.scoreET, away.scoreET)
     label = _LABEL.match(_plain(meta.label))
-    official = (int(label["goals"]), int(label["against"])) if label else score
-    assumed = []
-    if official != score:
-        assumed = [
-            f"wyscout-{meta.wyId}: the meta file's label {meta.label!r} is taken, not its {score[0]} - {score[1]}"
-        ]
+    agree = label is None or (int(label["goals"]), int(label["against"])) == score
+    official = score if agree else _DISAGREES
+    assumed = [] if agree else [f"wyscout-{meta.wyId}: label {meta.label!r} and score {score} of the meta file differ"]
     return _Known(
         competition=f"{_LEAGUES.get(title, title.replace('_', ' '))} {_season(kickoff, title)}",
         kickoff_ms=int(kickoff.timestamp()) * 1000,

@@ -3,10 +3,17 @@
 Owned by whoever tails ``books``: the gate holds one for its doors, push and bets; a client holds one too.
 """
 
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
 from matchday.model.market import Market
 from matchday.model.messages import Board, BookChanged, BookState
+
+EPOCHS_MAX: Final = 64
+"""Owners remembered; older ones have long said their last."""
 
 
 class FixtureBook(msgspec.Struct):
@@ -29,10 +36,22 @@ class Books:
         self.fixtures: dict[str, FixtureBook] = {}
         self.offset = -1
         """Offset in ``books`` up to which everything was applied."""
+        self._epochs: deque[int] = deque(maxlen=EPOCHS_MAX)
+
+    def owned(self, epoch: int) -> None:
+        """An owner began: it is the only one from offset ``epoch`` on (see ``OddsOwned``)."""
+        if epoch not in self._epochs:
+            self._epochs.append(epoch)
+
+    def said_by_owner(self, change: BookChanged, offset: int) -> bool:
+        """Whether who said this was the owner then, as far as is known. One whose place was taken may speak on."""
+        return change.epoch >= max((epoch for epoch in self._epochs if epoch <= offset), default=0)
 
     def apply(self, change: BookChanged, offset: int) -> bool:
-        """Take a change in. False where it is old: heard before, or said by an owner of a lower epoch."""
+        """Take a change in. False where it is old: heard before, or not said by the owner."""
         self.offset = max(self.offset, offset)
+        if not self.said_by_owner(change, offset):
+            return False
         book = self.fixtures.get(change.fixture)
         if book is None:
             book = FixtureBook(change.board, change.epoch, change.n, offset, {}, {})
@@ -45,8 +64,19 @@ class Books:
             book.changed[market.market] = offset
         return True
 
+    @staticmethod
+    def newest(states: Iterable[BookState]) -> list[BookState]:
+        """Of each fixture the state of the highest epoch: an owner whose place was taken may have written later."""
+        found: dict[str, BookState] = {}
+        for state in states:
+            held = found.get(state.fixture)
+            if held is None or (state.epoch, state.n) > (held.epoch, held.n):
+                found[state.fixture] = state
+        return list(found.values())
+
     def load(self, state: BookState) -> None:
         """Begin with a whole book as its owner kept it; changes from offset ``state.said`` on follow."""
+        self.owned(state.epoch)
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(

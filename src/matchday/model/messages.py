@@ -9,7 +9,7 @@ a new name.
 | incidents | fixture | some hours | feed, odds (ticks) |
 | fixtures | fixture | the latest of each | feed |
 | books | fixture | some hours | odds |
-| book_states | fixture | the latest of each | odds |
+| book_states | fixture and epoch | the latest of each | odds |
 | decisions | fixture | some days | settlement |
 | accounts | account | some hours | relay |
 """
@@ -119,11 +119,16 @@ class FeedAlive(msgspec.Struct, frozen=True, tag="feed_alive", tag_field="kind")
 
 
 class Ticked(msgspec.Struct, frozen=True, tag="ticked", tag_field="kind"):
-    """Time passed: live books of the partition are repriced as of ``at_ms``. Logged: a rebuilt room is equal."""
+    """Time passed: live books are repriced as of ``at_ms``. Logged: a rebuilt room is equal."""
 
     at_ms: int
+    """By the clock of the feed, which is the clock of its incidents."""
     fixture: str = ""
     """Only this one, whose hold is over; empty for all."""
+    feed: str = ""
+    """Only this feed's books; empty for all."""
+    hold_ms: int = 0
+    """Of a fixture: the hold that is over, by the moment it was to end. Another hold goes on."""
 
 
 FeedMessage = FixtureScheduled | Incident | ResultConfirmed | FeedAlive | Ticked
@@ -176,6 +181,12 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     markets: tuple[Market, ...]
 
 
+class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
+    """A new owner of a partition's books begins. This record's offset + 1 is its epoch: no two owners share one."""
+
+    at_ms: int
+
+
 class OddsAlive(msgspec.Struct, frozen=True, tag="odds_alive", tag_field="kind"):
     """The owner of a partition's books is at work. Its absence makes the gate refuse: late is safe, stale is not."""
 
@@ -183,7 +194,7 @@ class OddsAlive(msgspec.Struct, frozen=True, tag="odds_alive", tag_field="kind")
     at_ms: int
 
 
-BookMessage = BookChanged | OddsAlive
+BookMessage = BookChanged | OddsOwned | OddsAlive
 
 
 class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind"):
@@ -282,6 +293,7 @@ Message = (
     | Ticked
     | FixtureSnapshot
     | BookChanged
+    | OddsOwned
     | OddsAlive
     | BookState
     | LegsDecided

@@ -64,8 +64,8 @@ class Account(msgspec.Struct):
         return self.stake_per_day
 
     def staked_on(self, now_ms: int) -> int:
-        """What counts against the limit today."""
-        return self.staked if self.window == now_ms // DAY_MS else 0
+        """What counts against the limit today. A clock that went back over midnight begins no new day."""
+        return self.staked if self.window >= now_ms // DAY_MS else 0
 
     def view(self, now_ms: int) -> AccountView:
         """As readers see it."""
@@ -241,9 +241,8 @@ def _place_bet(command: PlaceBet, rows: Rows) -> Answer:
     if refusal is not None or account is None:
         balance = account.balance if account else None
         return Answer(command.id, command.account, refusal, balance=balance, detail=detail)
-    today = command.at_ms // DAY_MS
     account.staked = account.staked_on(command.at_ms) + command.stake
-    account.window = today
+    account.window = max(account.window, command.at_ms // DAY_MS)
     for charge in command.charges:
         rows.guards[charge.guard] = rows.guards.get(charge.guard, 0) + charge.amount
         rows.changed_guards.add(charge.guard)

@@ -38,19 +38,32 @@ class Bets:
         self._settings = settings
         self._queue: deque[tuple[PlaceBet, Done]] = deque()
         self._in_flight = False
-        self._odds_alive_ms: int | None = None
+        self._alive: tuple[int, int] | None = None
+        """Of the odds owner: (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
+        self._epoch = 0
         self.batches: dict[int, int] = {}
         """Size of batch -> how many were committed, for reports."""
 
-    def odds_alive(self) -> None:
-        """The odds owner was heard now."""
-        self._odds_alive_ms = self._clock.now_ms()
+    def odds_owned(self, epoch: int) -> None:
+        """A new owner of the books began: what a former one says counts no more, and the new one has yet to speak."""
+        if epoch > self._epoch:
+            self._epoch, self._alive = epoch, None
+
+    def odds_alive(self, epoch: int, at_ms: int) -> None:
+        """The odds owner was heard now, saying what its clock shows. One whose place was taken does not count."""
+        if epoch >= self._epoch:
+            self._epoch, self._alive = epoch, (self._clock.elapsed_ms(), at_ms)
 
     @property
     def stale(self) -> bool:
-        """Whether the odds owner has been silent for too long: then every market counts as suspended."""
-        heard = self._odds_alive_ms
-        return heard is None or self._clock.now_ms() - heard > self._settings.odds_silence_ms_max
+        """Whether the odds owner has been silent for too long, or what is heard of it is old, or its clock and ours are
+        so far apart that nobody can tell: then every market counts as suspended. Silence is measured by time elapsed,
+        since clocks may jump."""
+        if self._alive is None:
+            return True
+        heard_ms, at_ms = self._alive
+        most = self._settings.odds_silence_ms_max
+        return self._clock.elapsed_ms() - heard_ms > most or abs(self._clock.now_ms() - at_ms) > most
 
     def place(self, command: PlaceBet, done: Done) -> None:
         """Judge and commit; ``done`` is called once, with the ledger's answer or with one about the moment."""

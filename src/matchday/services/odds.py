@@ -4,8 +4,9 @@ Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks the
 ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never judges a bet and never decides a leg.
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
-resumes. A feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a
-new epoch with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
+resumes. A feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A new
+owner (a restart) says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the
+next ``FeedAlive``. Time in a match is its feed's: this room's own clock may jump.
 """
 
 import logging
@@ -39,6 +40,7 @@ from matchday.model.messages import (
     FixtureStatus,
     Incident,
     OddsAlive,
+    OddsOwned,
     ResultConfirmed,
     Strengths,
     Ticked,
@@ -56,6 +58,8 @@ Pricer = Callable[[Strengths, FootballState, int, float], list[tuple[int, ...] |
 
 TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
+FORGET_MS = 6 * 3_600_000
+"""Milliseconds after which a new owner drops the book of a fixture that is over."""
 
 
 class _Book(msgspec.Struct):
@@ -87,28 +91,41 @@ class Odds:
         self._speed = speed
         self._voice = Voice(clock, log, "odds")
         self._books: dict[str, _Book] = {}
-        self._feeds: dict[str, int] = {}
+        self._feeds: dict[str, tuple[int, int]] = {}
+        """Feed -> (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
         self._epoch = 0
-        self._heard = -1
+        self._heard = self._live_after = -1
+        """Offsets in incidents: of the last record heard, and of the last that was there before this owner."""
         self._ticking = self._beating = False
         self._started_ms = 0
+        """By ``elapsed_ms``."""
         self.repriced = 0
         """Prices that changed, for reports."""
 
     def start(self) -> None:
-        """Rebuild under a new epoch with every book suspended, then hear what came since."""
-        self._started_ms = self._clock.now_ms()
-        states = [
-            state
+        """Take ownership; then rebuild with every book suspended, and hear what came since."""
+        self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms())))], self._own)
+
+    def _own(self) -> None:
+        """What stands on ``books`` before our own record is all that former owners said with effect."""
+        self._epoch = self._voice.offsets[Topic.BOOKS] + 1
+        self._started_ms = self._clock.elapsed_ms()
+        self._live_after = self._log.end(Topic.INCIDENTS)
+        kept = {
+            stored.key: state
             for stored in self._log.latest(Topic.BOOK_STATES)
             if isinstance(state := decode(stored.value), BookState)
-        ]
-        self._epoch = 1 + max((state.epoch for state in states), default=0)
+        }
+        states = Books.newest(kept.values())
         live = [state for state in states if state.snapshot.status not in OVER]
         heard = min((state.heard for state in live), default=max((state.heard for state in states), default=-1))
+        self._heard = heard
         seen = self._last_books(live)
         for state in live:
             self._rebuild(state, seen)
+        since = self._clock.now_ms() - FORGET_MS
+        over = {id(state) for state in states if state.snapshot.status in OVER and state.snapshot.at_ms > since}
+        self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key, state in kept.items() if id(state) not in over])
         self._log.tail(Topic.INCIDENTS, heard, self.hear)
         self._wake()
 
@@ -122,7 +139,9 @@ class Odds:
         while records := self._log.read(Topic.BOOKS, after, 1_000):
             for stored in records:
                 message = decode(stored.value)
-                if isinstance(message, BookChanged) and message.fixture in books.fixtures:
+                if isinstance(message, OddsOwned):
+                    books.owned(stored.offset + 1)
+                elif isinstance(message, BookChanged) and message.fixture in books.fixtures:
                     books.apply(message, stored.offset)
             after = records[-1].offset
         return books
@@ -132,7 +151,9 @@ class Odds:
         markets = {MarketKey(m.type, m.line): last.get(m.market, m) for m in state.markets}
         book = _Book(state.snapshot, markets, silent=True, resume_at_ms=state.resume_at_ms)
         self._books[state.fixture] = book
-        self._publish(book, "rebuilt", self._suspend(book), keep=True)
+        self._suspend(book)
+        # Whole, what is closed included: readers may have dropped what a former owner said after its time.
+        self._publish(book, "rebuilt", book.markets.values(), keep=True)
 
     def hear(self, records: Sequence[Stored]) -> None:
         """Take in records of ``incidents``, in order; what was heard before changes nothing."""
@@ -150,9 +171,9 @@ class Odds:
                 self._incident(message)
             elif isinstance(message, ResultConfirmed):
                 self._confirmed(message)
-            elif isinstance(message, FeedAlive):
+            elif isinstance(message, FeedAlive) and stored.offset > self._live_after:
                 self._alive(message)
-            elif isinstance(message, Ticked):
+            elif isinstance(message, Ticked) and stored.offset > self._live_after:
                 self._ticked(message)
         self._wake()
 
@@ -205,8 +226,8 @@ class Odds:
         self._publish(book, cause, self._close(book), keep=True)
 
     def _alive(self, message: FeedAlive) -> None:
-        self._feeds[message.feed] = message.at_ms
-        if message.at_ms < self._started_ms:
+        self._feeds[message.feed] = (self._clock.elapsed_ms(), message.at_ms)
+        if self._late(message.feed):
             return
         for book in self._books.values():
             if book.silent and book.snapshot.scheduled.feed == message.feed:
@@ -219,12 +240,12 @@ class Odds:
                     self._publish(book, "feed_back", self._reprice(book, message.at_ms, resume=True))
 
     def _ticked(self, message: Ticked) -> None:
-        if message.at_ms < self._started_ms:
-            return
         books = [self._books[message.fixture]] if message.fixture in self._books else ()
         for book in books if message.fixture else list(self._books.values()):
+            if message.feed not in ("", book.snapshot.scheduled.feed):
+                continue
             cause = "tick"
-            if book.resume_at_ms is not None and book.resume_at_ms <= message.at_ms:
+            if message.fixture and book.resume_at_ms == message.hold_ms:
                 book.resume_at_ms = None
                 cause = "resumed"
             if book.held or book.snapshot.state.period not in RUNNING or book.snapshot.state.regular_over:
@@ -315,14 +336,15 @@ class Odds:
             self._resume_later(book)
 
     def _resume_later(self, book: _Book) -> None:
-        fixture, due = book.snapshot.scheduled.fixture, book.resume_at_ms
+        scheduled, due = book.snapshot.scheduled, book.resume_at_ms
         assert due is not None
 
         def resume() -> None:
             if book.resume_at_ms == due:
-                self._say(Topic.INCIDENTS, fixture, encode(Ticked(self._clock.now_ms(), fixture)))
+                ticked = Ticked(self._feed_ms(scheduled.feed), scheduled.fixture, hold_ms=due)
+                self._say(Topic.INCIDENTS, scheduled.fixture, encode(ticked))
 
-        self._clock.call_later(max(0, due - self._clock.now_ms()), resume)
+        self._clock.call_later(max(0, due - self._feed_ms(scheduled.feed)), resume)
 
     def _wake(self) -> None:
         """Keep the timers going while there is a book."""
@@ -338,22 +360,35 @@ class Odds:
         return max(TICK_MS_MIN, round(self._settings.tick_ms / self._speed))
 
     def _tick(self) -> None:
-        if any(book.snapshot.state.period in RUNNING for book in self._books.values()) and not self._voice.backlog:
-            self._say(Topic.INCIDENTS, "", encode(Ticked(self._clock.now_ms())))
+        books = self._books.values()
+        running = [book.snapshot.scheduled.feed for book in books if book.snapshot.state.period in RUNNING]
+        for feed in dict.fromkeys(running) if not self._voice.backlog else ():
+            if feed in self._feeds:
+                self._say(Topic.INCIDENTS, "", encode(Ticked(self._feed_ms(feed), feed=feed)))
         self._ticking = bool(self._books)
         if self._ticking:
             self._clock.call_later(self._tick_ms, self._tick)
 
     def _beat(self) -> None:
-        now = self._clock.now_ms()
-        for feed in {book.snapshot.scheduled.feed for book in self._books.values()}:
-            if now - self._feeds.get(feed, self._started_ms) > self._settings.feed_silence_ms_max:
+        for feed in dict.fromkeys(book.snapshot.scheduled.feed for book in self._books.values()):
+            if self._late(feed):
                 self._silence(feed)
         if self._voice.backlog < BACKLOG_MAX:
-            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, now)))
+            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms())))
         self._beating = bool(self._books)
         if self._beating:
             self._clock.call_later(self._settings.alive_ms, self._beat)
+
+    def _late(self, feed: str) -> bool:
+        """Whether a feed is silent for too long, what is heard of it is old, or clocks are too far apart to tell."""
+        heard_ms, at_ms = self._feeds.get(feed, (self._started_ms, self._clock.now_ms()))
+        most = self._settings.feed_silence_ms_max
+        return self._clock.elapsed_ms() - heard_ms > most or abs(self._clock.now_ms() - at_ms) > most
+
+    def _feed_ms(self, feed: str) -> int:
+        """What the feed's clock shows now."""
+        heard_ms, at_ms = self._feeds[feed]
+        return at_ms + self._clock.elapsed_ms() - heard_ms
 
     def _silence(self, feed: str) -> None:
         for book in self._books.values():
@@ -381,7 +416,7 @@ class Odds:
                 fixture, self._epoch, book.n, self._heard, said, book.snapshot, board,
                 tuple(book.markets.values()), book.resume_at_ms,
             )  # fmt: skip
-            records.append(Record(Topic.BOOK_STATES, fixture, encode(state)))
+            records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)
 
     def _board(self, book: _Book) -> Board:

@@ -28,9 +28,15 @@ class VirtualClock:
         self._count = 0
         self._ids = random.Random(f"{seed}/ids")
         self._last_id = 0
+        self.steps = 0
+        """Calls made so far."""
 
     def now_ms(self) -> int:
         """See ``Clock.now_ms``."""
+        return self._now
+
+    def elapsed_ms(self) -> int:
+        """See ``Clock.elapsed_ms``."""
         return self._now
 
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> _Timer:
@@ -57,6 +63,7 @@ class VirtualClock:
             self._now = max(self._now, due)
             call, timer.call = timer.call, None
             if call is not None:
+                self.steps += 1
                 call()
         self._now = max(self._now, at_ms)
 

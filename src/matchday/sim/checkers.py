@@ -1,0 +1,351 @@
+"""Checkers: the invariants of the platform, watched from outside while a simulated world runs.
+
+Each keeps books of its own, from what is written on the log and in the ledger, and compares after every write, every
+judgement and every answer. None asks a room what it thinks. A broken invariant is a ``Violation``.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+import msgspec
+
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.config import Settings
+from matchday.model.bet import Bet, BetStatus, Policy
+from matchday.model.football import MATERIAL, Period
+from matchday.model.ledger import Answer, Command, Entry, PlaceBet, Refusal, is_player
+from matchday.model.market import Market, MarketStatus
+from matchday.model.messages import (
+    AccountFact,
+    BetAccepted,
+    BetSettled,
+    Board,
+    BookChanged,
+    Incident,
+    OddsAlive,
+    ResultConfirmed,
+    Topic,
+    decode,
+)
+from matchday.ports import Stored
+from matchday.sim.trace import Violation
+
+DAY_MS: Final = 86_400_000
+LATE_MS: Final = 2_000
+"""Milliseconds allowed for wires and clocks beyond the limits that settings name."""
+
+
+class Money:
+    """Every currency sums to zero and no player is negative, after every commit; statements add up."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, int] = defaultdict(int)
+        self._entry = 0
+
+    def entered(self, core: SqliteLedgerCore) -> list[Entry]:
+        """Take in the entries since last time."""
+        entries = list(core.entries(self._entry, 1_000_000))
+        for entry in entries:
+            if sum(posting.amount for posting in entry.postings):
+                raise Violation("entries_balance", f"{entry}", [entry.bet or ""])
+            for posting in entry.postings:
+                self.balances[posting.account] += posting.amount
+                if is_player(posting.account) and self.balances[posting.account] < 0:
+                    raise Violation("no_player_negative", f"{entry}", [posting.account, entry.bet or ""])
+            self._entry = entry.entry
+        if any(core.totals().values()):
+            raise Violation("money_is_conserved", f"totals {core.totals()}")
+        return entries
+
+    def compare(self, core: SqliteLedgerCore) -> None:
+        """Balances are the sums of postings."""
+        held, posted = core.balances(), core.posted()
+        for account in held.keys() | posted.keys():
+            if not held.get(account, 0) == posted.get(account, 0) == self.balances.get(account, 0):
+                detail = f"{account}: balance {held.get(account)}, postings {posted.get(account)}"
+                raise Violation("statement_adds_up", detail, [account])
+
+
+class Bets:
+    """Every answered bet exists once; settled once per version; the facts of an account follow one another."""
+
+    def __init__(self) -> None:
+        self.bets: dict[str, Bet] = {}
+        self._by_id: dict[tuple[str, str], str] = {}
+        self._balance: dict[str, int] = {}
+        self._returned: dict[str, int] = {}
+        self._fact = 0
+        self.answers: dict[tuple[str, str], list[tuple[Command, Answer]]] = defaultdict(list)
+
+    def facts(self, core: SqliteLedgerCore) -> list[AccountFact]:
+        """Take in the facts since last time."""
+        facts = list(core.facts(self._fact, 1_000_000))
+        for fact in facts:
+            if fact.seq <= self._fact:
+                raise Violation("facts_in_order", f"{fact} after {self._fact}", [fact.account])
+            self._fact = fact.seq
+            self._follow(fact)
+        return facts
+
+    def _follow(self, fact: AccountFact) -> None:
+        before = self._balance.get(fact.account, 0)
+        if isinstance(fact, BetAccepted):
+            change, key = -fact.bet.stake, (fact.account, fact.bet.id)
+            if key in self._by_id:
+                raise Violation("bet_exists_once", f"{fact}, and {self._by_id[key]}", [fact.bet.id, fact.bet.bet])
+            self._by_id[key], self.bets[fact.bet.bet] = fact.bet.bet, fact.bet
+        elif isinstance(fact, BetSettled):
+            change = self._settled(fact)
+        else:
+            change = fact.change
+        if fact.balance != before + change:
+            detail = f"{fact}: balance was {before}, changed by {change}"
+            raise Violation("statement_adds_up", detail, [fact.account])
+        self._balance[fact.account] = fact.balance
+
+    def _settled(self, fact: BetSettled) -> int:
+        bet = self.bets.get(fact.bet)
+        if bet is None:
+            raise Violation("bet_exists_once", f"{fact} of no bet", [fact.bet])
+        if fact.version <= bet.version:
+            raise Violation("settled_once_per_version", f"{fact}, and before at version {bet.version}", [fact.bet])
+        self.bets[fact.bet] = msgspec.structs.replace(
+            bet, status=fact.status, version=fact.version, returns=fact.returns
+        )
+        return fact.change
+
+    def answered(self, command: Command, answer: Answer, core: SqliteLedgerCore) -> None:
+        """A fan was given an answer."""
+        key = (command.account if not hasattr(command, "fixture") else "", command.id)
+        said = self.answers[key]
+        said.append((command, answer))
+        if not isinstance(command, PlaceBet):
+            return
+        if answer.refusal is None:
+            bet = core.bet(answer.bet.bet) if answer.bet is not None else None
+            if bet is None or self._by_id.get(key) != bet.bet or bet.bet not in self.bets:
+                raise Violation("answered_bet_exists", f"{answer}", [command.id, command.account])
+            asked = [leg.selection for leg in command.asked]
+            if bet.stake != command.stake or [leg.selection for leg in bet.legs] != asked:
+                raise Violation("answer_is_of_its_payload", f"{command} was answered {answer}", [command.id])
+        for before, first in said:
+            assert isinstance(before, PlaceBet)
+            alike = (before.stake, before.asked) == (command.stake, command.asked)
+            one = first.bet.bet if first.bet else first.refusal
+            two = answer.bet.bet if answer.bet else answer.refusal
+            if alike and one != two:
+                detail = f"{command.id} was answered {one}, then {two}"
+                raise Violation("same_id_same_answer", detail, [command.id, command.account])
+            if not alike and Refusal.ID_REUSED not in (one, two):
+                detail = f"{command.id} stands for two bets: {first}, {answer}"
+                raise Violation("other_payload_is_refused", detail, [command.id, command.account])
+
+    def survived(self, core: SqliteLedgerCore) -> None:
+        """After a power cut: what was answered is there."""
+        for said in self.answers.values():
+            for command, answer in said:
+                if isinstance(command, PlaceBet) and answer.bet is not None and core.bet(answer.bet.bet) is None:
+                    raise Violation("durable_before_answered", f"{answer}", [command.id])
+
+
+class Limits:
+    """A fan's stake limit and the house's exposures, counted again from the bets."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.open: dict[str, int] = defaultdict(int)
+        """Selection or fixture -> liability of the open bets on it."""
+        self._staked: dict[str, tuple[int, int]] = {}
+        self._counted: set[str] = set()
+
+    def accepted(self, bet: Bet, limit: int) -> None:
+        """A bet was taken while the fan's limit stood at ``limit`` a day."""
+        self._open(bet)
+        bounds = self._settings.bets
+        for key in _charged(bet):
+            most = bounds.exposure_selection_max if "/" in key else bounds.exposure_fixture_max
+            if self.open[key] > most:
+                raise Violation("exposure_within_limit", f"{key}: {self.open[key]} of {most}", [key, bet.bet])
+        day, staked = self._staked.get(bet.account, (0, 0))
+        today = max(day, bet.placed_ms // DAY_MS)
+        staked = bet.stake + (staked if today == day else 0)
+        self._staked[bet.account] = (today, staked)
+        if staked > limit:
+            raise Violation("stake_within_limit", f"{bet.account}: {staked} of {limit}", [bet.account, bet.bet])
+
+    def settled(self, bet: Bet) -> None:
+        """A bet was settled, perhaps again."""
+        if bet.bet in self._counted:
+            self._counted.remove(bet.bet)
+            for key in _charged(bet):
+                self.open[key] -= _returns(bet) - bet.stake
+
+    def known(self, bet: Bet) -> None:
+        """A bet stands in the ledger: count it where nobody said so."""
+        if bet.status == BetStatus.OPEN and bet.bet not in self._counted:
+            self._open(bet)
+
+    def _open(self, bet: Bet) -> None:
+        self._counted.add(bet.bet)
+        for key in _charged(bet):
+            self.open[key] += _returns(bet) - bet.stake
+
+    def compare(self, core: SqliteLedgerCore) -> None:
+        """The ledger's counters are the liabilities of the open bets."""
+        held: dict[str, int] = defaultdict(int)
+        for guard, used in core.guards().items():
+            held[guard.removeprefix("exposure:").rpartition("#")[0]] += used
+        for key in held.keys() | self.open.keys():
+            if held.get(key, 0) != self.open.get(key, 0):
+                detail = f"{key}: counter {held.get(key, 0)}, open bets {self.open.get(key, 0)}"
+                raise Violation("exposure_is_counted", detail, [key])
+
+
+def _returns(bet: Bet) -> int:
+    total = Fraction(bet.stake)
+    for leg in bet.legs:
+        total *= Fraction(leg.price, 1000)
+    return int(total)
+
+
+def _charged(bet: Bet) -> list[str]:
+    return [*(leg.selection for leg in bet.legs), *dict.fromkeys(leg.fixture for leg in bet.legs)]
+
+
+class _Reader:
+    """What one gate has heard of the books."""
+
+    def __init__(self) -> None:
+        self.markets: dict[str, Market] = {}
+        self.at: dict[str, tuple[int, int]] = {}
+        self.alive: tuple[int, int, int] | None = None
+        """Of the owner with the highest epoch: (epoch, when heard, when said)."""
+        self.boards: dict[str, Board] = {}
+
+    def hear(self, record: Stored, now: int) -> None:
+        message = decode(record.value)
+        if isinstance(message, OddsAlive) and (self.alive is None or message.epoch >= self.alive[0]):
+            self.alive = (message.epoch, now, record.at_ms)
+        elif isinstance(message, BookChanged) and (message.epoch, message.n) > self.at.get(message.fixture, (0, 0)):
+            self.at[message.fixture] = (message.epoch, message.n)
+            self.boards[message.fixture] = message.board
+            self.markets.update((market.market, market) for market in message.markets)
+
+
+class Acceptance:
+    """No bet against a market that was not open, in another generation, or at a price outside its policy: by what the
+    gate had heard when it judged, and by what the log had said not long before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._gates: dict[str, _Reader] = {}
+        self._said: dict[str, list[tuple[int, Market]]] = defaultdict(list)
+        self._truth = _Reader()
+        self._played: dict[str, list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]] = defaultdict(list)
+        """Fixture -> when the log had which score and sendings-off."""
+        self.last: dict[str, tuple[int, Period, bool]] = {}
+        """Fixture -> (when the last material incident was said, period, whether a penalty waits)."""
+
+    def written(self, record: Stored, now: int) -> None:
+        """A record of ``books`` stands on the log."""
+        message = decode(record.value)
+        before = self._truth.at.get(record.key)
+        self._truth.hear(record, now)
+        if isinstance(message, BookChanged) and self._truth.at.get(record.key) != before:
+            for market in message.markets:
+                self._said[market.market].append((now, market))
+
+    def incident(self, record: Stored, now: int) -> None:
+        """A record of ``incidents`` stands on the log."""
+        message = decode(record.value)
+        if isinstance(message, Incident):
+            state = message.state
+            self._played[message.fixture].append((now, (state.score, (state.home.red, state.away.red))))
+            before = self.last.get(message.fixture, (0, state.period, False))[0]
+            material = now if message.type in MATERIAL else before
+            self.last[message.fixture] = (material, state.period, state.penalty is not None)
+        elif isinstance(message, ResultConfirmed):
+            self.last[message.fixture] = (now, Period.OVER, False)
+
+    def gate_started(self, gate: str, log: SqliteLogCore) -> None:
+        """A gate begins with what the log holds."""
+        reader = self._gates[gate] = _Reader()
+        after = -1
+        while page := log.read(Topic.BOOKS, after, 10_000):
+            for record in page:
+                reader.hear(record, 0)
+            after = page[-1].offset
+        reader.alive = None
+
+    def gate_heard(self, gate: str, records: Sequence[Stored], now: int) -> None:
+        """A gate was given records of ``books``."""
+        reader = self._gates[gate]
+        for record in records:
+            reader.hear(record, now)
+
+    def sealed(self, gate: str, command: PlaceBet, now: int, *, clocks_agree: bool) -> None:
+        """A gate has judged a bet to be acceptable. Where clocks differ, a lag of the log may look like none."""
+        reader, keys = self._gates[gate], [command.id, *(leg.fixture for leg in command.asked)]
+        newest = max((reader.at.get(leg.fixture, (0, 0))[0] for leg in command.asked), default=0)
+        alive = reader.alive
+        if alive is None or alive[0] < newest or now - alive[1] > self._settings.bets.odds_silence_ms_max:
+            detail = (
+                f"{gate} took {command.id} at {now}; of the owner it had heard {alive}, the book's epoch is {newest}"
+            )
+            raise Violation("stale_is_not_accepted", detail, keys)
+        if [leg.selection for leg in command.legs] != [leg.selection for leg in command.asked]:
+            raise Violation("accepted_as_asked", f"{command}", keys)
+        for asked, taken in zip(command.asked, command.legs, strict=True):
+            market = reader.markets.get(asked.market)
+            detail = f"{gate} took {asked} at {taken.price} for {command.id}; it knew {market}"
+            if market is None or market.status != MarketStatus.OPEN:
+                raise Violation("market_is_open", detail, keys)
+            if market.generation != asked.generation:
+                raise Violation("generation_is_the_same", detail, keys)
+            price = market.price_of(asked.selection.rpartition("/")[2])
+            if price != taken.price or not _within(command.policy, asked.price, taken.price):
+                raise Violation("price_is_within_policy", detail, keys)
+            if not clocks_agree:
+                continue
+            if not self._knows_goals(reader.boards[asked.fixture], now):
+                detail += (
+                    f"; its board says {reader.boards[asked.fixture]}, the feed {self._played[asked.fixture][-3:]}"
+                )
+                raise Violation("goals_are_known", detail, keys)
+            if not self._lately(market, now):
+                detail += f"; the log says otherwise for long: {self._said[asked.market][-3:]}"
+                raise Violation("late_is_safe", detail, keys)
+
+    def _knows_goals(self, board: Board, now: int) -> bool:
+        """Whether the scoreboard is one that the feed has shown within the time that all on the way may be late."""
+        settings = self._settings
+        window = settings.bets.odds_silence_ms_max + settings.odds.feed_silence_ms_max + 2 * settings.odds.alive_ms
+        seen = (board.score, board.red)
+        played = self._played[board.fixture]
+        for number in range(len(played) - 1, -1, -1):
+            at_ms, shown = played[number]
+            if shown == seen:
+                return True
+            if at_ms < now - window - LATE_MS:
+                return False
+        return seen == ((0, 0), (0, 0))
+
+    def _lately(self, market: Market, now: int) -> bool:
+        """Whether the log had this market so within the time that a gate may be late."""
+        settings = self._settings
+        window = settings.bets.odds_silence_ms_max + settings.odds.alive_ms + LATE_MS
+        said = self._said[market.market]
+        for number in range(len(said) - 1, -1, -1):
+            if said[number][1] == market:
+                until = said[number + 1][0] if number + 1 < len(said) else now
+                return until >= now - window
+            if said[number][0] < now - 10 * window:
+                break
+        return False
+
+
+def _within(policy: Policy, asked: int, taken: int) -> bool:
+    return policy == Policy.ANY or taken == asked or (policy == Policy.BETTER and taken > asked)

@@ -1,0 +1,231 @@
+"""The crowd: simulated fans with accounts and screens, who bet on what they see and never take silence for an answer.
+
+Owns what each fan intends, and what each was told. A request may be lost, late, or answered twice; the fan sends it
+again under its id, to whichever gate is up, until it is answered. Never looks at anything but the fan's own screen.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from matchday.model.bet import Leg, Policy
+from matchday.model.ledger import Answer, Command, Moment, PlaceBet, SetLimit, Transfer
+from matchday.model.price import parse_price
+from matchday.sim.clock import VirtualClock
+from matchday.sim.faults import Fault, Faults
+from matchday.sim.screens import Door, Frames, Screen, View
+
+THINK_MS: Final = (10_000, 240_000)
+_WIRE_MS: Final = (1, 60)
+_LATE_MS: Final = (500, 20_000)
+_TIMEOUT_MS: Final = 4_000
+_PATIENCE: Final = 6
+"""Attempts before a fan looks away for a minute, to ask again later."""
+_STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 49_999)
+
+
+class GateDoor(Protocol):
+    """A gate, as a fan's client sees it."""
+
+    @property
+    def push(self) -> Door:
+        """Its push room."""
+
+    def token(self, account: str) -> str:
+        """What signs an account in."""
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Do something in its process."""
+
+    def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
+        """Send a command; ``done`` is called in the gate's process."""
+
+
+class Request(msgspec.Struct):
+    """A command on its way, and what came of it."""
+
+    command: Command
+    attempts: int = 0
+    answers: list[Answer] = []
+    settled: bool = False
+    """It has an answer that records something, or was given up for another reason than silence."""
+
+
+class Fan:
+    """One fan."""
+
+    def __init__(self, number: int, account: str, chance: random.Random, screen: Screen) -> None:
+        self.number, self.account, self.chance, self.screen = number, account, chance, screen
+        self.requests: dict[str, Request] = {}
+        self.channels: list[str] = []
+        self.gone = False
+        self.withdraws = chance.random() < 0.3
+        self.policy = chance.choice(tuple(Policy))
+
+
+class Crowd:
+    """All fans of a world."""
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        faults: Faults,
+        gates: Callable[[], Sequence[GateDoor]],
+        answered: Callable[[Command, Answer], None],
+        shown: Callable[[Screen, str], None],
+    ) -> None:
+        self._clock, self._faults, self._gates, self._answered = clock, faults, gates, answered
+        self._shown, self._frames = shown, Frames()
+        self.fans: list[Fan] = []
+        self._wire = clock.random("wire")
+        self.asked = 0
+
+    def join(self, account: str, fixtures: Sequence[str]) -> None:
+        """A fan with an account; follows one or two of the fixtures, the list, and the own account."""
+        number = len(self.fans)
+        chance = self._clock.random(f"fan-{number}")
+        fan = Fan(number, account, chance, Screen(account, self._frames, self._shown))
+        followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 2)))
+        fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
+        self.fans.append(fan)
+        self._later(chance.randrange(60_000), lambda: self._connect(fan))
+        self._later(chance.randrange(*THINK_MS), lambda: self._think(fan))
+
+    def gate_died(self, push: Door) -> None:
+        """A gate is gone, its connections with it."""
+        for fan in self.fans:
+            if fan.screen.door is push:
+                fan.screen.door = None
+                fan.screen.blocked = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests without an answer."""
+        return sum(not request.settled for fan in self.fans for request in fan.requests.values())
+
+    def _later(self, delay_ms: int, call: Callable[[], None]) -> None:
+        self._clock.call_later(delay_ms, call)
+
+    # --- the screen ---------------------------------------------------------------------------------------------------
+
+    def _connect(self, fan: Fan) -> None:
+        """Keep the screen connected."""
+        self._later(fan.chance.randrange(500, 5_000), lambda: self._connect(fan))
+        screen, gates = fan.screen, self._gates()
+        if screen.door is None:
+            if gates:
+                gate = fan.chance.choice(gates)
+                gate.run(lambda: screen.connect(gate.push, gate.token(fan.account), fan.channels))
+        elif screen.blocked is not None:
+            if self._faults.over or fan.chance.random() < 0.3:
+                self._in_gate(screen, screen.unblock)
+        elif self._faults.happens(Fault.DROPPED_SCREEN, 0.003):
+            self._in_gate(screen, screen.lose)
+        elif self._faults.happens(Fault.SLOW_SCREEN, 0.001):
+            screen.blocked = []
+        elif missing := [channel for channel in fan.channels if channel not in screen.views]:
+            self._in_gate(screen, lambda: screen.follow(missing))
+
+    def _in_gate(self, screen: Screen, call: Callable[[], None]) -> None:
+        for gate in self._gates():
+            if gate.push is screen.door:
+                gate.run(call)
+                return
+
+    # --- bets ---------------------------------------------------------------------------------------------------------
+
+    def _think(self, fan: Fan) -> None:
+        if fan.gone:
+            return
+        self._later(fan.chance.randrange(*THINK_MS), lambda: self._think(fan))
+        if self._faults.over:
+            return
+        deed = fan.chance.random()
+        if deed < 0.04:
+            self._send(fan, SetLimit(self._clock.new_id(), fan.account, fan.chance.choice((3_000, 20_000, 400_000)), 0))
+        elif deed < 0.08 or (fan.withdraws and deed < 0.3):
+            self._withdraw(fan)
+        elif (bet := self._bet(fan)) is not None:
+            delay = fan.chance.choice((100, 800, 2_000, 15_000, 40_000))
+            self._later(delay, lambda: self._send(fan, bet))
+            if self._faults.happens(Fault.OTHER_PAYLOAD, 0.05):
+                other = msgspec.structs.replace(bet, stake=bet.stake + 10)
+                self._later(delay + fan.chance.choice((0, 1, 3_000, 60_000)), lambda: self._send(fan, other, "again"))
+
+    def _withdraw(self, fan: Fan) -> None:
+        view = fan.screen.views.get("account")
+        if view is None or view.balance is None:
+            return
+        whole = int(view.balance.replace(".", ""))
+        amount = -whole if fan.withdraws else fan.chance.choice((5_000, -1_000))
+        if amount:
+            reason = "withdrawal" if amount < 0 else "deposit"
+            self._send(fan, Transfer(self._clock.new_id(), fan.account, amount, "EUR", reason, 0))
+
+    def _bet(self, fan: Fan) -> PlaceBet | None:
+        legs: list[Leg] = []
+        for channel in fan.channels[2:]:
+            view = fan.screen.views.get(channel)
+            if view is None or not view.markets or (legs and fan.chance.random() < 0.7):
+                continue
+            if (leg := _leg(fan.chance, channel.partition(":")[2], view)) is not None:
+                legs.append(leg)
+        if not legs:
+            return None
+        stake = fan.chance.choice(_STAKES)
+        return PlaceBet(self._clock.new_id(), fan.account, "EUR", stake, fan.policy, tuple(legs))
+
+    # --- asking until answered ----------------------------------------------------------------------------------------
+
+    def _send(self, fan: Fan, command: Command, variant: str = "") -> None:
+        request = fan.requests[f"{command.id}{variant}"] = Request(command, answers=[])
+        self._attempt(fan, request)
+
+    def _attempt(self, fan: Fan, request: Request) -> None:
+        if request.settled:
+            return
+        request.attempts += 1
+        self.asked += 1
+        patience = _TIMEOUT_MS if request.attempts % _PATIENCE else 60_000
+        self._later(patience, lambda: self._attempt(fan, request))
+        gates = self._gates()
+        if not gates or self._faults.happens(Fault.LOST_REQUEST, 0.05):
+            return
+        gate = fan.chance.choice(gates)
+
+        def arrived(answer: Answer | Moment) -> None:
+            if not self._faults.happens(Fault.LOST_ANSWER, 0.05):
+                self._later(self._travel(), lambda: self._hear(request, answer))
+
+        def arrive() -> None:
+            if gate in self._gates():
+                gate.ask(request.command, arrived)
+
+        self._later(self._travel(), arrive)
+
+    def _travel(self) -> int:
+        if self._faults.happens(Fault.REORDER, 0.05):
+            return self._faults.stream(Fault.REORDER).randint(*_LATE_MS)
+        return self._wire.randint(*_WIRE_MS)
+
+    def _hear(self, request: Request, answer: Answer | Moment) -> None:
+        if isinstance(answer, Moment):
+            return
+        request.settled = True
+        request.answers.append(answer)
+        self._answered(request.command, answer)
+
+
+def _leg(chance: random.Random, fixture: str, view: View) -> Leg | None:
+    """A selection that the screen shows; mostly of an open market."""
+    shown: list[dict[str, Any]] = [
+        market for market in view.markets.values()
+        if market["selections"] and (market["status"] == "open" or chance.random() < 0.02)
+    ]  # fmt: skip
+    if not shown:
+        return None
+    market = chance.choice(shown)
+    selection = chance.choice(market["selections"])
+    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])

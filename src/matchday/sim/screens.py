@@ -1,0 +1,193 @@
+"""Screens: the connections of simulated fans. Each applies what it is sent, as any client would, and holds the result.
+
+Owns what a fan sees. Hears frames; says subscriptions. Finds by itself when a delta does not follow what it holds.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from matchday.sim.trace import Violation
+
+CLOSED_BY_ROOM: Final = "the room"
+
+
+class Door(Protocol):
+    """The push room of a gate, as a connection sees it."""
+
+    def opened(self, connection: "Screen") -> None:
+        """A client is there."""
+
+    def closed(self, connection: "Screen") -> None:
+        """A client is gone."""
+
+    def received(self, connection: "Screen", payload: bytes) -> None:
+        """A client's message."""
+
+    def drained(self, connection: "Screen") -> None:
+        """It can take more."""
+
+    def heard(self, connection: "Screen") -> None:
+        """A pong."""
+
+
+class Frames:
+    """Decodes each buffer once, however many are sent it."""
+
+    def __init__(self) -> None:
+        self._last: dict[bytes, list[Any]] = {}
+
+    def of(self, data: bytes) -> list[Any]:
+        """The frames of one send."""
+        found = self._last.get(data)
+        if found is None:
+            if len(self._last) > 256:
+                self._last.clear()
+            found = self._last[data] = [msgspec.json.decode(line) for line in data.split(b"\n") if line]
+        return found
+
+
+class View:
+    """What a screen holds of one channel."""
+
+    def __init__(self) -> None:
+        self.epoch = ""
+        self.offset = -1
+        self.board: dict[str, Any] = {}
+        self.markets: dict[str, dict[str, Any]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.facts: list[dict[str, Any]] = []
+        self.balance: str | None = None
+        self.whole = False
+        """Whether it has got a first snapshot."""
+
+
+class Screen:
+    """One connection of one fan."""
+
+    def __init__(self, name: str, frames: Frames, changed: Callable[["Screen", str], None]) -> None:
+        self.name = name
+        self._frames, self._changed = frames, changed
+        self.door: Door | None = None
+        self.views: dict[str, View] = {}
+        self.stale = False
+        self.blocked: list[bytes] | None = None
+        """What it was sent while it takes nothing."""
+        self.closed_by = ""
+        self.resumed = 0
+
+    # --- what the room calls ------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """See ``Connection.send``."""
+        if self.blocked is not None:
+            self.blocked.append(data)
+        else:
+            self._take(data)
+
+    def buffered(self) -> int:
+        """See ``Connection.buffered``."""
+        return sum(map(len, self.blocked or ()))
+
+    def ping(self) -> None:
+        """See ``Connection.ping``."""
+        if self.door is not None:
+            self.door.heard(self)
+
+    def close(self, code: int, reason: str) -> None:
+        """See ``Connection.close``."""
+        self.door = None
+        self.blocked = None
+        self.closed_by = f"{code} {reason}"
+
+    # --- what the fan does --------------------------------------------------------------------------------------------
+
+    def connect(self, door: Door, token: str, channels: list[str]) -> None:
+        """Open a connection, sign in, and follow channels from where this screen has got to."""
+        self.door, self.blocked, self.closed_by = door, None, ""
+        door.opened(self)
+        self._say({"op": "auth", "token": token})
+        self.follow(channels)
+
+    def follow(self, channels: list[str]) -> None:
+        """Subscribe, from where this screen has got to."""
+        for channel in channels:
+            view = self.views.get(channel)
+            asked: dict[str, Any] = {"op": "subscribe", "channel": channel}
+            if view is not None and view.whole:
+                asked["resume"] = {"epoch": view.epoch, "offset": view.offset}
+            self._say(asked)
+
+    def lose(self) -> None:
+        """The connection is gone, without a word; what was on its way is lost."""
+        door, self.door, self.blocked = self.door, None, None
+        if door is not None:
+            door.closed(self)
+
+    def unblock(self) -> None:
+        """Take what has waited."""
+        waiting, self.blocked = self.blocked or [], None
+        for data in waiting:
+            self._take(data)
+        if self.door is not None:
+            self.door.drained(self)
+
+    def _say(self, asked: dict[str, Any]) -> None:
+        if self.door is not None:
+            self.door.received(self, msgspec.json.encode(asked))
+
+    # --- what it makes of it ------------------------------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        for frame in self._frames.of(data):
+            kind = frame["t"]
+            if kind == "snapshot":
+                self._snapshot(frame)
+            elif kind == "delta":
+                self._delta(frame)
+            elif kind == "resumed":
+                self._resumed(frame)
+            elif kind == "heartbeat":
+                self.stale = frame["stale"]
+
+    def _view(self, channel: str) -> View:
+        return self.views.setdefault(channel, View())
+
+    def _resumed(self, frame: dict[str, Any]) -> None:
+        view = self._view(frame["channel"])
+        self.resumed += 1
+        if (view.epoch, view.offset) != (frame["epoch"], frame["to"]):
+            raise Violation("screen_follows", f"{self.name} resumed {frame} while at {view.offset}", [self.name])
+
+    def _snapshot(self, frame: dict[str, Any]) -> None:
+        channel, data = frame["channel"], frame["data"]
+        view = self.views[channel] = View()
+        view.epoch, view.offset, view.whole = frame["epoch"], frame["to"], True
+        if channel == "account":
+            view.balance = data["balance"]
+        elif channel == "home":
+            view.rows = {row["board"]["fixture"]: row for row in data["fixtures"]}
+        else:
+            view.board, view.markets = data["board"], {market["market"]: market for market in data["markets"]}
+        self._changed(self, channel)
+
+    def _delta(self, frame: dict[str, Any]) -> None:
+        channel, data = frame["channel"], frame["data"]
+        view = self._view(channel)
+        if not view.whole or frame["from"] != view.offset:
+            detail = f"{self.name} holds {channel} up to {view.offset} and was sent {frame['from']}..{frame['to']}"
+            raise Violation("screen_follows", detail, [self.name])
+        view.offset = frame["to"]
+        if channel == "account":
+            for fact in data["facts"]:
+                view.facts.append(fact)
+                view.balance = fact["balance"]
+        elif channel == "home":
+            view.rows.update((row["board"]["fixture"], row) for row in data["fixtures"])
+            for fixture in data["removed"]:
+                view.rows.pop(fixture, None)
+        else:
+            view.board = data["board"]
+            view.markets.update((market["market"], market) for market in data["markets"])
+        self._changed(self, channel)

@@ -1,0 +1,359 @@
+"""Stores: the log and the ledger of a simulated world, each one core that all processes share over a slow wire.
+
+The synchronous cores are the embedded backends' own. Around them the seed draws what a network, a disk and a scheduler
+would do: latency of every request, boundaries of every group, deliveries again and late, a full disk (a real one: the
+page limit of SQLite), and a power cut that tears the group being written off the file at any byte.
+"""
+
+import shutil
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from matchday.backends.ledger_sqlite import Done as LedgerDone
+from matchday.backends.ledger_sqlite import LedgerReads, SqliteLedgerCore
+from matchday.backends.log_sqlite import Done as LogDone
+from matchday.backends.log_sqlite import Hear, LogReads, Move, SqliteLogCore
+from matchday.backends.sqlite import MEMORY, Database
+from matchday.model.ledger import AccountView, Answer, Command
+from matchday.model.messages import Topic
+from matchday.ports import LedgerUnavailable, LogUnavailable, Record, Stored
+from matchday.sim.faults import Fault
+from matchday.sim.process import Crash, Process, ProcessClock
+
+_NEAR_MS: Final = (0, 4)
+"""Milliseconds that a message between a process and a store takes."""
+_LAG_MS: Final = (5_000, 60_000)
+_LAGS_FOR_MS: Final = (20_000, 300_000)
+_SLOW_MS: Final = (500, 9_000)
+_FULL_MS: Final = (1_000, 60_000)
+_GROUP_MAX: Final = 8
+_PAGE_MAX: Final = 64
+_PAGES_UNLIMITED: Final = 2**31 - 2
+
+_Core = TypeVar("_Core", SqliteLogCore, SqliteLedgerCore)
+_Work = TypeVar("_Work")
+
+
+class Store(Generic[_Core, _Work]):
+    """One core, written group by group."""
+
+    def __init__(self, name: str, process: Process, folder: Path | None, make: Callable[[Path | str], _Core]) -> None:
+        self._name = name
+        self._make: Callable[[Path | str], _Core] = make
+        self._world, self._faults = process.world, process.faults
+        self._chance = process.world.random(f"store/{name}")
+        self._folder, self._file = folder, 0
+        self.core: _Core = self._open()
+        self._waiting: deque[_Work] = deque()
+        self._writing = False
+        self._slow_until = self._full_until = 0
+        self._full = False
+
+    def near(self) -> int:
+        """Milliseconds of one way."""
+        return self._chance.randint(*_NEAR_MS)
+
+    def _path(self) -> Path | str:
+        return MEMORY if self._folder is None else self._folder / f"{self._name}{self._file}.sqlite"
+
+    def _open(self) -> _Core:
+        core: _Core = self._make(self._path())
+        if self._folder is not None:
+            # What is durable is the simulation's to say; a checkpoint would blur which bytes were.
+            core.database.writer.execute("PRAGMA synchronous=OFF")
+            core.database.writer.execute("PRAGMA wal_autocheckpoint=0")
+        return core
+
+    def submit(self, work: _Work) -> None:
+        """Have it written after all that was submitted before."""
+        self._waiting.append(work)
+        if not self._writing:
+            self._writing = True
+            self._world.call_later(self._writes_in(), self._next)
+
+    def _writes_in(self) -> int:
+        now = self._world.now_ms()
+        if self._faults.over:
+            self._slow_until = 0
+        elif self._name == "ledger" and now >= self._slow_until and self._faults.happens(Fault.SLOW_LEDGER, 0.002):
+            self._slow_until = now + 30_000
+        if now < self._slow_until:
+            return self._chance.randint(*_SLOW_MS)
+        return self.near()
+
+    def _next(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._chance.randint(1, _GROUP_MAX)))]
+        self._fill_or_free()
+        if group:
+            self._write(group)
+        self._writing = bool(self._waiting)
+        if self._writing:
+            self._world.call_later(self._writes_in(), self._next)
+
+    def _write(self, group: Sequence[_Work]) -> None:
+        raise NotImplementedError
+
+    def _fill_or_free(self) -> None:
+        """The disk becomes full, or is freed."""
+        now = self._world.now_ms()
+        if not self._full and self._faults.happens(Fault.DISK_FULL, 0.0005):
+            self._full, self._full_until = True, now + self._chance.randint(*_FULL_MS)
+            pages = self.core.database.writer.execute("PRAGMA page_count").fetchone()[0]
+            self.core.database.writer.execute(f"PRAGMA max_page_count={pages}")
+        elif self._full and (now >= self._full_until or self._faults.over):
+            self._full = False
+            self.core.database.writer.execute(f"PRAGMA max_page_count={_PAGES_UNLIMITED}")
+
+    def power_cut(self) -> None:
+        """The group being written reaches the file up to some byte; the file is opened anew. All processes are dead."""
+        assert self._folder is not None
+        before = self._wal_bytes()
+        group = list(self._waiting)[: self._chance.randint(1, _GROUP_MAX)]
+        self._waiting.clear()
+        self._writing = False
+        if group and not self._full:
+            self._write_torn(group)
+        after = self._wal_bytes()
+        kept = self._chance.choice((before, after, self._chance.randint(before, after)))
+        source = Path(str(self._path()))
+        self._file += 1
+        target = Path(str(self._path()))
+        shutil.copy(source, target)
+        log = Path(f"{source}-wal")
+        if log.exists():
+            content = log.read_bytes()
+            torn = bytes(byte ^ 0x5A for byte in content[kept : kept + self._chance.randrange(5_000)])
+            Path(f"{target}-wal").write_bytes(content[:kept] + torn)
+        self.core.close()
+        self.core = self._open()
+        self._full = False
+
+    def _write_torn(self, group: Sequence[_Work]) -> None:
+        raise NotImplementedError
+
+    def _wal_bytes(self) -> int:
+        path = Path(f"{self._path()}-wal")
+        return path.stat().st_size if path.exists() else 0
+
+
+_LogWork = tuple["ProcessLog", tuple[Record, ...], tuple[Move, ...], LogDone | None]
+
+
+class LogStore(Store[SqliteLogCore, _LogWork]):
+    """The log that all processes share."""
+
+    def __init__(self, process: Process, folder: Path | None, wrote: Callable[[Sequence[Stored]], None]) -> None:
+        self._wrote = wrote
+        self.readers: list[ProcessLog] = []
+        super().__init__("log", process, folder, lambda path: SqliteLogCore(path, process.world.new_id))
+
+    def _write(self, group: Sequence[_LogWork]) -> None:
+        records = [record for _, work, _, _ in group for record in work]
+        moves = [move for _, _, moved, _ in group for move in moved]
+        try:
+            stored = self.core.append(records, moves, self._world.now_ms())
+        except sqlite3.OperationalError as error:
+            for driver, _, _, done in group:
+                driver.deliver(done, LogUnavailable(str(error)))
+            return
+        for move in moves:
+            self.core.advance(move)
+        self._wrote(stored)
+        start = 0
+        for driver, work, _, done in group:
+            driver.deliver(done, [record.offset for record in stored[start : start + len(work)]])
+            start += len(work)
+        for reader in tuple(self.readers):
+            reader.appended({record.topic for record in stored})
+
+    def _write_torn(self, group: Sequence[_LogWork]) -> None:
+        self.core.append([record for _, work, _, _ in group for record in work], (), self._world.now_ms())
+
+
+class ProcessLog(LogReads):
+    """The log's port of one incarnation of a process."""
+
+    def __init__(self, store: LogStore, process: Process, heard: Callable[[Sequence[Stored]], None]) -> None:
+        core = store.core
+        self._store, self._process, self._heard = store, process, heard
+        self._incarnation = process.incarnation
+        self._clock = ProcessClock(process)
+        self._database: Database = core.database
+        self._next, self._epochs = core._next, core._epochs
+        self._positions = dict(core._positions)
+        self._moves: dict[tuple[str, Topic], int] = {}
+        self._tails: list[_Tail] = []
+        self._answers_at = 0
+        store.readers = [reader for reader in store.readers if reader.lives] + [self]
+
+    @property
+    def lives(self) -> bool:
+        """Whether its incarnation does."""
+        return self._process.alive and self._process.incarnation == self._incarnation
+
+    def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
+        """See ``Log.append``."""
+        self._process.risk()
+        moves = tuple((group, topic, offset) for (group, topic), offset in self._moves.items())
+        self._moves.clear()
+        self._store.submit((self, tuple(records), moves, done))
+        self._process.risk()
+
+    def deliver(self, done: LogDone | None, outcome: list[int] | LogUnavailable) -> None:
+        """Hand an outcome to the room, in order."""
+        if done is None:
+            assert not isinstance(outcome, LogUnavailable), outcome
+            return
+        now = self._process.world.now_ms()
+        self._answers_at = max(self._answers_at, now + self._store.near())
+        self._process.world.call_later(self._answers_at - now, self._process.bound(lambda: done(outcome)))
+
+    def advance(self, group: str, topic: Topic, offset: int) -> None:
+        """See ``Log.advance``: travels with the next append of this process."""
+        self._positions[group, topic] = offset
+        self._moves[group, topic] = offset
+
+    def tail(self, topic: Topic, after: int | None, hear: Hear) -> "_Tail":
+        """See ``Log.tail``."""
+        tail = _Tail(self, topic, self.end(topic) if after is None else after, hear)
+        self._tails.append(tail)
+        tail.wake()
+        return tail
+
+    def appended(self, topics: set[Topic]) -> None:
+        """Something was appended."""
+        if self.lives:
+            for tail in self._tails:
+                if tail.topic in topics:
+                    tail.wake()
+
+
+class _Tail:
+    """One reader: pages from the store, sometimes late, sometimes again."""
+
+    def __init__(self, log: ProcessLog, topic: Topic, after: int, hear: Hear) -> None:
+        self._log, self.topic, self._after, self._hear = log, topic, after, hear
+        self._woken = self._cancelled = False
+        self._late_ms = self._late_until = 0
+
+    def cancel(self) -> None:
+        """Hear no more."""
+        self._cancelled = True
+
+    def wake(self) -> None:
+        """There may be more."""
+        if self._woken or self._cancelled:
+            return
+        self._woken = True
+        process, store = self._log._process, self._log._store
+        process.world.call_later(store.near(), process.bound(self._pump))
+
+    def _lag(self) -> int:
+        """Milliseconds by which this reader is behind: for a while it gets everything, but late."""
+        process = self._log._process
+        now = process.world.now_ms()
+        if process.faults.over or now >= self._late_until:
+            self._late_ms = 0
+        if process.faults.happens(Fault.DELAY, 0.0005):
+            chance = process.faults.stream(Fault.DELAY)
+            self._late_ms, self._late_until = chance.randint(*_LAG_MS), now + chance.randint(*_LAGS_FOR_MS)
+        return self._late_ms
+
+    def _pump(self) -> None:
+        self._woken = False
+        if self._cancelled:
+            return
+        process, chance = self._log._process, self._log._store._chance
+        after = self._after
+        if process.faults.happens(Fault.DUPLICATE, 0.01):
+            after = max(-1, after - process.faults.stream(Fault.DUPLICATE).randint(1, 40))
+        limit = chance.choice((1, 2, _PAGE_MAX)) + max(0, self._after - after)
+        page = self._log.read(self.topic, after, limit)
+        if (lag := self._lag()) and page:
+            ripe = process.world.now_ms() - lag
+            if page[-1].at_ms > ripe and not self._woken:
+                self._woken = True
+                process.world.call_later(max(1, min(lag, page[-1].at_ms - ripe)), process.bound(self._pump))
+            page = [record for record in page if record.at_ms <= ripe]
+        if not page:
+            return
+        self._after = max(self._after, page[-1].offset)
+        if len(page) >= limit:
+            self.wake()
+        self._log._heard(page)
+        self._hear(page)
+
+
+_LedgerWork = tuple["ProcessLedger", tuple[Command, ...], LedgerDone]
+Wrote = Callable[[Sequence[Command], Sequence[Answer]], None]
+
+
+class LedgerStore(Store[SqliteLedgerCore, _LedgerWork]):
+    """The ledger that all processes share."""
+
+    def __init__(self, process: Process, folder: Path | None, wrote: Wrote) -> None:
+        self._wrote = wrote
+        self.listeners: list[tuple[Process, Callable[[], None]]] = []
+        super().__init__("ledger", process, folder, SqliteLedgerCore)
+
+    def _write(self, group: Sequence[_LedgerWork]) -> None:
+        commands = [command for _, work, _ in group for command in work]
+        before = self.core.last_fact
+        try:
+            answers = self.core.commit(commands)
+        except sqlite3.OperationalError as error:
+            for driver, _, done in group:
+                driver.deliver(done, LedgerUnavailable(str(error)))
+            return
+        self._wrote(commands, answers)
+        start = 0
+        for driver, work, done in group:
+            driver.deliver(done, answers[start : start + len(work)])
+            start += len(work)
+        if self.core.last_fact > before:
+            self.listeners = [(process, heard) for process, heard in self.listeners if process.alive]
+            for process, heard in self.listeners:
+                process.world.call_later(self.near(), heard)
+
+    def _write_torn(self, group: Sequence[_LedgerWork]) -> None:
+        self.core.commit([command for _, work, _ in group for command in work])
+
+
+class ProcessLedger(LedgerReads):
+    """The ledger's port of one incarnation of a process."""
+
+    def __init__(self, store: LedgerStore, process: Process, sealed: Callable[[Sequence[Command]], None]) -> None:
+        self._store, self._process, self._sealed = store, process, sealed
+        self._clock = ProcessClock(process)
+        self._database: Database = store.core.database
+        self._answers_at = 0
+
+    def commit(self, commands: Sequence[Command], done: LedgerDone) -> None:
+        """See ``Ledger.commit``."""
+        self._process.risk()
+        self._sealed(commands)
+        self._store.submit((self, tuple(commands), done))
+        self._process.risk()
+
+    def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+        """Hand an outcome to the room, in order."""
+        process, now = self._process, self._process.world.now_ms()
+        self._answers_at = max(self._answers_at, now + self._store.near())
+
+        def arrive() -> None:
+            if process.name.startswith("gate") and process.faults.happens(Fault.CRASH_ANSWERING, 0.004):
+                raise Crash
+            done(outcome)
+
+        process.world.call_later(self._answers_at - now, process.bound(arrive))
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """See ``Ledger.listen``."""
+        self._store.listeners.append((self._process, self._process.bound(heard)))
+
+    def account(self, account: str) -> AccountView | None:
+        """See ``Ledger.account``."""
+        return self.account_at(account, self._clock.now_ms())

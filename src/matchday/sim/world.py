@@ -1,0 +1,454 @@
+"""World: the whole platform as processes over shared stores, under one seeded clock, with a crowd and a provider.
+
+The rooms, the pricing and the cores of the embedded backends are the platform's own. Only this module knows how a
+process is put together; everything that may go wrong is drawn by ``faults``, everything that must hold is in
+``checkers`` and here at the end, when the world has come to rest.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from matchday.app import Gate
+from matchday.config import Settings
+from matchday.model.bet import VOID, Bet, BetStatus, Outcome, return_of
+from matchday.model.book import Books
+from matchday.model.football import Period, decided, resolve
+from matchday.model.ledger import (
+    Answer,
+    Command,
+    DecideLegs,
+    Moment,
+    OpenAccount,
+    PlaceBet,
+    SetLimit,
+    SettleBet,
+    Transfer,
+)
+from matchday.model.market import MarketStatus, split_selection
+from matchday.model.messages import BetSettled, FixtureStatus, Topic
+from matchday.model.views import market_view
+from matchday.ports import LedgerUnavailable, Stored
+from matchday.pricing.football import price_book
+from matchday.services.accounts import Accounts
+from matchday.services.bets import Bets
+from matchday.services.feed import Feed
+from matchday.services.odds import Odds
+from matchday.services.push import Push
+from matchday.services.relay import Relay
+from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.sim import checkers
+from matchday.sim.clock import VirtualClock
+from matchday.sim.crowd import Crowd
+from matchday.sim.faults import Fault, Faults
+from matchday.sim.process import Process, ProcessClock
+from matchday.sim.provider import Provider, Truth
+from matchday.sim.screens import Screen
+from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
+from matchday.sim.trace import Trace, Violation
+
+GATES: Final = 2
+START_MS: Final = 1_700_000_000_000
+CURRENCY: Final = "EUR"
+GRANT: Final = 100_000
+_REST_MS: Final = 1_200_000
+"""Milliseconds after the last fault in which everything must come to rest."""
+_WEATHER_MS: Final = 5_000
+_CALM_MS: Final = 420_000
+"""Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
+_SAMPLED: Final = 8
+"""One of so many changes is compared on every screen."""
+
+
+def sim_settings() -> Settings:
+    """The platform's defaults with slower beats, and limits that a handful of fans can reach."""
+    settings = Settings()
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        feed=replace(settings.feed, alive_ms=5_000),
+        odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=30_000, whole_book_every=16),
+        bets=replace(
+            settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_fixture_max=400_000,
+            writers=GATES,
+        ),
+        accounts=replace(settings.accounts, stake_per_day=40_000),
+        push=replace(
+            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
+        ),
+    )  # fmt: skip
+
+
+class GateProcess(Process):
+    """A gate: its rooms, while it lives."""
+
+    number = 0
+    gate: Gate
+    push: Push
+    accounts: Accounts
+    ledger: ProcessLedger
+    clock: ProcessClock
+
+    def token(self, account: str) -> str:
+        """See ``GateDoor.token``."""
+        return self.accounts.sign(account)[0]
+
+    def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
+        """See ``GateDoor.ask``."""
+        self.run(lambda: self._ask(command, done))
+
+    def _ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
+        if isinstance(command, PlaceBet):
+            self.gate.bets.place(command, done)
+            return
+
+        def committed(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
+
+        self.ledger.commit([msgspec.structs.replace(command, at_ms=self.clock.now_ms())], committed)
+
+
+class World:
+    """One seed's world."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        matches: int,
+        fans: int,
+        allowed: Sequence[Fault],
+        folder: Path | None,
+        journal: TextIO | None = None,
+    ) -> None:
+        self.clock = VirtualClock(seed, START_MS + VirtualClock(seed).random("start").randrange(86_400_000))
+        self.began_ms = self.clock.now_ms()
+        self.trace = Trace(lambda: (self.clock.steps, self.clock.now_ms() - self.began_ms), journal)
+        self.faults = Faults(self.clock, allowed)
+        self._weather = self.clock.random("weather")
+        self.settings = sim_settings()
+        self.provider = Provider(self.clock, self.faults, matches)
+        self.money, self.bets = checkers.Money(), checkers.Bets()
+        self.limits, self.acceptance = checkers.Limits(self.settings), checkers.Acceptance(self.settings)
+        self._limits: dict[str, list[tuple[int, int]]] = {}
+        self._shown: tuple[tuple[str, int, str, int], dict[str, Any]] = (("", 0, "", 0), {})
+        self.processes: list[Process] = []
+        anchor = Process("stores", self.clock, self.faults, lambda _: None, lambda _: None)
+        torn = folder if Fault.POWER_CUT in self.faults.on else None
+        self.log = LogStore(anchor, torn, self._log_written)
+        self.ledger = LedgerStore(anchor, torn, self._ledger_written)
+        self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
+        self._odds = 0
+        self._fired, self._calm_since = 0, self.began_ms
+        self._open_accounts(fans)
+        self._make_processes()
+
+    def _open_accounts(self, fans: int) -> None:
+        now, day = self.clock.now_ms(), self.settings.accounts.stake_per_day
+        for number in range(fans):
+            account = f"fan{number}"
+            commands: list[Command] = [
+                OpenAccount(f"open:{account}", account, CURRENCY, now, day),
+                Transfer(f"grant:{account}", account, GRANT, CURRENCY, "grant", now),
+            ]
+            self._limits[account] = [(0, day)]
+            self._ledger_written(commands, self.ledger.core.commit(commands))
+            self.crowd.join(account, list(self.provider.truths))
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+
+    def _make_processes(self) -> None:
+        self._add("feed", lambda p: Feed(*self._ports(p), self.provider, self.settings.feed).start())
+        self._add_odds()
+        self._add("decisions", lambda p: SettlementByFixture(*self._ports(p)).start())
+        self._add("settlement", self._start_settlement)
+        self._add("relay", lambda p: Relay(*self._ports(p), self._ledger_of(p)).start())
+        for number in range(GATES):
+            gate = GateProcess(f"gate-{number}", self.clock, self.faults, self._start_gate, self._died)
+            gate.number = number
+            self.processes.append(gate)
+
+    def _add(self, name: str, start: Callable[[Process], None]) -> Process:
+        process = Process(name, self.clock, self.faults, start, self._died)
+        self.processes.append(process)
+        return process
+
+    def _add_odds(self) -> Process:
+        self._odds += 1
+        return self._add(f"odds-{self._odds}", lambda p: Odds(*self._ports(p), price_book, self.settings.odds).start())
+
+    def _ports(self, process: Process) -> tuple[ProcessClock, ProcessLog]:
+        heard = self._gate_heard(process) if isinstance(process, GateProcess) else lambda _: None
+        return ProcessClock(process), ProcessLog(self.log, process, heard)
+
+    def _ledger_of(self, process: Process) -> ProcessLedger:
+        return ProcessLedger(self.ledger, process, lambda commands: self._sealed(process.name, commands))
+
+    def _start_settlement(self, process: Process) -> None:
+        clock, log = self._ports(process)
+        SettlementByAccount(clock, log, self._ledger_of(process), self.settings.settlement).start()
+
+    def _start_gate(self, process: Process) -> None:
+        assert isinstance(process, GateProcess)
+        clock, log = self._ports(process)
+        self.acceptance.gate_started(process.name, self.log.core)
+        settings = msgspec.structs.replace(
+            self.settings, bets=msgspec.structs.replace(self.settings.bets, writer=process.number)
+        )
+        ledger, books = self._ledger_of(process), Books()
+        accounts = Accounts(clock, ledger, settings, b"simulation")
+        bets = Bets(clock, ledger, books, settings.bets)
+        push = Push(
+            clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
+            frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
+        )  # fmt: skip
+        process.gate = Gate(clock, log, books, push, bets, settings)
+        process.push, process.accounts, process.ledger, process.clock = push, accounts, ledger, clock
+        process.gate.start()
+
+    def _died(self, process: Process) -> None:
+        self.trace.say(f"crash {process.name}")
+        if isinstance(process, GateProcess) and hasattr(process, "push"):
+            self.crowd.gate_died(process.push)
+        process.restart_later(self._weather)
+
+    def _gates(self) -> list[GateProcess]:
+        return [p for p in self.processes if isinstance(p, GateProcess) and p.alive and hasattr(p, "gate")]
+
+    # --- what the checkers are told -----------------------------------------------------------------------------------
+
+    def _gate_heard(self, process: Process) -> Callable[[Sequence[Stored]], None]:
+        def heard(records: Sequence[Stored]) -> None:
+            if records[0].topic == Topic.BOOKS:
+                self.acceptance.gate_heard(process.name, records, self.clock.now_ms())
+
+        return heard
+
+    def _sealed(self, name: str, commands: Sequence[Command]) -> None:
+        agree = all(abs(p.skew_ms) < checkers.LATE_MS for p in self.processes if p.name == name or "odds" in p.name)
+        for command in commands:
+            if isinstance(command, PlaceBet) and command.refusal is None:
+                self.acceptance.sealed(name, command, self.clock.now_ms(), clocks_agree=agree)
+
+    def _log_written(self, records: Sequence[Stored]) -> None:
+        for record in records:
+            self.trace.data(record.value)
+            if record.topic == Topic.BOOKS:
+                self.acceptance.written(record, self.clock.now_ms())
+            elif record.topic == Topic.INCIDENTS:
+                self.acceptance.incident(record, self.clock.now_ms())
+            if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
+                self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
+
+    def _ledger_written(self, commands: Sequence[Command], answers: Sequence[Answer]) -> None:
+        for command, answer in zip(commands, answers, strict=True):
+            self.trace.say(f"ledger {_short(command)} -> {answer.refusal or 'accepted'}{' again' * answer.repeated}")
+        self._take_facts()
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
+                self.limits.accepted(answer.bet, self._limit(command.account, command.at_ms))
+            elif isinstance(command, SetLimit) and answer.refusal is None and not answer.repeated:
+                self._set_limit(command)
+
+    def _take_facts(self) -> None:
+        for entry in self.money.entered(self.ledger.core):
+            self.trace.say(
+                f"entry {entry.entry} {entry.reason} {entry.bet} {[(p.account, p.amount) for p in entry.postings]}"
+            )
+        for fact in self.bets.facts(self.ledger.core):
+            if isinstance(fact, BetSettled):
+                self.limits.settled(self.bets.bets[fact.bet])
+
+    def _set_limit(self, command: SetLimit) -> None:
+        now = self._limit(command.account, command.at_ms)
+        after = command.at_ms + (86_400_000 if command.stake_per_day > now else 0)
+        self._limits[command.account] = [(0, now), (after, command.stake_per_day)]
+
+    def _limit(self, account: str, now: int) -> int:
+        return [limit for since, limit in self._limits[account] if since <= now][-1]
+
+    def _answered(self, command: Command, answer: Answer) -> None:
+        self.trace.say(f"answer {command.id} {answer.refusal or 'accepted'}")
+        self.bets.answered(command, answer, self.ledger.core)
+
+    def _screen_changed(self, screen: Screen, channel: str) -> None:
+        fixture = channel.partition(":")[2]
+        view = screen.views[channel]
+        if not fixture or view.offset % _SAMPLED:
+            return
+        for gate in self._gates():
+            if gate.push is screen.door:
+                self._compare(gate, screen, fixture)
+
+    def _compare(self, gate: GateProcess, screen: Screen, fixture: str) -> None:
+        book = gate.gate.books.fixtures.get(fixture)
+        view = screen.views[f"fixture:{fixture}"]
+        if book is None or book.offset != view.offset:
+            return
+        key = (gate.name, gate.incarnation, fixture, book.offset)
+        if self._shown[0] != key:
+            held = msgspec.json.decode(msgspec.json.encode({key: market_view(m) for key, m in book.markets.items()}))
+            self._shown = (key, held)
+        if view.markets != self._shown[1]:
+            wrong = [m for m, shown in self._shown[1].items() if view.markets.get(m) != shown]
+            detail = f"{screen.name} at {fixture}@{view.offset} of {gate.name}: {wrong[:3]} differ"
+            raise Violation("screen_holds_the_book", detail, [screen.name, fixture])
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """From the announcements until everything has come to rest. Violation where an invariant breaks."""
+        for process in self.processes:
+            process.start()
+        self.clock.call_later(_WEATHER_MS, self._blow)
+        self.clock.run_until(self.provider.over_ms + 60_000)
+        self.faults.over = True
+        for process in self.processes:
+            process.skew_ms = 0
+        self.clock.run_for(_REST_MS)
+        self._at_rest()
+
+    def _blow(self) -> None:
+        """The faults that come from outside."""
+        self.clock.call_later(_WEATHER_MS, self._blow)
+        self._look_for_calm()
+        if self.faults.happens(Fault.CLOCK_JUMP, 0.004):
+            process = self._weather.choice([p for p in self.processes if p.name != "feed"])
+            process.jump()
+            self.trace.say(f"clock of {process.name} jumps to {process.skew_ms} ms off")
+        if self.faults.happens(Fault.ODDS_OWNER, 0.002):
+            self._change_owner()
+        if self.faults.happens(Fault.POWER_CUT, 0.0006):
+            self._cut_power()
+
+    def _look_for_calm(self) -> None:
+        """A while after the last fault everything works: what is played can be bet on."""
+        now = self.clock.now_ms()
+        fired = sum(self.faults.fired.values())
+        if fired != self._fired or any(p.skew_ms or not p.alive for p in self.processes) or not self._in_touch(now):
+            self._fired, self._calm_since = fired, now
+        if now - self._calm_since < _CALM_MS:
+            return
+        for gate in self._gates():
+            for fixture, book in gate.gate.books.fixtures.items():
+                state = self._playing(fixture, now)
+                market = book.markets.get(f"{fixture}:1x2")
+                if state and (gate.gate.bets.stale or market is None or market.status != MarketStatus.OPEN):
+                    detail = f"{gate.name} (stale: {gate.gate.bets.stale}) offers {market} in mid-match; {book.board}"
+                    raise Violation("open_when_calm", detail, [fixture])
+
+    def _in_touch(self, now: int) -> bool:
+        return self.provider.in_touch(now) and self.provider.in_touch(now - _CALM_MS)
+
+    def _playing(self, fixture: str, now: int) -> bool:
+        """Whether a fixture is in play, and nothing of late suspends it."""
+        material, period, penalty = self.acceptance.last.get(fixture, (0, Period.PRE, True))
+        return period in (Period.FIRST, Period.SECOND) and not penalty and now - material > _CALM_MS
+
+    def _change_owner(self) -> None:
+        """One or two new owners, who may stop at once; the former speaks on for a while."""
+        stream = self.faults.stream(Fault.ODDS_OWNER)
+        former = [p for p in self.processes if p.name.startswith("odds")]
+        heirs = [self._add_odds() for _ in range(stream.choice((1, 1, 2)))]
+        self.trace.say(f"{[p.name for p in heirs]} take over from {[p.name for p in former]}")
+        for heir in heirs:
+            heir.start()
+        for old in former + heirs[1:]:
+            self.clock.call_later(stream.choice((0, 50, 2_000, 30_000, 120_000)), lambda old=old: self._retire(old))  # type: ignore[misc]
+        if stream.random() < 0.4:
+            self.clock.call_later(stream.choice((20, 6_000, 30_000)), heirs[0].stop)
+
+    def _retire(self, process: Process) -> None:
+        process.retired = True
+        process.stop()
+        with contextlib.suppress(ValueError):
+            self.processes.remove(process)
+
+    def _cut_power(self) -> None:
+        self.trace.say("power cut")
+        for process in self.processes:
+            process.stop()
+        self.log.power_cut()
+        self.ledger.power_cut()
+        self._take_facts()
+        self._recount()
+        self.bets.survived(self.ledger.core)
+
+    def _recount(self) -> None:
+        """What a torn group left in the file was heard by nobody: take it as the file has it."""
+        for bet in self.bets.bets.values():
+            self.limits.known(bet)
+        for account, limits in self._limits.items():
+            held = self.ledger.core.account_at(account, self.clock.now_ms())
+            if held is not None and held.stake_per_day != limits[-1][1]:
+                limits.append((0, held.stake_per_day))
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _at_rest(self) -> None:
+        core = self.ledger.core
+        self.money.compare(core)
+        self.limits.compare(core)
+        for fan in self.crowd.fans:
+            for request in fan.requests.values():
+                if not request.settled:
+                    raise Violation("every_request_is_answered", f"{request}", [request.command.id, fan.account])
+        for bet in self.bets.bets.values():
+            self._check_settled(bet)
+        if core.open_bets():
+            raise Violation("nothing_open_that_is_decided", f"{core.open_bets()} bets are open")
+        self._check_screens()
+
+    def _check_settled(self, bet: Bet) -> None:
+        keys = [bet.bet, bet.id]
+        outcomes = tuple(_outcome(self.provider.truths[leg.fixture], leg.selection) for leg in bet.legs)
+        if bet.status == BetStatus.OPEN:
+            raise Violation("nothing_open_that_is_decided", f"{bet} should be settled on {outcomes}", keys)
+        if bet.returns != return_of(bet.stake, bet.legs, outcomes):
+            truths = [self.provider.truths[leg.fixture] for leg in bet.legs]
+            raise Violation("settled_by_the_result", f"{bet} on {outcomes}; {truths}", keys)
+        if self.ledger.core.bet(bet.bet) != bet:
+            raise Violation("facts_tell_the_ledger", f"{bet}, {self.ledger.core.bet(bet.bet)}", keys)
+
+    def _check_screens(self) -> None:
+        core = self.ledger.core
+        for fan in self.crowd.fans:
+            screen, held = fan.screen, core.account_at(fan.account, self.clock.now_ms())
+            if screen.door is None or held is None:
+                raise Violation("screen_comes_back", f"{screen.name} is away: {screen.closed_by}", [fan.account])
+            view = screen.views.get("account")
+            shown = None if view is None or view.balance is None else int(view.balance.replace(".", ""))
+            if shown != held.balance:
+                detail = f"{screen.name} shows a balance of {shown}, the ledger has {held.balance}"
+                raise Violation("screen_holds_the_account", detail, [fan.account])
+            statement = core.statement(fan.account, None, 100_000)
+            total = sum(p.amount for entry in statement for p in entry.postings if p.account == fan.account)
+            if total != held.balance:
+                raise Violation("statement_adds_up", f"{fan.account}: {total}, {held.balance}", [fan.account])
+
+
+def _outcome(truth: Truth, selection: str) -> Outcome:
+    """What a selection came to, by what really happened."""
+    _, key, outcome = split_selection(selection)
+    if truth.status == FixtureStatus.FINISHED:
+        return resolve(key, outcome, *truth.state.regular_score)
+    if truth.status == FixtureStatus.POSTPONED:
+        return VOID
+    return decided(key, outcome, truth.state) or VOID
+
+
+def _short(command: Command) -> str:
+    """A command for the trace."""
+    if isinstance(command, PlaceBet):
+        legs = " ".join(f"{leg.selection}@{leg.price}#{leg.generation}" for leg in command.asked)
+        return f"place {command.id} {command.account} {command.stake} {command.policy} {legs}"
+    if isinstance(command, DecideLegs):
+        return f"decide {command.fixture} v{command.version} {len(command.decisions)} selections"
+    if isinstance(command, SettleBet):
+        return f"settle {command.id} {command.account}"
+    if isinstance(command, Transfer):
+        return f"transfer {command.id} {command.account} {command.amount}"
+    return f"{type(command).__name__} {command.id} {command.account}"
