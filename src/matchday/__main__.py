@@ -10,6 +10,43 @@ from matchday import __version__
 
 _FEED_HELP = "simulated (default), or Wyscout files and folders to be shown as live matches"
 
+_CALC_DESCRIPTION = """\
+Say what slips return once their results are known: lines, total stake, return and profit, by the code that settles
+bets. Nothing is placed and nothing is stored.
+
+A slip:
+  type       single; accumulator (2-20 legs); trixie, patent (3 legs); yankee, lucky15 (4); canadian, lucky31 (5);
+             heinz, lucky63 (6); super_heinz (7); goliath (8); system:K/N, every line of K of the N legs (N up to 20)
+  currency   ISO 4217, such as INR; amounts are strings with at most its decimals
+  stake      such as "10.00"
+  stake_per  "bet" (default): the stake is the total, and must divide by the lines; "line": it is that of each line
+  legs       each a price from "1.001" to "1000.00" and a result:
+             "won", "lost", "void", "half_won", "half_lost" or {"dead_heat": [places, tied]}
+  free_bet   true: the stake is not returned; the profit is then the return (default: false)
+
+A line returns its stake times, for each of its legs: the price if won; 1 if void; half of each if half_won; 1/2 if
+half_lost; price * places / tied in a dead heat (the price where there are places for all); 0 if lost. That is exact,
+and rounded down once per line to the currency's smallest unit. A bet returns the sum of its lines."""
+_CALC_EXAMPLE = """\
+Example: a patent of 7 lines, 10.00 on each.
+
+  $ echo '{"type": "patent", "currency": "INR", "stake": "10.00", "stake_per": "line", "legs": [
+      {"price": "2.375", "result": "won"}, {"price": "1.80", "result": "void"},
+      {"price": "6.00", "result": {"dead_heat": [1, 3]}}]}' | matchday calc -
+  {
+    "lines": 7,
+    "total_stake": "70.00",
+    "return": "192.50",
+    "profit": "122.50"
+  }
+
+A list of slips gives a list. A slip that cannot be calculated gets its reason in its place, and the others go on:
+
+  {"error": {"reason": "price_invalid", "field": "legs[1].price", "detail": "price 1.000 is outside 1.001 to 1000.00"}}
+
+Exit status: 0 if every slip was calculated; 1 if one was not, or the file is no JSON or could not be read; 2 for wrong
+words."""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -54,6 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--seed", type=int, default=1, help="of all chance in the run (default: 1)")
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
+    calc = commands.add_parser(
+        "calc",
+        help="calculate what slips return, as settlement would",
+        description=_CALC_DESCRIPTION,
+        epilog=_CALC_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
     return parser
 
 
@@ -61,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    command: Callable[[argparse.Namespace], int] = {"up": _up, "replay": _replay}[options.command]
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {"up": _up, "replay": _replay, "calc": _calc}
+    command = commands[options.command]
     from matchday.app import StartError
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
@@ -84,6 +130,12 @@ def _replay(options: argparse.Namespace) -> int:
     from matchday.cli import replay
 
     return replay(options)
+
+
+def _calc(options: argparse.Namespace) -> int:
+    from matchday.cli import calc
+
+    return calc(options)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from matchday.app import StartError, serve
+from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
 from matchday.config import load as load_settings
 from matchday.feeds.prices import PriceTable
 from matchday.feeds.simulated import SimulatedLeague
@@ -80,6 +81,26 @@ def replay(options: argparse.Namespace) -> int:
         _print(report)
     sound = report.money_conserved and not report.bets_open and not report.scores_wrong
     return 0 if sound else 1
+
+
+def calc(options: argparse.Namespace) -> int:
+    """``matchday calc``."""
+    answers = calculate_document(_read(options.file))
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(answers), indent=2).decode() + "\n")
+    each = answers if isinstance(answers, list) else [answers]
+    return 1 if any(isinstance(answer, Refused) for answer in each) else 0
+
+
+def _read(file: str) -> bytes:
+    """A file, or standard input for ``-``, and not much more of it than will be calculated."""
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(DOCUMENT_BYTES_MAX + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(DOCUMENT_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise StartError(f"slips {file}: {reason}; name a file of slips, or - for standard input") from error
 
 
 def _matches(paths: Sequence[Path], meta: Path | None) -> Loaded:

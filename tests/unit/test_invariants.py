@@ -19,7 +19,8 @@ AMBIENT = {
 }
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
-MONEY = ["model/money.py", "model/price.py", "model/bet.py", "model/ledger.py", "model/posting.py", "model/market.py"]
+MONEY = ["model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py", "model/posting.py",
+         "model/market.py", "calc.py"]  # fmt: skip
 
 
 def relative(path: Path) -> str:

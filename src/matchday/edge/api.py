@@ -5,8 +5,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from matchday.model.bet import LEGS_MAX, Policy
+from matchday.model.bet import Policy
 from matchday.model.ledger import Moment, Refusal
+from matchday.model.lines import LEGS_MAX
 from matchday.model.messages import Board
 from matchday.model.views import BetView, EntryView, MarketView
 

@@ -5,15 +5,17 @@ Settlement algebra (Sportradar UOF fields; sportsbook rules §3.1): the multipli
     m = v + (1 - v) * r * d * O
 
 with the void share v in {0, 1/2, 1}, the result r in {0, 1}, the dead-heat factor d in (0, 1] and the accepted price O.
-A bet returns stake * product of its legs' multipliers, an exact rational, rounded down once.
+``model/lines.py`` says which legs make a line, and what the lines of a bet return together.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
+from matchday.model import lines
 from matchday.model.price import as_fraction
 
 
@@ -54,8 +56,28 @@ class Outcome(msgspec.Struct, frozen=True):
 
 VOID: Final = Outcome(Result.VOID, void_halves=2)
 
-LEGS_MAX: Final = 20
-"""Legs of one bet; more are refused at the door."""
+OUTCOMES: Final[dict[Result, Outcome]] = {
+    Result.WON: Outcome(Result.WON),
+    Result.LOST: Outcome(Result.LOST),
+    Result.VOID: VOID,
+    Result.HALF_WON: Outcome(Result.HALF_WON, void_halves=1),
+    Result.HALF_LOST: Outcome(Result.HALF_LOST, void_halves=1),
+}
+"""The outcome of each result without a dead heat; half results return half of the stake (quarter lines)."""
+
+TIED_MAX: Final = 1000
+"""Selections tied in one dead heat; more are no race."""
+
+
+def dead_heat(places: int, tied: int) -> Outcome:
+    """The outcome of a selection that tied with others for the places that were left; ValueError for no dead heat.
+
+    The stake is reduced to places/tied of itself, at the full price. Where there is a place for each, all have won.
+    """
+    if not (1 <= places <= TIED_MAX and 1 <= tied <= TIED_MAX):
+        raise ValueError(f"a dead heat is [places, tied], each from 1 to {TIED_MAX}")
+    return Outcome(Result.WON, dead_heat=(places, tied)) if places < tied else OUTCOMES[Result.WON]
+
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
@@ -105,16 +127,38 @@ class Bet(msgspec.Struct, frozen=True):
     """Minor units, once settled."""
     version: int = 0
     """The decision version it was settled at; 0 while open."""
+    type: str = ""
+    """A type of ``model/lines.py``. Left out, as in bets of before types: a single or an accumulator, by its legs."""
+    free: bool = False
+    """Whether the house gave the stake: then it is not returned."""
+
+    def __post_init__(self) -> None:
+        if not self.type:
+            msgspec.structs.force_setattr(self, "type", lines.default_type(len(self.legs)))
 
 
-def return_of(stake: int, legs: tuple[Leg, ...], outcomes: tuple[Outcome, ...]) -> int:
-    """All that comes back of a bet in minor units: exact, rounded down once."""
-    total = Fraction(stake)
-    for leg, outcome in zip(legs, outcomes, strict=True):
-        total *= outcome.multiplier(leg.price)
-    return total.numerator // total.denominator
+class Priced(Protocol):
+    """What settlement needs of a leg."""
+
+    @property
+    def price(self) -> int:
+        """Thousandths."""
 
 
-def status_of(outcomes: tuple[Outcome, ...]) -> BetStatus:
+def return_of(
+    stake: int, legs: Sequence[Priced], outcomes: Sequence[Outcome], bet_type: str = "", *, free: bool = False
+) -> int:
+    """All that comes back of a bet in minor units: exact, rounded down once per line.
+
+    ``stake`` is the total in minor units. Without a type it is a single or an accumulator, by its legs. ``LinesError``
+    where the type has another number of legs, or the stake does not divide by its lines.
+    """
+    bet_type = bet_type or lines.default_type(len(legs))
+    unit = lines.split(bet_type, len(legs), stake)
+    multipliers = [outcome.multiplier(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
+    return lines.returns(bet_type, unit, multipliers, free=free)
+
+
+def status_of(outcomes: Sequence[Outcome]) -> BetStatus:
     """The state of a bet whose legs are all decided: void where every leg is."""
     return BetStatus.VOID if all(outcome.result == Result.VOID for outcome in outcomes) else BetStatus.SETTLED

@@ -19,7 +19,7 @@ DECIMALS: Final[dict[str, int]] = {
 AMOUNT_MAX: Final = 10**15
 """Minor units. Larger amounts are refused at the doors; sums stay far inside 64 bits."""
 
-_DECIMAL: Final = re.compile(r"(-?)(\d{1,16})(?:\.(\d{1,3}))?")
+_DECIMAL: Final = re.compile(r"(-?)(\d{1,16})(?:\.(\d{1,3}))?", re.ASCII)
 
 
 class MoneyError(ValueError):

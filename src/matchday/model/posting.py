@@ -303,7 +303,8 @@ def _settle_bet(command: SettleBet, rows: Rows) -> Answer:
     version = sum(decision[0] for decision in held if decision is not None)
     if len(outcomes) < len(bet.legs) or version <= bet.version:
         return Answer(command.id, command.account, None, bet, account.balance)
-    status, returns = status_of(outcomes), return_of(bet.stake, bet.legs, outcomes)
+    status = status_of(outcomes)
+    returns = return_of(bet.stake, bet.legs, outcomes, bet.type, free=bet.free)
     assert status in BET_MOVES[bet.status], (bet, status)
     before = account.balance
     if bet.status == BetStatus.OPEN:

@@ -15,7 +15,7 @@ PRICE_MAX: Final = 1_000_000
 UNIT: Final = 1000
 """Thousandths in 1.0."""
 
-_DECIMAL: Final = re.compile(r"(\d{1,4})(?:\.(\d{1,3}))?")
+_DECIMAL: Final = re.compile(r"(\d{1,4})(?:\.(\d{1,3}))?", re.ASCII)
 
 
 class PriceError(ValueError):

@@ -1,0 +1,138 @@
+"""Bet types and their lines: which legs stand or fall together, and what they return. All the settlement arithmetic.
+
+A line is a set of legs that all have to win; a bet is a number of lines that are staked and paid one by one. A type
+names the sizes of lines a bet has: of every size it has all combinations of its legs.
+
+    single                           its one leg
+    accumulator                      all legs in one line
+    system:K/N                       all lines of K of the N legs (a round robin)
+    trixie, yankee, canadian, heinz, super_heinz, goliath    3 to 8 legs, every line of two legs or more: 2^n - 1 - n
+    patent, lucky15, lucky31, lucky63                        3 to 6 legs, single legs too: 2^n - 1
+
+Sources: sportsbook rules §3.2 (https://betcalc365.com/system-bets-calculator); bonuses of some houses on Lucky bets
+are not applied. Each line returns
+
+    floor(stake of the line * product of the multipliers of its legs)
+
+in minor units, an exact rational that is rounded down once per line; a bet returns the sum over its lines. A line of a
+free bet returns its winnings alone (§3.6: stake * (O - 1)): what it returns above its stake, and nothing where that is
+less than nothing, so that void, half-lost and tied lines cost the house nothing.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import chain, combinations
+from math import comb, lcm, prod
+from typing import Final
+
+LEGS_MAX: Final = 20
+"""Legs of one bet; more are refused at the door."""
+LINES_MAX: Final = comb(LEGS_MAX, LEGS_MAX // 2)
+"""Lines of one bet: 184 756, those of system:10/20. It follows from ``LEGS_MAX``, as no type has more, and takes about
+0.1 s to settle."""
+
+SINGLE: Final = "single"
+ACCUMULATOR: Final = "accumulator"
+FULL_COVER: Final[dict[str, tuple[int, int]]] = {
+    # type -> legs, legs of its shortest lines
+    "trixie": (3, 2), "yankee": (4, 2), "canadian": (5, 2), "heinz": (6, 2), "super_heinz": (7, 2), "goliath": (8, 2),
+    "patent": (3, 1), "lucky15": (4, 1), "lucky31": (5, 1), "lucky63": (6, 1),
+}  # fmt: skip
+"""The systems with a name: all lines from the shortest size up to all legs."""
+
+_SYSTEM: Final = re.compile(r"system:([0-9]{1,4})/([0-9]{1,4})")
+
+
+class LinesError(ValueError):
+    """A bet that has no lines: ``reason`` names why, the text says what is expected.
+
+    Reasons: ``type_unknown``; ``fold_out_of_range`` (a system of K/N with K below 1 or above N);
+    ``legs_out_of_range`` (none, or more than ``LEGS_MAX``); ``legs_mismatch`` (not the number that the type has);
+    ``stake_uneven`` (a total stake that is no whole number of minor units a line).
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def default_type(legs: int) -> str:
+    """The type of a bet that names none: a single, or an accumulator of several legs."""
+    return SINGLE if legs == 1 else ACCUMULATOR
+
+
+def sizes(bet_type: str, legs: int) -> range:
+    """How many legs the lines of a bet have, shortest first; LinesError where type and legs do not go together.
+
+    An accumulator is placed with 2 to 20 legs. One of a single leg is taken too: it has the one line of a single.
+    """
+    exact, found = _sizes(bet_type, legs)
+    for number in (legs, exact):
+        if not 1 <= number <= LEGS_MAX:
+            raise LinesError("legs_out_of_range", f"a bet has 1 to {LEGS_MAX} legs, not {number}")
+    if exact != legs:
+        expected = "1 leg" if exact == 1 else f"{exact} legs"
+        raise LinesError("legs_mismatch", f"{bet_type} has {expected}, not {legs}")
+    return found
+
+
+def _sizes(bet_type: str, legs: int) -> tuple[int, range]:
+    """How many legs a type has, and the sizes of its lines."""
+    if bet_type == SINGLE:
+        return 1, range(1, 2)
+    if bet_type == ACCUMULATOR:
+        return legs, range(legs, legs + 1)
+    if (cover := FULL_COVER.get(bet_type)) is not None:
+        return cover[0], range(cover[1], cover[0] + 1)
+    if (match := _SYSTEM.fullmatch(bet_type)) is None:
+        known = ", ".join((SINGLE, ACCUMULATOR, *FULL_COVER))
+        raise LinesError("type_unknown", f"{bet_type[:40]!r} is not a bet type; known are {known} and system:K/N")
+    size, of = int(match[1]), int(match[2])
+    if not 1 <= size <= of:
+        raise LinesError("fold_out_of_range", f"{bet_type} is no system; K/N needs 1 <= K <= N <= {LEGS_MAX}")
+    return of, range(size, size + 1)
+
+
+def count(bet_type: str, legs: int) -> int:
+    """The number of lines, at most ``LINES_MAX``, without enumerating them; LinesError as ``sizes``."""
+    return sum(comb(legs, size) for size in sizes(bet_type, legs))
+
+
+def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
+    """The lines as tuples of leg indexes: shorter ones first, those of one size in lexicographic order.
+
+    LinesError as ``sizes``.
+    """
+    return chain.from_iterable(combinations(range(legs), size) for size in sizes(bet_type, legs))
+
+
+def split(bet_type: str, legs: int, stake: int) -> int:
+    """The stake of each line of a total, both in minor units; LinesError ``stake_uneven`` where it does not divide.
+
+    A total is unit * lines (sportsbook rules §3.2). Another one is refused, never rounded: the remainder would be
+    staked on no line, and a void bet could not return it.
+    """
+    number = count(bet_type, legs)
+    unit, remainder = divmod(stake, number)
+    if remainder:
+        raise LinesError("stake_uneven", f"{stake} minor units do not divide by the {number} lines of {bet_type}")
+    return unit
+
+
+def returns(bet_type: str, unit: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
+    """All that a bet returns, in minor units: the sum over its lines, each rounded down once.
+
+    ``unit`` is the stake of each line in minor units, ``multipliers`` what one unit of stake on each leg became; a free
+    bet's stake is not returned. LinesError as ``sizes``.
+    """
+    live = [multiplier for multiplier in multipliers if multiplier]  # a line with a lost leg returns nothing
+    scale = lcm(*(multiplier.denominator for multiplier in live))
+    scaled = [int(multiplier * scale) for multiplier in live]
+    kept = unit if free else 0
+    total = 0
+    for size in sizes(bet_type, len(multipliers)):
+        whole = scale**size
+        paid = (unit * prod(line) // whole - kept for line in combinations(scaled, size))
+        total += sum(amount for amount in paid if amount > 0)
+    return total
