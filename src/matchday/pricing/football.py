@@ -41,9 +41,10 @@ from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
 
 PENALTY_SCORED: Final = 0.76
 """Share of penalties that are scored (about three in four in the big leagues)."""
-WIDER: Final = ((2, 1.0), (3, 1.5), (9, 3.0), (28, 5.0))
-"""(outcomes that can still win, how many times the overround of a two-way market): between them in proportion. Books
-take 5 % of two ways and 25 % of the correct score."""
+WAYS: Final = (2.0, 3.0, 9.0, 28.0)
+WIDER: Final = (1.0, 1.5, 3.0, 5.0)
+"""A market with so many outcomes that can still win carries so many times a two-way one's overround; between them in
+proportion. At 5 % that is 15 % of half-time/full-time and 25 % of the correct score."""
 
 Quote = dict[MarketKey, tuple[Selection, ...]]
 """The markets that can be offered, each with those of its selections that can still win."""
@@ -91,7 +92,7 @@ def price_book(strengths: Strengths, state: FootballState, clock_s: int, overrou
         return {}
     fair = _fair(strengths, state, clock_s)
     alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
-    margins = overround * np.interp(alive, *zip(*WIDER, strict=True))
+    margins = overround * np.interp(alive, WAYS, WIDER)
     prices = to_prices(with_overround(fair, _STARTS, _WINNERS * (1 + margins))).tolist()
     quote: Quote = {}
     for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):

@@ -20,7 +20,6 @@ _STEPS: Final = np.array([step for _, step in LADDER])
 _ROUNDS: Final = 40
 _CLOSE: Final = 1e-12
 _TINY: Final = 1e-300
-_NEVER: Final = -1.0
 
 Floats = NDArray[np.float64]
 
@@ -36,15 +35,16 @@ def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Flo
     sizes = np.diff(starts, append=len(fair))
     market = np.repeat(np.arange(len(starts)), sizes)
     real = fair > 0
-    logs = np.where(real, np.log(np.maximum(fair, _TINY)), _NEVER)
+    logs = np.where(real, np.log(np.maximum(fair, _TINY)), -1.0)
     totals = np.add.reduceat(fair, starts)
     least = np.minimum.reduceat(np.where(real, fair, 1.0), starts)
     target = np.minimum(sums, np.add.reduceat(real, starts, dtype=np.float64))  # beyond it there is no k
     tangent = 1 - (sums - totals) / np.maximum(-np.add.reduceat(fair * logs, starts), _TINY)
     taken = np.log(sums - totals + least) / np.minimum(np.log(least), -_TINY)
     k = np.maximum(np.maximum(tangent, taken), 0.0)
+    implied = fair
     for _ in range(_ROUNDS):
-        implied = np.exp(k[market] * logs) * real
+        implied = np.asarray(np.exp(k[market] * logs) * real)
         excess = np.add.reduceat(implied, starts) - target
         if np.abs(excess).max() < _CLOSE:
             break
