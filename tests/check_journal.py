@@ -304,7 +304,7 @@ def leader(score: Score) -> str:
 
 
 def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str, ...] | None:
-    """The outcomes that win a market of named answers; none where stakes come back, None for a market not known here."""
+    """The outcomes that win a market of named answers: none where stakes come back, None for another market."""
     home, away = facts.regular
     first = leader(facts.half)
     last = leader(facts.regular)
@@ -388,7 +388,7 @@ def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> b
         return min(facts.regular if kind == "both_teams_to_score" else facts.half) > 0
     if kind == "correct_score":
         named = re.fullmatch(r"(\d)-(\d)", outcome)
-        return bool(named) and any(so_far > int(goals) for so_far, goals in zip(facts.regular, named.groups()))
+        return named is not None and (facts.regular[0] > int(named[1]) or facts.regular[1] > int(named[2]))
     if kind == "half_time_full_time":
         return facts.half_over and outcome.split("-")[0] != leader(facts.half)
     return kind == "next_goal" and len(facts.order) >= (quarters or 0) // 4
@@ -656,7 +656,6 @@ class Journal:
         fixture.decided.clear()
         if kind == "half_time":
             fixture.half, fixture.half_over = told, True
-        fixture.half_over = fixture.half_over or kind == "second_half"
         if kind in GOALS:
             fixture.order += (str(side),)
         fixture.corners += kind == "corner"

@@ -1,11 +1,13 @@
 """Football's markets: what is asked, what answers it, and from when on nothing can change the answer.
 
 All markets are on regular time (90 minutes and stoppage) and count everything of it, what happened before the bet was
-placed included; extra time and shoot-out do not count. A market is a ``Kind`` and, where it has one, a line. ``resolve``
-is the result if the match ended as the tally stands; ``decided`` the same as soon as no later incident can change it.
+placed included; extra time and shoot-out do not count. A market is a ``Kind`` and, where it has one, a line.
+``resolve`` is the result if the match ended as the tally stands; ``decided`` the same as soon as no later incident can
+change it.
 
-Cards (Paddy Power, "Card Rules"; bet365 has the same): a yellow is 1, a red is 1, and a second yellow is the red it leads
-to, so that no player has more than 2. Cards at half-time count, those after the final whistle do not.
+Cards (Paddy Power, "Football Card Rules"; bet365's "Total Specials" agree): a yellow is 1, a red is 1, and a second
+yellow is the red it leads to, so that no player has more than 2. Cards at half-time count, those after the final
+whistle do not.
 """
 
 from collections.abc import Callable, Iterator

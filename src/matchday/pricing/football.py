@@ -1,8 +1,8 @@
 """Football's prices: one grid of the goals still to come behind every market on goals, counts of their own for corners
 and cards.
 
-Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at each
-final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where the
+Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at
+each final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where the
 expected multiplier is 1: O = (1 - V) / W, with V the expected share returned and W the expected share that wins; V is
 what the selections of a market leave of 1, so that dividing a market's W by their sum does it.
 
@@ -76,8 +76,8 @@ _NEXT: Final = np.array(
 
 
 def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> dict[MarketKey, tuple[float, ...]]:
-    """Fair probabilities of every market's outcomes, in their order: of a unit at stake, not returned. Each market's sum
-    is the number of its outcomes that win; all are 0 where it is decided by the first half."""
+    """Fair probabilities of every market's outcomes, in their order, where the stake is not returned. Each market's sum
+    is the number of its outcomes that win; all are 0 once the half that answers it is over."""
     fair = _fair(strengths, state, clock_s).tolist()
     return {
         key: tuple(fair[start:end])

@@ -9,8 +9,8 @@ The share is empirical and knows stoppage time: (90 - t) / 90 leaves nothing at 
 scores are correlated by Dixon and Coles' rho, scaled by the same share. Given the goals still to come of a side, each
 falls in the first half with one probability, so that half-time and full time come from one grid.
 
-Corners and cards are Poisson with rates and shares of their own, the same for every match: nothing known before kick-off
-tells matches apart.
+Corners and cards are Poisson with rates and shares of their own, the same for every match: nothing we know before
+kick-off tells matches apart.
 """
 
 from math import exp

@@ -4,8 +4,8 @@ Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks the
 ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never judges a bet and never decides a leg.
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
-resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a
-new epoch with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
+resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A
+feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a new epoch with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
 """
 
 import logging
@@ -275,9 +275,7 @@ class Odds:
         ]
         return closed + self._add(book, quote, MarketStatus.SUSPENDED)
 
-    def _reprice(
-        self, book: _Book, at_ms: int, *, resume: bool, touched: frozenset[str] = frozenset()
-    ) -> list[Market]:
+    def _reprice(self, book: _Book, at_ms: int, *, resume: bool, touched: frozenset[str] = frozenset()) -> list[Market]:
         """New prices of every market that is not closed, under a new generation for the types ``touched``; with
         ``resume`` suspended ones open again."""
         changed = []

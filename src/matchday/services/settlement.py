@@ -88,9 +88,7 @@ class SettlementByFixture:
         self._seen[fixture] = (message.seq, now)
         if isinstance(message, ResultConfirmed):
             del self._seen[fixture]
-        fresh = tuple(
-            _decision(fixture, name, outcome) for name, outcome in now.items() if before.get(name) != outcome
-        )
+        fresh = tuple(_decision(fixture, name, outcome) for name, outcome in now.items() if before.get(name) != outcome)
         if not fresh:
             return []
         cause = message.type.value if isinstance(message, Incident) else status.value
