@@ -27,11 +27,12 @@ from matchday.edge.websocket import frame_text
 from matchday.feeds.simulated import SimulatedLeague
 from matchday.model.bet import Leg, Policy
 from matchday.model.book import Books
-from matchday.model.football import FootballState, Period
+from matchday.model.football import FootballState, Period, Team
+from matchday.model.football_markets import decisions
 from matchday.model.ledger import OpenAccount, PlaceBet, Transfer
 from matchday.model.messages import BookChanged, FixtureStatus, Incident, Topic, decode
 from matchday.pricing.calibrate import PRIOR
-from matchday.pricing.football import price_book
+from matchday.pricing.football import price_book, warm_up
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
@@ -50,14 +51,31 @@ def percentiles(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def pricing() -> list[Row]:
-    times = []
-    for second in range(600):
-        state = FootballState(period=Period.SECOND)
+    warm_up()
+    rows = []
+    for period in (Period.FIRST, Period.SECOND):
+        times, quote = [], price_book(PRIOR, FootballState(period=period), 0, 0.05)
+        for second in range(600):
+            began = time.perf_counter()
+            price_book(PRIOR, FootballState(period=period), second * 4, 0.05)
+            times.append(1e3 * (time.perf_counter() - began))
+        median, high = percentiles(times)
+        size = f"{sum(map(len, quote.values()))} selections of {len(quote)} markets"
+        rows.append({"name": f"price a book, {period}", "what": f"{size} from the state of a match, in process",
+                     "median": median, "p99": high, "unit": "ms"})  # fmt: skip
+    return rows
+
+
+def deciding() -> list[Row]:
+    state = FootballState(period=Period.SECOND, home=Team(1, 1), away=Team(0, 1), order=("home", "away", "home"))
+    times, found = [], decisions(state)
+    for _ in range(600):
         began = time.perf_counter()
-        price_book(PRIOR, state, second * 4, 0.05)
+        decisions(state)
         times.append(1e3 * (time.perf_counter() - began))
     median, high = percentiles(times)
-    return [{"name": "price a book", "what": "73 selections of 36 markets from the state of a match, in process",
+    decided = sum(outcome is not None for outcome in found.values())
+    return [{"name": "decide a book", "what": f"which of {len(found)} selections are decided: {decided}",
              "median": median, "p99": high, "unit": "ms"}]  # fmt: skip
 
 
@@ -266,7 +284,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [*pricing(), *incident_to_prices(), *ledger(folder), *http(folder), *fan_out(1_000)]
+        rows = [*pricing(), *deciding(), *incident_to_prices(), *ledger(folder), *http(folder), *fan_out(1_000)]
     if options.json:
         print(json.dumps(rows, indent=2))
         return

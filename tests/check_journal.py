@@ -89,7 +89,11 @@ LIMIT_SETTINGS = {
     "exposure_reached": ("exposure_selection_max", "exposure_fixture_max"),
 }
 VOID_SHARE = {"won": "0", "lost": "0", "void": "1", "half_won": "0.5", "half_lost": "0.5"}
-OUTCOME_SIGN = {"home": 1, "1": 1, "away": -1, "2": -1, "over": 1, "under": -1}
+OUTCOME_SIGN = {"home": 1, "away": -1, "over": 1, "under": -1}
+CARDS = frozenset({"yellow_card", "second_yellow_card", "red_card"})
+COUNTED_BY = {"corner": "total_corners", **dict.fromkeys(CARDS, "total_cards")}  # what begins a new generation of it
+OF_FIRST_HALF = frozenset({"half_time_result", "first_half_goals", "first_half_both_teams_to_score"})
+NAMED_GOALS_MAX = 4  # correct scores are named up to 4-4, beyond by who leads
 
 
 class Goal(NamedTuple):
@@ -99,6 +103,18 @@ class Goal(NamedTuple):
     clock_s: float
     side: str
     type: str
+
+
+class Facts(NamedTuple):
+    """What markets are settled on: all of it is of regular time."""
+
+    half: Score = (0, 0)
+    regular: Score = (0, 0)
+    order: tuple[str, ...] = ()
+    corners: int = 0
+    cards: int = 0
+    half_over: bool = False
+    ended: bool = False
 
 
 class Report:
@@ -164,7 +180,7 @@ class Match:
     goals: list[Goal]
     tallies: Counter[tuple[str, str]]
     names: dict[str, set[str]]
-    regular: Score
+    facts: Facts
     total: Score
     official: tuple[Score, Score] | None
 
@@ -202,6 +218,7 @@ def read_match(data: Row, meta: Row) -> Match:
     side_of = {int(team): row["side"] for team, row in meta["teamsData"].items()}
     goals: list[Goal] = []
     tallies: Counter[tuple[str, str]] = Counter()
+    in_regular: Counter[str] = Counter()
     for event in sorted(data["events"], key=lambda e: (PERIOD_START_S[e["matchPeriod"]], e["eventSec"])):
         for kind, other in _incident_types(event):
             own_side = side_of[event["teamId"]]
@@ -210,11 +227,21 @@ def read_match(data: Row, meta: Row) -> Match:
                 goals.append(Goal(event["matchPeriod"], event["eventSec"], side, kind))
             else:
                 tallies[kind, side] += 1
+                in_regular[kind] += event["matchPeriod"] in ("1H", "2H")
     names: dict[str, set[str]] = {"home": set(), "away": set()}
     for team, row in data.get("teams", {}).items():
         names[side_of[int(team)]] |= {str(row["team"][key]).lower() for key in ("name", "officialName")}
-    regular = _score(goal for goal in goals if goal.period in ("1H", "2H"))
-    return Match(goals, tallies, names, regular, _score(goals), _official(meta))
+    order = [goal for goal in goals if goal.period in ("1H", "2H")]
+    facts = Facts(
+        _score(goal for goal in goals if goal.period == "1H"),
+        _score(order),
+        tuple(goal.side for goal in order),
+        in_regular["corner"],
+        sum(in_regular[card] for card in CARDS),
+        half_over=True,
+        ended=True,
+    )
+    return Match(goals, tallies, names, facts, _score(goals), _official(meta))
 
 
 def _official(meta: Row) -> tuple[Score, Score] | None:
@@ -271,34 +298,100 @@ class Provider:
 # ---------------------------------------------------------------- rules: results, returns, prices
 
 
-def true_result(kind: str, quarters: int | None, outcome: str, score: Score) -> str | None:
-    """The result of a selection at a final score; None for a market or an outcome not known here.
+def leader(score: Score) -> str:
+    """The side that leads, or `draw`."""
+    return "draw" if score[0] == score[1] else "home" if score[0] > score[1] else "away"
 
-    `quarters` is the line in quarters of a goal; a line of an odd number of quarters is half a stake on each neighbour.
+
+def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str, ...] | None:
+    """The outcomes that win a market of named answers: none where stakes come back, None for another market."""
+    home, away = facts.regular
+    first = leader(facts.half)
+    last = leader(facts.regular)
+    if kind == "next_goal":
+        number = (quarters or 0) // 4
+        return (facts.order[number - 1] if number <= len(facts.order) else "none",)
+    answers: dict[str, tuple[str, ...]] = {
+        "1x2": (last,),
+        "double_chance": {"home": ("1x", "12"), "draw": ("1x", "x2"), "away": ("12", "x2")}[last],
+        "draw_no_bet": () if last == "draw" else (last,),
+        "both_teams_to_score": ("yes" if home and away else "no",),
+        "odd_even": ("odd" if (home + away) & 1 else "even",),
+        "correct_score": (f"{home}-{away}" if home <= NAMED_GOALS_MAX >= away else f"other_{last}",),
+        "half_time_result": (first,),
+        "first_half_both_teams_to_score": ("yes" if all(facts.half) else "no",),
+        "half_time_full_time": (f"{first}-{last}",),
+    }
+    return answers.get(kind)
+
+
+def named_outcomes(kind: str) -> set[str]:
+    """Every outcome of a market of named answers."""
+    sides, named = ("home", "draw", "away"), range(NAMED_GOALS_MAX + 1)
+    outcomes = {
+        "1x2": {*sides},
+        "half_time_result": {*sides},
+        "next_goal": {"home", "none", "away"},
+        "double_chance": {"1x", "12", "x2"},
+        "draw_no_bet": {"home", "away"},
+        "odd_even": {"odd", "even"},
+        "correct_score": {f"{h}-{a}" for h in named for a in named} | {f"other_{side}" for side in sides},
+        "half_time_full_time": {f"{first}-{last}" for first in sides for last in sides},
+    }
+    return outcomes.get(kind, {"yes", "no"})
+
+
+def measured(kind: str, facts: Facts) -> int | None:
+    """What is held against the line of an over/under market; None for another kind."""
+    home, away = facts.regular
+    amounts = {
+        "total_goals": home + away,
+        "team_total_home": home,
+        "team_total_away": away,
+        "first_half_goals": sum(facts.half),
+        "total_corners": facts.corners,
+        "total_cards": facts.cards,
+    }
+    return amounts.get(kind)
+
+
+def true_result(kind: str, quarters: int | None, outcome: str, facts: Facts) -> str | None:
+    """The result of a selection at the end; None for a market or an outcome not known here.
+
+    `quarters` is the line in quarters; a line of an odd number of quarters is half a stake on each neighbour.
     """
-    home, away = score
-    if kind == "1x2":
-        wins = {"home": home > away, "1": home > away, "draw": home == away, "x": home == away}
-        wins |= {"away": home < away, "2": home < away}
-        return None if outcome not in wins else "won" if wins[outcome] else "lost"
-    if kind == "both_teams_to_score":
-        return None if outcome not in ("yes", "no") else "won" if (min(score) > 0) == (outcome == "yes") else "lost"
-    if kind not in ("total_goals", "asian_handicap") or quarters is None or outcome not in OUTCOME_SIGN:
+    winners = winning_outcomes(kind, quarters, facts)
+    if winners is not None:
+        if outcome not in named_outcomes(kind):
+            return None
+        return "won" if outcome in winners else "lost" if winners else "void"
+    amount = measured(kind, facts)
+    if (amount is None and kind != "asian_handicap") or quarters is None or outcome not in OUTCOME_SIGN:
         return None
     lines = (quarters,) if quarters % 2 == 0 else (quarters - 1, quarters + 1)
-    value = 4 * (home + away) if kind == "total_goals" else 4 * (home - away)
-    halves = [OUTCOME_SIGN[outcome] * (value - line if kind == "total_goals" else value + line) for line in lines]
+    ahead = facts.regular[0] - facts.regular[1]
+    halves = [OUTCOME_SIGN[outcome] * (4 * ahead + line if amount is None else 4 * amount - line) for line in lines]
     signs = sorted((half > 0) - (half < 0) for half in halves * (3 - len(halves)))
     return {(1, 1): "won", (0, 1): "half_won", (0, 0): "void", (-1, 0): "half_lost", (-1, -1): "lost"}[
         signs[0], signs[1]
     ]
 
 
-def determined(kind: str, quarters: int | None, score: Score) -> bool:
-    """Whether no further goal can change the result of a market."""
-    if kind == "total_goals" and quarters is not None:
-        return 4 * sum(score) - quarters >= 2
-    return kind == "both_teams_to_score" and min(score) > 0
+def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> bool:
+    """Whether nothing that may still happen can change the result of a selection."""
+    if facts.ended or (facts.half_over and kind in OF_FIRST_HALF):
+        return True
+    amount = measured(kind, facts)
+    if amount is not None and quarters is not None:
+        return 4 * amount - quarters >= 2
+    if kind in ("both_teams_to_score", "first_half_both_teams_to_score"):
+        return min(facts.regular if kind == "both_teams_to_score" else facts.half) > 0
+    if kind == "correct_score":
+        named = re.fullmatch(r"(\d)-(\d)", outcome)
+        return named is not None and (facts.regular[0] > int(named[1]) or facts.regular[1] > int(named[2]))
+    if kind == "half_time_full_time":
+        return facts.half_over and outcome.split("-")[0] != leader(facts.half)
+    return kind == "next_goal" and len(facts.order) >= (quarters or 0) // 4
 
 
 def returns(stake: int, legs: Iterable[tuple[str | None, int]]) -> int | None:
@@ -366,6 +459,7 @@ class Market:
     status: str
     generation: int
     raw: list[Row]
+    all: tuple[str, ...] = ()
     was_open: bool = False
     prices: dict[str, int | None] | None = None
 
@@ -375,21 +469,32 @@ class Market:
             self.prices = {s["selection"]: thousandths(s["price"]) if s.get("price") else None for s in self.raw}
         return selection in self.prices, self.prices.get(selection)
 
-    def decided(self) -> bool:
-        """Whether the score, the end of regular time or a result settles this market for good."""
-        ended = self.fixture.full_time or self.fixture.status is not None
-        return ended or determined(self.kind, self.quarters, self.fixture.regular)
+    def decided(self, selection: str) -> bool:
+        """Whether what happened, the end of regular time or a result settles this selection for good."""
+        fixture = self.fixture
+        if fixture.status is not None:
+            return True
+        known = fixture.decided.get(selection)
+        if known is None:
+            outcome = selection.rpartition("/")[2]
+            known = fixture.decided[selection] = determined(self.kind, self.quarters, outcome, fixture.facts())
+        return known
 
 
 @dataclass(slots=True)
 class Fixture:
-    """A fixture as told by its incidents; `regular` freezes at full time."""
+    """A fixture as told by its incidents; what is of regular time freezes at full time."""
 
     id: str
     line: int
     match: Match | None = None
     score: Score = (0, 0)
     regular: Score = (0, 0)
+    half: Score = (0, 0)
+    order: tuple[str, ...] = ()
+    corners: int = 0
+    cards: int = 0
+    half_over: bool = False
     full_time: bool = False
     over: bool = False
     status: str | None = None
@@ -397,8 +502,15 @@ class Fixture:
     last_book_ms: int = 0
     markets: dict[str, Market] = field(default_factory=dict)
     unsuspended: set[str] = field(default_factory=set)
+    outdated: dict[str, int] = field(default_factory=dict)
+    decided: dict[str, bool] = field(default_factory=dict)
     goals: list[tuple[int, Goal]] = field(default_factory=list)
     tallies: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def facts(self) -> Facts:
+        """What markets stand on now."""
+        half = self.half if self.half_over else self.regular
+        return Facts(half, self.regular, self.order, self.corners, self.cards, self.half_over, self.full_time)
 
 
 @dataclass(slots=True)
@@ -505,7 +617,7 @@ class Journal:
         if fixture.match is None:
             return
         if fixture.match.official:
-            derived = (fixture.match.regular, fixture.match.total)
+            derived = (fixture.match.facts.regular, fixture.match.total)
             official = fixture.match.official
             self._judge(derived == official, "goals are the official score", lambda: f"{derived}, official {official}")
         else:
@@ -527,16 +639,32 @@ class Journal:
         self._judge(told == expected, "score", lambda: f"{fixture.id} {kind} {side}: {told}, goals so far {expected}")
         fixture.score = told
         if not fixture.full_time:
-            fixture.regular = told
-            if kind in MATERIAL:
-                fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
+            self._count(fixture, kind, side, told)
         period = PERIOD_WORDS.get(str(row.get("period")).lower(), str(row.get("period")))
         if goal:
             fixture.goals.append((self.line, Goal(period, float(row["clock_s"]), str(side), kind)))
         if kind in TALLIED:
             fixture.tallies[kind, str(side)] += 1
-        fixture.full_time = fixture.full_time or kind == "full_time"
+        if kind == "full_time":
+            fixture.full_time = True
+            fixture.decided.clear()
         fixture.over = fixture.over or kind == "over"
+
+    def _count(self, fixture: Fixture, kind: str, side: Any, told: Score) -> None:
+        """Takes in what an incident of regular time is to the markets."""
+        fixture.regular = told
+        fixture.decided.clear()
+        if kind == "half_time":
+            fixture.half, fixture.half_over = told, True
+        if kind in GOALS:
+            fixture.order += (str(side),)
+        fixture.corners += kind == "corner"
+        fixture.cards += kind in CARDS
+        if kind in MATERIAL:
+            fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
+        for market in fixture.markets.values() if kind in COUNTED_BY else ():
+            if market.kind == COUNTED_BY[kind] and market.status == "open":
+                fixture.outdated[market.id] = market.generation
 
     def _on_result(self, row: Row) -> None:
         fixture = self._fixture(row["fixture"])
@@ -573,19 +701,24 @@ class Journal:
             rises = generation > before if (was, status) == ("open", "suspended") else generation >= before
             self._judge(rises, "generation", lambda: f"{name}: {before} ({was}) to {generation} ({status})")
             market.status, market.generation, market.raw, market.prices = status, generation, item["selections"], None
+        if generation > fixture.outdated.get(name, generation):
+            del fixture.outdated[name]
         if status == "open":
             market.was_open = True
-            text = f"{name} is open at {fixture.regular}" + (" after full time" if fixture.full_time else "")
-            self.report.judge(not market.decided(), self.line, "decided market is not open", text)
+            late = next((each["selection"] for each in item["selections"] if market.decided(each["selection"])), None)
+            text = f"{late or name} is open at {fixture.regular}" + (" after full time" if fixture.full_time else "")
+            self.report.judge(late is None, self.line, "decided market is not open", text)
         else:
             fixture.unsuspended.discard(name)
 
     def _new_market(self, fixture: Fixture, item: Row) -> Market:
         name, kind, line = item["market"], item["type"], item.get("line")
-        market = Market(name, fixture, kind, quarters_of(line), item["status"], item["generation"], item["selections"])
+        raw = item["selections"]
+        market = Market(name, fixture, kind, quarters_of(line), item["status"], item["generation"], raw)
+        market.all = tuple(selection["selection"] for selection in raw)
         expected = f"{fixture.id}:{kind}" + ("" if line is None else f"@{line}")
         self._judge(name == expected, "book ids", lambda: f"{name}, expected {expected}")
-        for selection in item["selections"]:
+        for selection in raw:
             good = selection["selection"] == f"{name}/{selection['outcome']}"
             self._judge(good, "book ids", lambda: f"{selection['selection']} of {name}")  # noqa: B023 - called at once
         fixture.markets[name] = self._markets[name] = market
@@ -762,7 +895,10 @@ class Journal:
             )
         for leg in row["legs"]:
             market = self._markets.get(leg["market"])
-            late = market is not None and market.decided()
+            outdated = market is not None and market.id in market.fixture.outdated
+            note = f"{row['bet']} on {leg['market']}: the generation of before a corner or a card"
+            self.report.judge(not outdated, self.line, "new generation after what it counts", note)
+            late = market is not None and market.decided(leg["selection"])
             self._judge(not late, "no bet on what is decided", lambda: f"{row['bet']} on {leg['market']}")  # noqa: B023
         self._remember(
             row, told if len(told) == len(row["legs"]) else [thousandths(leg["price"]) for leg in row["legs"]]
@@ -800,7 +936,8 @@ class Journal:
         if market is None or fixture.status in ("abandoned", "postponed"):
             self.report.unchecked("decision is not early", "abandoned, postponed or a market not in a book")
         else:
-            self._judge(market.decided(), "decision is not early", lambda: f"{selection} at {fixture.regular}")
+            early = not market.decided(selection)
+            self._judge(not early, "decision is not early", lambda: f"{selection} at {fixture.facts()}")
         if before is not None and version > before[1] and result != before[0]:
             self.report.unchecked("decision", "a decision that a higher version replaced")
         if before is None or version >= before[1]:
@@ -811,12 +948,12 @@ class Journal:
         fixture = market.fixture
         outcome = selection.rpartition("/")[2].lower()
         if fixture.status in ("abandoned", "postponed") and not fixture.full_time:
-            if determined(market.kind, market.quarters, fixture.regular):
-                return true_result(market.kind, market.quarters, outcome, fixture.regular), "unknown market or outcome"
+            if determined(market.kind, market.quarters, outcome, fixture.facts()):
+                return true_result(market.kind, market.quarters, outcome, fixture.facts()), "unknown market or outcome"
             return "void", ""
         if fixture.match is None:
             return None, "no provider file"
-        return true_result(market.kind, market.quarters, outcome, fixture.match.regular), "unknown market or outcome"
+        return true_result(market.kind, market.quarters, outcome, fixture.match.facts), "unknown market or outcome"
 
     # ------------------------------------------------ the ledger
 
@@ -951,12 +1088,11 @@ class Journal:
 
     def _finish_market(self, market: Market) -> None:
         fixture = market.fixture
-        over = market.decided() or fixture.status is not None
+        over = fixture.status is not None or all(market.decided(selection) for selection in market.all)
         if over:
             closed = market.status == "closed"
             self._judge(closed, "decided market is closed", lambda: f"{market.id} is {market.status} at the end")
-        for row in market.raw:
-            selection = row["selection"]
+        for selection in market.all:
             decision = self._decisions.get(selection)
             if decision is None:
                 if over and market.was_open:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.check_journal import (
+    Facts,
     Goal,
     Provider,
     Report,
@@ -625,6 +626,10 @@ def test_a_fan_may_set_a_limit(limits: list[int], later_ms: int, answer: str, pr
 # ---------------------------------------------------------------- rules
 
 
+def _at(score: tuple[int, int]) -> Facts:
+    return Facts(regular=score)
+
+
 @pytest.mark.parametrize(
     ("line", "goals", "over", "under"),
     [
@@ -640,7 +645,7 @@ def test_a_fan_may_set_a_limit(limits: list[int], later_ms: int, answer: str, pr
 def test_total_goals(line: str, goals: int, over: str, under: str) -> None:
     for home in range(goals + 1):
         score = (home, goals - home)
-        results = [true_result("total_goals", quarters_of(line), side, score) for side in ("over", "under")]
+        results = [true_result("total_goals", quarters_of(line), side, _at(score)) for side in ("over", "under")]
         assert results == [over, under]
 
 
@@ -659,7 +664,7 @@ def test_total_goals(line: str, goals: int, over: str, under: str) -> None:
     ],
 )
 def test_asian_handicap(line: str, score: tuple[int, int], home: str, away: str) -> None:
-    results = [true_result("asian_handicap", quarters_of(line), side, score) for side in ("home", "away")]
+    results = [true_result("asian_handicap", quarters_of(line), side, _at(score)) for side in ("home", "away")]
     assert results == [home, away]
 
 
@@ -668,7 +673,62 @@ def test_asian_handicap(line: str, score: tuple[int, int], home: str, away: str)
     [("2", (1, 1), False), ("2", (2, 1), True), ("2.25", (2, 1), True), ("2.75", (2, 1), False), ("2.5", (2, 1), True)],
 )
 def test_a_total_is_decided_when_no_goal_can_change_it(line: str, score: tuple[int, int], expected: bool) -> None:
-    assert determined("total_goals", quarters_of(line), score) is expected
+    assert all(determined("total_goals", quarters_of(line), side, _at(score)) is expected for side in ("over", "under"))
+
+
+FIRST, LATER = Facts((0, 0), (1, 0), ("home",)), Facts((1, 0), (1, 2), ("home", "away", "away"), 10, 4, half_over=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "outcome", "facts", "expected"),
+    [
+        ("correct_score", None, "0-0", FIRST, "lost"),
+        ("correct_score", None, "1-0", FIRST, None),
+        ("correct_score", None, "0-4", FIRST, "lost"),
+        ("correct_score", None, "other_away", FIRST, None),
+        ("next_goal", "1", "home", FIRST, "won"),
+        ("next_goal", "1", "none", FIRST, "lost"),
+        ("next_goal", "2", "none", FIRST, None),
+        ("next_goal", "3", "away", LATER, "won"),
+        ("half_time_result", None, "home", LATER, "won"),
+        ("half_time_full_time", None, "draw-away", LATER, "lost"),
+        ("half_time_full_time", None, "home-away", LATER, None),
+        ("first_half_goals", "1.5", "under", LATER, "won"),
+        ("first_half_both_teams_to_score", None, "yes", LATER, "lost"),
+        ("team_total_away", "1.5", "over", LATER, "won"),
+        ("team_total_home", "1.5", "over", LATER, None),
+        ("total_corners", "9.5", "over", LATER, "won"),
+        ("total_corners", "10.5", "over", LATER, None),
+        ("total_cards", "3.5", "under", LATER, "lost"),
+        ("double_chance", None, "1x", LATER, None),
+        ("double_chance", None, "12", LATER._replace(ended=True), "won"),
+        ("draw_no_bet", None, "home", LATER._replace(ended=True, regular=(2, 2)), "void"),
+        ("odd_even", None, "even", LATER._replace(ended=True), "lost"),
+        ("correct_score", None, "other_home", LATER._replace(ended=True, regular=(5, 2)), "won"),
+        ("correct_score", None, "5-2", LATER._replace(ended=True, regular=(5, 2)), None),
+    ],
+)
+def test_other_markets(kind: str, line: str | None, outcome: str, facts: Facts, expected: str | None) -> None:
+    result = true_result(kind, quarters_of(line), outcome, facts)
+    assert (result if determined(kind, quarters_of(line), outcome, facts) else None) == expected
+
+
+def test_a_bet_at_prices_of_before_a_corner_is_noticed(provider: Provider) -> None:
+    tale = Tale()
+    _open_the_day(tale)
+    market = {"market": f"{ONE}:total_corners@9.5", "type": "total_corners", "line": "9.5", "status": "open"}
+    sells = [{"selection": f"{ONE}:total_corners@9.5/{o}", "outcome": o, "price": "1.9"} for o in ("over", "under")]
+    for generation, differences in ((0, 1), (1, 0)):
+        rows = copy.deepcopy(tale.rows)
+        book = {"kind": "book", "fixture": ONE, "epoch": 1, "cause": "corner", "t_ms": NOON_MS}
+        rows.append({**book, "n": 90, "markets": [{**market, "generation": 0, "selections": sells}]})
+        rows.append({"kind": "incident", "t_ms": NOON_MS, "fixture": ONE, "type": "corner", "side": "home",
+                     "period": "1H", "clock_s": 9, "score": [0, 0]})  # fmt: skip
+        rows.append({**book, "n": 91, "markets": [{**market, "generation": generation, "selections": sells}]})
+        later = Tale()
+        later.bet("accepted", 100, (f"{ONE}:total_corners@9.5/over", "1.9", generation))
+        report = _report([*rows, *later.rows], provider)
+        assert report.differing["new generation after what it counts"] == differences
 
 
 @pytest.mark.parametrize(
@@ -707,7 +767,8 @@ def test_a_match_is_read_without_the_traps() -> None:
         Goal("2H", 100.2, "away", "own_goal"),
         Goal("E2", 30.0, "away", "goal"),
     ]
-    assert (match.regular, match.total) == ((1, 1), (1, 2))
+    assert (match.facts.regular, match.total) == ((1, 1), (1, 2))
+    assert (match.facts.half, match.facts.order) == ((1, 0), ("home", "away"))
     assert (match.tallies["shoot_out_scored", "away"], match.tallies["shoot_out_missed", "away"]) == (1, 1)
 
 
@@ -718,7 +779,7 @@ def test_real_matches_have_their_official_scores() -> None:
     assert len(matches) == 66
     for match in matches:
         assert match is not None
-        assert (match.regular, match.total) == match.official
+        assert (match.facts.regular, match.total) == match.official
     goals = [goal for match in matches if match for goal in match.goals]
     assert len(goals) == 176
     assert sum(goal.type == "own_goal" for goal in goals) == 10

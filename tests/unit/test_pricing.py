@@ -11,25 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchday.feeds.prices import PricesError, PriceTable, same_team
-from matchday.model.football import CATALOGUE, OUTCOMES, FootballState, Period, Team
+from matchday.model.football import FootballState, Period, Team
+from matchday.model.football_markets import KINDS, OUTCOMES
 from matchday.model.market import MarketKey
 from matchday.model.messages import Strengths
 from matchday.model.price import UNIT
 from matchday.pricing.calibrate import PRIOR, strengths_from_prices
-from matchday.pricing.football import price_book, probabilities, share_to_come
+from matchday.pricing.football import price_book, probabilities
 from matchday.pricing.overround import with_overround, without_overround
+from matchday.pricing.to_come import CARDS, CORNERS, GOALS, Course, share_to_come
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ODDS = SHARED / "football-odds" / "sports-betting-mit"
 CUPS = SHARED / "fixtures-openfootball" / "worldcup.json"
-AT = {key: place for place, key in enumerate(CATALOGUE)}
+RESULT = MarketKey("1x2")
 
 rates = st.floats(0.2, 3.5)
 states = st.builds(
     FootballState,
     period=st.sampled_from([Period.PRE, Period.FIRST, Period.HALF_TIME, Period.SECOND]),
-    home=st.builds(Team, first_half=st.integers(0, 3), red=st.integers(0, 2)),
-    away=st.builds(Team, first_half=st.integers(0, 3), red=st.integers(0, 2)),
+    home=st.builds(Team, first_half=st.integers(0, 3), red=st.integers(0, 2), corners=st.integers(0, 9)),
+    away=st.builds(Team, first_half=st.integers(0, 3), red=st.integers(0, 2), yellow=st.integers(0, 5)),
     penalty=st.sampled_from([None, "home", "away"]),
 )
 strengths = st.builds(Strengths, rates, rates, st.floats(-0.12, 0.05))
@@ -38,67 +40,71 @@ clocks = st.integers(0, 2_950)
 
 @given(strengths, states, clocks)
 def test_probabilities_of_a_market_sum_to_one(given_: Strengths, state: FootballState, clock_s: int) -> None:
-    for key, found in zip(CATALOGUE, probabilities(given_, state, clock_s), strict=True):
-        assert sum(found) == pytest.approx(1), key
-        assert all(0 <= p <= 1 for p in found)
-
-
-@given(strengths, states, clocks)
-def test_handicap_zero_is_the_result_without_the_draw(given_: Strengths, state: FootballState, clock_s: int) -> None:
-    found = probabilities(given_, state, clock_s)
-    home, _, away = found[AT[MarketKey("1x2")]]
-    if home + away > 1e-6:
-        assert found[AT[MarketKey("asian_handicap", 0)]][0] == pytest.approx(home / (home + away), abs=1e-9)
+    for key, found in probabilities(given_, state, clock_s).items():
+        kind = KINDS[key.type]
+        asked = 0 if kind.of_half and state.first_half_over else kind.winners  # two win a double chance
+        assert sum(found) == pytest.approx(asked), key
+        assert all(0 <= p <= 1 + 1e-12 for p in found)
 
 
 @given(strengths, states, clocks)
 def test_a_quarter_line_lies_between_its_neighbours(given_: Strengths, state: FootballState, clock_s: int) -> None:
     found = probabilities(given_, state, clock_s)
-    for kind, lines in (("total_goals", range(3, 18)), ("asian_handicap", range(-7, 8))):
+    for kind, lines in (("total_goals", range(3, 22)), ("asian_handicap", range(-11, 12))):
         for line in (line for line in lines if line % 2):
-            low, middle, high = (found[AT[MarketKey(kind, at)]][0] for at in (line - 1, line, line + 1))
+            low, middle, high = (found[MarketKey(kind, at)][0] for at in (line - 1, line, line + 1))
             assert min(low, high) - 1e-9 <= middle <= max(low, high) + 1e-9, (kind, line)
 
 
-@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=3), st.floats(0.01, 0.2))
-def test_the_overround_is_put_on_and_taken_off(weights: list[float], overround: float) -> None:
-    fair = np.array(weights) / sum(weights)
-    implied = with_overround(fair[None, :], np.array([overround]))[0]
-    assert implied.sum() == pytest.approx(1 + overround, abs=1e-9)
-    assert (implied < 1).all()
-    assert (implied >= fair - 1e-12).all()
-    assert without_overround(implied) == pytest.approx(fair, abs=1e-6)
+@given(st.lists(st.lists(st.floats(0.001, 1), min_size=2, max_size=28), min_size=1, max_size=5), st.floats(0.01, 0.2))
+def test_the_overround_is_put_on_and_taken_off(weights: list[list[float]], overround: float) -> None:
+    """Markets side by side, of all sizes."""
+    fair = [np.array(row) / sum(row) for row in weights]
+    starts = np.cumsum([0, *map(len, fair[:-1])])
+    both = with_overround(np.concatenate(fair), starts, np.full(len(fair), 1 + overround))
+    for before, implied in zip(fair, np.split(both, starts[1:]), strict=True):
+        assert implied.sum() == pytest.approx(1 + overround, abs=1e-9)
+        assert (implied < 1).all()
+        assert (implied >= before - 1e-12).all()
+        assert without_overround(implied) == pytest.approx(before, abs=1e-6)
+
+
+def test_an_overround_that_cannot_be_reached_is_not_sought() -> None:
+    """Two certainties and an impossibility, as a double chance may come to: no price is above its outcome's worth."""
+    implied = with_overround(np.array([1.0, 1.0, 0.0, 0.5, 0.5]), np.array([0, 3]), np.array([2.1, 1.05]))
+    assert implied == pytest.approx([1, 1, 0, 0.525, 0.525])
 
 
 @given(strengths, states, clocks)
 def test_prices_are_real_and_never_in_the_fan_s_favour(given_: Strengths, state: FootballState, clock_s: int) -> None:
-    for key, prices in zip(CATALOGUE, price_book(given_, state, clock_s, 0.05), strict=True):
-        if prices is not None:
-            assert len(prices) == len(OUTCOMES[key.type])
-            assert all(1_001 <= price <= 1_000_000 for price in prices)
-            assert sum(UNIT / price for price in prices) >= 1
+    for key, selections in price_book(given_, state, clock_s, 0.05).items():
+        assert {selection.outcome for selection in selections} <= set(OUTCOMES[key.type])
+        assert len(selections) > 1
+        assert all(1_001 <= selection.price <= 1_000_000 for selection in selections)
+        assert sum(UNIT / selection.price for selection in selections) >= KINDS[key.type].winners
 
 
 def test_the_match_moves_the_prices_the_right_way() -> None:
     second = FootballState(period=Period.SECOND)
-    level = probabilities(PRIOR, second, 900)[0]
-    ahead = probabilities(PRIOR, FootballState(period=Period.SECOND, home=Team(second_half=1)), 900)[0]
-    short = probabilities(PRIOR, FootballState(period=Period.SECOND, home=Team(red=1)), 900)[0]
-    spot = probabilities(PRIOR, FootballState(period=Period.SECOND, penalty="home"), 900)[0]
+    level = probabilities(PRIOR, second, 900)[RESULT]
+    ahead = probabilities(PRIOR, FootballState(period=Period.SECOND, home=Team(second_half=1)), 900)[RESULT]
+    short = probabilities(PRIOR, FootballState(period=Period.SECOND, home=Team(red=1)), 900)[RESULT]
+    spot = probabilities(PRIOR, FootballState(period=Period.SECOND, penalty="home"), 900)[RESULT]
     assert ahead[0] > spot[0] > level[0] > short[0]
-    late = probabilities(PRIOR, second, 44 * 60)[0]
+    late = probabilities(PRIOR, second, 44 * 60)[RESULT]
     assert level[1] < late[1] < 0.97  # at 89' a goal may still fall: stoppage time is to come
 
 
-def test_the_share_to_come_falls_and_outlasts_the_ninetieth_minute() -> None:
-    shares = [share_to_come(period, s) for period in (Period.FIRST, Period.SECOND) for s in range(0, 2_900, 50)]
+@pytest.mark.parametrize("course", [GOALS, CORNERS, CARDS])
+def test_the_share_to_come_falls_and_outlasts_the_ninetieth_minute(course: Course) -> None:
+    shares = [share_to_come(period, s, course) for period in (Period.FIRST, Period.SECOND) for s in range(0, 2_900, 50)]
     assert shares[0] == pytest.approx(1)
     first, second = shares[: len(shares) // 2], shares[len(shares) // 2 :]
     assert first == sorted(first, reverse=True)
     assert second == sorted(second, reverse=True)
-    assert second[0] == pytest.approx(0.56)
-    assert share_to_come(Period.SECOND, 2_700) == pytest.approx(0.073)
-    assert share_to_come(Period.FULL_TIME, 0) == 0
+    assert second[0] == pytest.approx(1 - course.first_half) == share_to_come(Period.HALF_TIME, 0, course)
+    assert share_to_come(Period.SECOND, 2_700, course) == pytest.approx(course.second_stoppage)
+    assert share_to_come(Period.FULL_TIME, 0, course) == 0
 
 
 @pytest.mark.skipif(not CUPS.exists(), reason="needs shared/data/fixtures-openfootball")
@@ -129,7 +135,7 @@ def test_bookmakers_prices_are_recovered() -> None:
             found = probabilities(strengths_from_prices(*prices), FootballState(), 0)
             result = without_overround(np.array([UNIT / price for price in prices[:3]]))
             over = without_overround(np.array([UNIT / price for price in prices[3:]]))[0]
-            seen = np.array([*found[AT[MarketKey("1x2")]], found[AT[MarketKey("total_goals", 10)]][0]])
+            seen = np.array([*found[RESULT], found[MarketKey("total_goals", 10)][0]])
             worst = max(worst, float(np.abs(seen - np.array([*result, over])).max()))
             count += 1
     assert count == 760

@@ -41,7 +41,7 @@ from matchday.edge.parse import amount_of, check_id, is_number, leg_of, read_bod
 from matchday.edge.problems import Problem
 from matchday.model.bet import Leg
 from matchday.model.book import Books
-from matchday.model.football import MATCH_RESULT
+from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import AccountView, Answer, Moment, PlaceBet, Refusal
 from matchday.model.money import format_amount
 from matchday.model.price import format_price

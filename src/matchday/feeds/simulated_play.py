@@ -2,7 +2,7 @@
 
 Owns the laws of the simulated game. Never knows the time, the calendar or the clubs.
 
-* Goals follow the curve by minute that the prices use (``pricing.football.share_to_come``, which has its sources):
+* Goals follow the curve by minute that the prices use (``pricing.to_come.share_to_come``, which has its sources):
   56 % fall in the second half (EPL 2009/10), 7.3 % of all after 90:00 (0.197 a match in 4,180 matches), rising through
   each half. They are drawn at the highest rate that sendings-off allow, then thinned to the rate of the moment.
 * A sending-off multiplies the remaining rates as the prices have it (0.6 own, 1.4 the other side's).
@@ -20,13 +20,8 @@ import msgspec
 
 from matchday.model.football import IncidentType, Period, Side
 from matchday.model.messages import Strengths
-from matchday.pricing.football import (
-    PENALTY_SCORED,
-    RED_OTHER,
-    RED_OWN,
-    STOPPAGE_TAU_S,
-    share_to_come,
-)
+from matchday.pricing.football import PENALTY_SCORED
+from matchday.pricing.to_come import RED_OTHER, RED_OWN, STOPPAGE_TAU_S, share_to_come
 
 CORNERS: Final = 5.0
 """Of one side in a match, on average."""

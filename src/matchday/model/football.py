@@ -1,17 +1,13 @@
-"""Football: its incidents, its periods, the state they add up to, and which result each market has.
+"""Football: its incidents, its periods and the state they add up to.
 
-The rules of the game as one file; prices are in ``pricing/football.py``. ``advance`` is the state table: an incident
-that is not listed for a period is refused. All markets here are on regular time (90 minutes and stoppage) and count
-every goal of it, those before the bet was placed included; extra time and shoot-out do not count.
+The rules of the game as one file; the markets and their results are in ``football_markets.py``, prices in
+``pricing/football.py``. ``advance`` is the state table: an incident that is not listed for a period is refused.
 """
 
 from enum import StrEnum
 from typing import Final, Literal
 
 import msgspec
-
-from matchday.model.bet import VOID, Outcome, Result
-from matchday.model.market import MarketKey
 
 Side = Literal["home", "away"]
 
@@ -34,6 +30,9 @@ class Period(StrEnum):
 
 RUNNING: Final = frozenset({Period.FIRST, Period.SECOND, Period.EXTRA_FIRST, Period.EXTRA_SECOND})
 """Periods in which the match clock runs."""
+
+
+_REGULAR: Final = frozenset({Period.PRE, Period.FIRST, Period.HALF_TIME, Period.SECOND})
 
 
 class IncidentType(StrEnum):
@@ -65,7 +64,8 @@ class IncidentType(StrEnum):
 GOALS: Final = frozenset({IncidentType.GOAL, IncidentType.OWN_GOAL, IncidentType.PENALTY_SCORED})
 SENDINGS_OFF: Final = frozenset({IncidentType.RED_CARD, IncidentType.SECOND_YELLOW_CARD})
 MATERIAL: Final = GOALS | SENDINGS_OFF | {IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
-"""Incidents that suspend every market at once and begin a new generation."""
+"""Incidents that suspend every market at once and begin a new generation. Others may be material to some markets only:
+``football_markets.TOUCHED``."""
 
 WHISTLES: Final[dict[IncidentType, tuple[frozenset[Period], Period]]] = {
     IncidentType.KICK_OFF: (frozenset({Period.PRE}), Period.FIRST),
@@ -95,6 +95,10 @@ class Team(msgspec.Struct, frozen=True, array_like=True):
     yellow: int = 0
     red: int = 0
     corners: int = 0
+    late_yellow: int = 0
+    """Of the yellow cards, those after regular time; likewise below."""
+    late_red: int = 0
+    late_corners: int = 0
 
     @property
     def regular(self) -> int:
@@ -117,6 +121,9 @@ class FootballState(msgspec.Struct, frozen=True):
     away: Team = Team()
     penalty: Side | None = None
     """The side whose penalty is awarded and not yet taken."""
+    order: tuple[Side, ...] = ()
+    """Who got each goal of regular time, in order. Shorter than the score only in a state from before it was kept: then
+    the earliest are missing."""
 
     @property
     def score(self) -> tuple[int, int]:
@@ -131,7 +138,12 @@ class FootballState(msgspec.Struct, frozen=True):
     @property
     def regular_over(self) -> bool:
         """Whether regular time has ended."""
-        return self.period not in (Period.PRE, Period.FIRST, Period.HALF_TIME, Period.SECOND)
+        return self.period not in _REGULAR
+
+    @property
+    def first_half_over(self) -> bool:
+        """Whether the first half has ended."""
+        return self.period not in (Period.PRE, Period.FIRST)
 
 
 class IncidentError(ValueError):
@@ -160,89 +172,27 @@ def advance(state: FootballState, type_: IncidentType, side: Side | None, clock_
         penalty = side
     elif type_ in (IncidentType.PENALTY_SCORED, IncidentType.PENALTY_MISSED):
         penalty = None
-    state = msgspec.structs.replace(state, clock_s=max(clock_s, state.clock_s), penalty=penalty)
+    order = (*state.order, side) if type_ in GOALS and not state.regular_over else state.order
+    state = msgspec.structs.replace(state, clock_s=max(clock_s, state.clock_s), penalty=penalty, order=order)
     return msgspec.structs.replace(state, home=team) if side == "home" else msgspec.structs.replace(state, away=team)
+
+
+_COUNTED: Final = {
+    IncidentType.SHOOT_OUT_SCORED: ("shoot_out", "shoot_out"),
+    IncidentType.YELLOW_CARD: ("yellow", "late_yellow"),
+    IncidentType.RED_CARD: ("red", "late_red"),
+    IncidentType.SECOND_YELLOW_CARD: ("red", "late_red"),
+    IncidentType.CORNER: ("corners", "late_corners"),
+}
+"""Incident -> what it counts under, and what else after regular time."""
 
 
 def _count(team: Team, type_: IncidentType, period: Period) -> Team:
     if type_ in GOALS:
-        name = {Period.FIRST: "first_half", Period.SECOND: "second_half"}.get(period, "extra_time")
+        names = {{Period.FIRST: "first_half", Period.SECOND: "second_half"}.get(period, "extra_time")}
+    elif type_ in _COUNTED:
+        whole, late = _COUNTED[type_]
+        names = {whole} if period in _REGULAR else {whole, late}
     else:
-        name = {
-            IncidentType.SHOOT_OUT_SCORED: "shoot_out",
-            IncidentType.YELLOW_CARD: "yellow",
-            IncidentType.RED_CARD: "red",
-            IncidentType.SECOND_YELLOW_CARD: "red",
-            IncidentType.CORNER: "corners",
-        }.get(type_, "")
-    if not name:
         return team
-    return msgspec.structs.replace(team, **{name: getattr(team, name) + 1})
-
-
-MATCH_RESULT: Final = "1x2"
-TOTAL_GOALS: Final = "total_goals"
-BOTH_SCORE: Final = "both_teams_to_score"
-HANDICAP: Final = "asian_handicap"
-
-OUTCOMES: Final[dict[str, tuple[str, ...]]] = {
-    MATCH_RESULT: ("home", "draw", "away"),
-    TOTAL_GOALS: ("over", "under"),
-    BOTH_SCORE: ("yes", "no"),
-    HANDICAP: ("home", "away"),
-}
-"""Market type -> its outcomes, in the order in which they are shown."""
-
-CATALOGUE: Final[tuple[MarketKey, ...]] = (
-    MarketKey(MATCH_RESULT),
-    *(MarketKey(TOTAL_GOALS, line) for line in range(2, 19)),  # 0.5 to 4.5 in quarters
-    MarketKey(BOTH_SCORE),
-    *(MarketKey(HANDICAP, line) for line in range(-8, 9)),  # -2 to +2 in quarters, the home side's
-)
-"""Every market of a football fixture: 36 markets, 73 selections."""
-
-_WON, _LOST = Outcome(Result.WON), Outcome(Result.LOST)
-_AHEAD_GOALS_MAX: Final = 12
-"""Goals of one side still to come that ``decided`` looks ahead; lines end far below."""
-
-
-def resolve(key: MarketKey, outcome: str, home: int, away: int) -> Outcome:
-    """What a selection's result is at a final score of regular time.
-
-    Quarter lines put half the stake on each neighbouring line (sportsbook rules, "Asian handicap").
-    """
-    if key.type == MATCH_RESULT:
-        winner = "home" if home > away else "away" if away > home else "draw"
-        return _WON if outcome == winner else _LOST
-    if key.type == BOTH_SCORE:
-        return _WON if (outcome == "yes") == (home > 0 and away > 0) else _LOST
-    if key.line is None:
-        raise ValueError(f"market {key.type} needs a line")
-    if key.type == TOTAL_GOALS:
-        ahead = 4 * (home + away) - key.line
-        return _on_line(ahead if outcome == "over" else -ahead)
-    if key.type == HANDICAP:
-        ahead = 4 * (home - away) + key.line
-        return _on_line(ahead if outcome == "home" else -ahead)
-    raise ValueError(f"market type {key.type!r} is not a football market")
-
-
-def _on_line(ahead: int) -> Outcome:
-    """The result of being ``ahead`` quarters above a line: a quarter is half the stake on each neighbour."""
-    if ahead == 0:
-        return VOID
-    if abs(ahead) == 1:
-        return Outcome(Result.HALF_WON if ahead > 0 else Result.HALF_LOST, void_halves=1)
-    return _WON if ahead > 0 else _LOST
-
-
-def decided(key: MarketKey, outcome: str, state: FootballState) -> Outcome | None:
-    """The result of a selection where no goal still to come can change it, else None."""
-    home, away = state.regular_score
-    now = resolve(key, outcome, home, away)
-    if state.regular_over:
-        return now
-    further = range(_AHEAD_GOALS_MAX + 1)
-    if all(resolve(key, outcome, home + h, away + a) == now for h in further for a in further):
-        return now
-    return None
+    return msgspec.structs.replace(team, **{name: getattr(team, name) + 1 for name in names})

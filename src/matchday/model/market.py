@@ -2,7 +2,8 @@
 
 A market is identified by its fixture, type and line: ``F:1x2``, ``F:total_goals@2.25``, ``F:asian_handicap@-0.75`` (the
 home side's handicap); a selection adds its outcome: ``F:total_goals@2.25/over``. Lines are integers of quarters
-(2.25 is 9), so that no float names a market.
+(2.25 is 9), so that no float names a market. Where the line counts something, as the goal asked about, it is written
+without decimals: ``F:next_goal@3/home``.
 """
 
 from enum import StrEnum
@@ -53,6 +54,19 @@ def parse_line(text: str) -> int:
     return -line if text.startswith("-") else line
 
 
+COUNTING: Final = frozenset({"next_goal"})
+"""Market types whose line is a whole number and written as one."""
+
+
+def line_text(type_: str, line: int) -> str:
+    """A line as ids and views have it: "2.25", "3.0"; "3" where it counts. ValueError where it counts in fractions."""
+    if type_ not in COUNTING:
+        return format_line(line)
+    if line % 4 or line < 0:
+        raise ValueError(f"the line of {type_} is a whole number, not {format_line(line)}")
+    return str(line // 4)
+
+
 class MarketKey(msgspec.Struct, frozen=True, order=True):
     """A market of any fixture: its type and, where it has one, its line in quarters."""
 
@@ -61,7 +75,12 @@ class MarketKey(msgspec.Struct, frozen=True, order=True):
 
     def of(self, fixture: str) -> str:
         """The market's id on a fixture."""
-        return f"{fixture}:{self.type}" if self.line is None else f"{fixture}:{self.type}@{format_line(self.line)}"
+        return f"{fixture}:{self.name}"
+
+    @property
+    def name(self) -> str:
+        """The id without the fixture: ``1x2``, ``total_goals@2.25``."""
+        return self.type if self.line is None else f"{self.type}@{line_text(self.type, self.line)}"
 
 
 def selection_id(market: str, outcome: str) -> str:

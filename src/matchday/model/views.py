@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from matchday.model.bet import Bet, BetStatus, Leg, Policy
-from matchday.model.football import MATCH_RESULT
+from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import Entry
-from matchday.model.market import Market, MarketKey, MarketStatus, format_line, selection_id
+from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
 from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled
 from matchday.model.money import format_amount
 from matchday.model.price import format_price
@@ -129,7 +129,7 @@ def market_view(market: Market) -> MarketView:
     return MarketView(
         market.market,
         market.type,
-        None if market.line is None else format_line(market.line),
+        None if market.line is None else line_text(market.type, market.line),
         market.status,
         market.generation,
         tuple(

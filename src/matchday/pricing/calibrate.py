@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from matchday.model.football import CATALOGUE, MATCH_RESULT, TOTAL_GOALS, FootballState
+from matchday.model.football import FootballState
+from matchday.model.football_markets import MATCH_RESULT, TOTAL_GOALS
 from matchday.model.market import MarketKey
 from matchday.model.messages import Strengths
 from matchday.model.price import UNIT
@@ -26,8 +27,8 @@ ERROR_MAX: Final = 0.005
 _RATE_MIN, _RATE_MAX = 0.05, 6.0
 _ROUNDS: Final = 60
 _STEP: Final = 1e-5
-_RESULT_AT: Final = CATALOGUE.index(MarketKey(MATCH_RESULT))
-_OVER_AT: Final = CATALOGUE.index(MarketKey(TOTAL_GOALS, 10))
+_RESULT: Final = MarketKey(MATCH_RESULT)
+_OVER: Final = MarketKey(TOTAL_GOALS, 10)
 
 
 def strengths_from_prices(home: int, draw: int, away: int, over: int | None, under: int | None) -> Strengths:
@@ -53,8 +54,8 @@ def strengths_from_prices(home: int, draw: int, away: int, over: int | None, und
 def _seen(at: Floats, *, with_total: bool) -> Floats:
     """What the model says of a point: home - away, draw, and over 2.5 (or the total's distance from its default)."""
     markets = probabilities(Strengths(float(at[0]), float(at[1]), float(at[2])), FootballState(), 0)
-    home, draw, away = markets[_RESULT_AT]
-    third = markets[_OVER_AT][0] if with_total else float(at[0] + at[1]) - TOTAL_DEFAULT
+    home, draw, away = markets[_RESULT]
+    third = markets[_OVER][0] if with_total else float(at[0] + at[1]) - TOTAL_DEFAULT
     return np.array([home - away, draw, third])
 
 

@@ -1,166 +1,208 @@
-"""Football's prices: two scoring rates, carried through the match, and one grid of scores behind every market.
+"""Football's prices: one grid of the goals still to come behind every market on goals, counts of their own for corners
+and cards.
 
-The goals still to come of each side are Poisson with
+Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at
+each final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where
+the expected multiplier is 1: O = (1 - V) / W, with V the expected share returned and W the expected share that wins; V is
+what the selections of a market leave of 1, so that dividing a market's W by their sum does it.
 
-    rate x share of goals still to come x red-card multipliers
-
-The share is empirical and knows stoppage time: (90 - t) / 90 leaves nothing at 90:00, though 7 % of goals come later
-(sportsbook rules §5.1: 0.197 goals a match in 4,180 matches; log-loss at 89' falls by a third with that share). Low
-scores are correlated by Dixon and Coles' rho, scaled by the same share. A penalty awarded and not yet taken mixes the
-grids of scored and missed.
-
-Every market's probabilities are one product of its weights with the grid: of one unit on a selection, the share that
-wins and the share that is returned at each final score. Prices are fair where the expected multiplier is 1:
-O = (1 - V) / W, with V the expected share returned and W the expected share that wins.
+The weights hang on the score alone and are kept. Markets of the first half have theirs on the grid of its own goals;
+half-time/full-time follows from which half-time results the goals still to come of each side leave possible. A penalty
+awarded and not yet taken mixes the books of scored and missed.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from math import exp
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matchday.model.bet import Result
-from matchday.model.football import CATALOGUE, OUTCOMES, FootballState, Period, resolve
+from matchday.model.football import FootballState
+from matchday.model.football_markets import (
+    CARDS,
+    CATALOGUE,
+    CORNERS,
+    HALF_FULL,
+    KINDS,
+    NEXT_GOAL,
+    OUTCOMES,
+    Tally,
+    next_goal,
+    resolve,
+    tally,
+)
+from matchday.model.market import MarketKey, Selection
 from matchday.model.messages import Strengths
+from matchday.pricing import to_come
 from matchday.pricing.overround import Floats, to_prices, with_overround
+from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
 
-GOALS_MAX: Final = 10
-"""Goals of one side still to come that the grid holds; the rest (under 1e-4 at 4 expected goals) is spread over it."""
-FIRST_HALF: Final = 0.44
-"""Share of goals in the first half, its stoppage time included (EPL 2009/10: 56 % fall in the second half)."""
-FIRST_STOPPAGE: Final = 0.025
-"""Share of goals after 45:00 of the first half."""
-SECOND_STOPPAGE: Final = 0.073
-"""Share of goals after 90:00 (0.197 of 2.7 a match)."""
-RISE: Final = 0.1
-"""Scoring rises through each half: the rate is 10 % below its mean at the start and 10 % above at the end."""
-STOPPAGE_TAU_S: Final = {Period.FIRST: 90.0, Period.SECOND: 210.0}
-"""Seconds in which the share left in stoppage time falls to 1/e: it never reaches 0 before the whistle."""
-RED_OWN: Final = 0.6
-RED_OTHER: Final = 1.4
-"""A sending-off multiplies the remaining rates, own and the opponent's (sportsbook rules §5.1, suggested defaults from
-0.42-0.72 and 1.34-1.98 in six studies)."""
 PENALTY_SCORED: Final = 0.76
 """Share of penalties that are scored (about three in four in the big leagues)."""
-THREE_WAY: Final = 1.5
-"""A three-way market carries this much of a two-way one's overround."""
+WAYS: Final = (2.0, 3.0, 9.0, 28.0)
+WIDER: Final = (1.0, 1.5, 3.0, 5.0)
+"""A market with so many outcomes that can still win carries so many times a two-way one's overround; between them in
+proportion. At 5 % that is 15 % of half-time/full-time and 25 % of the correct score."""
+
+Quote = dict[MarketKey, tuple[Selection, ...]]
+"""The markets that can be offered, each with those of its selections that can still win."""
 
 _WARM_GOALS: Final = 6
-_HALF_S: Final = 2700
-_SIZES: Final = np.array([len(OUTCOMES[key.type]) for key in CATALOGUE])
-_FACTORIALS: Final = np.cumprod(np.array([1.0, *range(1, GOALS_MAX + 1)]))
-_COUNTS: Final = np.arange(GOALS_MAX + 1)
+_APART: Final = (HALF_FULL, CORNERS, CARDS)
+_FULL: Final = tuple(key for key in CATALOGUE if not KINDS[key.type].of_half and key.type not in _APART)
+_HALF: Final = tuple(key for key in CATALOGUE if KINDS[key.type].of_half)
+_CORNERS: Final = tuple(key for key in CATALOGUE if key.type == CORNERS)
+_CARDS: Final = tuple(key for key in CATALOGUE if key.type == CARDS)
+assert (*_FULL, *_HALF, MarketKey(HALF_FULL), *_CORNERS, *_CARDS) == CATALOGUE
+
+_TYPES: Final = (*(key.type for key in CATALOGUE), NEXT_GOAL)
+_SIZES: Final = np.array([len(OUTCOMES[name]) for name in _TYPES])
+_ENDS: Final = np.cumsum(_SIZES)
+_STARTS: Final = _ENDS - _SIZES
+_MARKET: Final = np.repeat(np.arange(len(_SIZES)), _SIZES)
+_WINNERS: Final = np.array([float(KINDS[name].winners) for name in _TYPES])
+_NAMES: Final = tuple(outcome for name in _TYPES for outcome in OUTCOMES[name])
+_HALF_SIZE: Final = sum(len(OUTCOMES[key.type]) for key in _HALF)
+_RESULTS: Final = 3
+"""Rows of the match result, which lead the weights of the whole match, and of the half's, which lead its own."""
+
+_GOALS: Final = range(GOALS_MAX + 1)
+_NEXT: Final = np.array(
+    [[(h / (h + a), 0.0, a / (h + a)) if h + a else (0.0, 1.0, 0.0) for a in _GOALS] for h in _GOALS]
+).reshape(-1, 3).T.copy()  # fmt: skip
+"""Who gets the next goal, given the goals still to come: any order of them is as likely."""
 
 
-def share_to_come(period: Period, clock_s: int) -> float:
-    """The share of regular time's goals that is still to come, seconds into a period."""
-    second = 1 - FIRST_HALF
-    if period == Period.PRE:
-        return 1.0
-    if period == Period.FIRST:
-        return second + _left_of_half(FIRST_HALF, FIRST_STOPPAGE, STOPPAGE_TAU_S[Period.FIRST], clock_s)
-    if period == Period.HALF_TIME:
-        return second
-    if period == Period.SECOND:
-        return _left_of_half(second, SECOND_STOPPAGE, STOPPAGE_TAU_S[Period.SECOND], clock_s)
-    return 0.0
+def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> dict[MarketKey, tuple[float, ...]]:
+    """Fair probabilities of every market's outcomes, in their order, where the stake is not returned. Each market's sum
+    is the number of its outcomes that win; all are 0 once the half that answers it is over."""
+    fair = _fair(strengths, state, clock_s).tolist()
+    return {
+        key: tuple(fair[start:end])
+        for key, start, end in zip(_keys(state), _STARTS.tolist(), _ENDS.tolist(), strict=True)
+    }
 
 
-def _left_of_half(share: float, stoppage: float, tau_s: float, clock_s: int) -> float:
-    if clock_s >= _HALF_S:
-        return stoppage * exp(-(clock_s - _HALF_S) / tau_s)
-    played = clock_s / _HALF_S
-    return stoppage + (share - stoppage) * (1 - played * (1 - RISE) - RISE * played * played)
-
-
-def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> list[tuple[float, ...]]:
-    """Fair probabilities of every market of the catalogue, in its order; each sums to 1."""
-    fair = _fair(strengths, state, clock_s)
-    return [tuple(float(p) for p in row[:size]) for row, size in zip(fair, _SIZES, strict=True)]
-
-
-def price_book(
-    strengths: Strengths, state: FootballState, clock_s: int, overround: float
-) -> list[tuple[int, ...] | None]:
-    """Prices in thousandths of every market of the catalogue, in its order.
-
-    None where a market can have no price any more: one of its sides cannot win, or regular time is over.
-    """
+def price_book(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
+    """Prices in thousandths of everything that can be offered: markets of which two selections can still win, each
+    without those that cannot. Nothing once regular time is over."""
     if state.regular_over:
-        return [None] * len(CATALOGUE)
+        return {}
     fair = _fair(strengths, state, clock_s)
-    alive = ((fair > 0).sum(axis=1) == _SIZES).tolist()
-    margins = np.where(_SIZES == 3, overround * THREE_WAY, overround)
-    prices = to_prices(with_overround(fair, margins)).tolist()
-    return [tuple(row[:size]) if live else None for row, size, live in zip(prices, _SIZES.tolist(), alive, strict=True)]
+    alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
+    margins = overround * np.interp(alive, WAYS, WIDER)
+    prices = to_prices(with_overround(fair, _STARTS, _WINNERS * (1 + margins))).tolist()
+    quote: Quote = {}
+    for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):
+        if count == end - start:
+            quote[key] = tuple(map(Selection, _NAMES[start:end], prices[start:end]))
+        elif count > 1:
+            quote[key] = tuple(Selection(_NAMES[at], prices[at]) for at in range(start, end) if prices[at])
+    return quote
+
+
+def _keys(state: FootballState) -> Iterable[MarketKey]:
+    """The markets of a state in the order of the probabilities."""
+    return *CATALOGUE, next_goal(sum(state.regular_score))
 
 
 def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
-    """Markets x three outcomes, padded with zeros."""
-    grid = _remaining(strengths, state, clock_s)
-    home, away = state.regular_score
-    if state.penalty is None:
-        won, void = _expected(grid, home, away)
-    else:
-        scored = (home + 1, away) if state.penalty == "home" else (home, away + 1)
-        won_if, void_if = _expected(grid, *scored)
-        won_not, void_not = _expected(grid, home, away)
-        won = PENALTY_SCORED * won_if + (1 - PENALTY_SCORED) * won_not
-        void = PENALTY_SCORED * void_if + (1 - PENALTY_SCORED) * void_not
-    left = np.where(void < 1, 1 - void, 1.0)[:, None]
-    fair = won / left
-    return np.asarray(fair / np.maximum(fair.sum(axis=1, keepdims=True), 1e-300))
+    """Probabilities of all selections, market by market."""
+    share = to_come.share_to_come(state.period, clock_s)
+    grid = to_come.goals_to_come(strengths, state, share)
+    at = tally(state)
+    split = None if at.half_over else to_come.in_first_half(share)
+    goals = _of_goals(grid, split, at)
+    next_ = _NEXT @ grid.ravel()
+    if state.penalty is not None:
+        home = int(state.penalty == "home")
+        scored = _of_goals(grid, split, _with_goal(at, home))
+        goals = PENALTY_SCORED * scored + (1 - PENALTY_SCORED) * goals
+        next_ = PENALTY_SCORED * np.array([home, 0.0, 1.0 - home]) + (1 - PENALTY_SCORED) * next_
+    corners = to_come.count_to_come(to_come.CORNERS_MEAN, to_come.CORNERS, state.period, clock_s)
+    cards = to_come.count_to_come(to_come.CARDS_MEAN, to_come.CARDS, state.period, clock_s)
+    won = np.concatenate((goals, _corners(at.corners) @ corners, _cards(at.cards) @ cards, next_))
+    sums = np.add.reduceat(won, _STARTS)
+    return np.asarray(won * (_WINNERS / np.where(sums > 0, sums, 1.0))[_MARKET])
 
 
-def _expected(grid: Floats, home: int, away: int) -> tuple[Floats, Floats]:
-    won, void = _weights(home, away)
-    return (won @ grid).reshape(len(CATALOGUE), 3), void @ grid
+def _with_goal(at: Tally, home: int) -> Tally:
+    goal = (home, 1 - home)
+    half = at.half if at.half_over else (at.half[0] + goal[0], at.half[1] + goal[1])
+    return at._replace(half=half, full=(at.full[0] + goal[0], at.full[1] + goal[1]))
 
 
-def _remaining(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
-    """Probabilities of the goals still to come, home-major, flat."""
-    share = share_to_come(state.period, clock_s)
-    home = strengths.home_rate * share * RED_OWN**state.home.red * RED_OTHER**state.away.red
-    away = strengths.away_rate * share * RED_OWN**state.away.red * RED_OTHER**state.home.red
-    grid = np.outer(_poisson(home), _poisson(away))
-    rho = strengths.rho * share
-    if rho:
-        grid[0, 0] *= 1 - home * away * rho
-        grid[0, 1] *= 1 + home * rho
-        grid[1, 0] *= 1 + away * rho
-        grid[1, 1] *= 1 - rho
-        grid = np.maximum(grid, 0.0)
-    return np.asarray(grid.ravel() / grid.sum())
+def _of_goals(grid: Floats, split: Floats | None, at: Tally) -> Floats:
+    """The markets of the whole match, of the first half, and of both; ``split`` while the first half is not over."""
+    weights = _weights(*at.full)
+    whole = weights @ grid.ravel()
+    if split is None:
+        (home, away), last = at.half, whole[:_RESULTS]
+        half_full = np.zeros((_RESULTS, _RESULTS))
+        half_full[0 if home > away else 2 if away > home else 1] = last
+        return np.concatenate((whole, np.zeros(_HALF_SIZE), half_full.ravel()))
+    half_weights = _half_weights(*at.half)
+    half = half_weights @ (split.T @ grid @ split).ravel()
+    # For each pair of goals still to come, how likely each half-time result is; then which final result the pair gives.
+    leads = split @ half_weights[:_RESULTS].reshape(_RESULTS, len(_GOALS), -1) @ split.T
+    half_full = (leads * grid).reshape(_RESULTS, -1) @ weights[:_RESULTS].T
+    return np.concatenate((whole, half, half_full.ravel()))
 
 
-def _poisson(rate: float) -> Floats:
-    return np.asarray(np.exp(-rate) * rate**_COUNTS / _FACTORIALS)
-
-
-@lru_cache(maxsize=512)
-def _weights(home: int, away: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """At each further score: the share of a stake that wins (markets x 3 rows) and that is returned (markets rows)."""
-    cells = [_at(home + h, away + a) for h in range(GOALS_MAX + 1) for a in range(GOALS_MAX + 1)]
-    return np.stack([won for won, _ in cells], axis=1), np.stack([void for _, void in cells], axis=1)
+def _shares(keys: Sequence[MarketKey], at: Tally) -> Floats:
+    """Of one unit on each selection, the share that wins at a final tally."""
+    results = (resolve(key, outcome, at) for key in keys for outcome in OUTCOMES[key.type])
+    return np.array(
+        [1 - found.void_halves / 2 if found.result in (Result.WON, Result.HALF_WON) else 0.0 for found in results]
+    )
 
 
 @lru_cache(maxsize=2048)
-def _at(home: int, away: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same at one final score."""
-    won, void = np.zeros((len(CATALOGUE), 3)), np.zeros(len(CATALOGUE))
-    for m, key in enumerate(CATALOGUE):
-        for o, outcome in enumerate(OUTCOMES[key.type]):
-            result = resolve(key, outcome, home, away)
-            void[m] = result.void_halves / 2
-            if result.result in (Result.WON, Result.HALF_WON):
-                won[m, o] = 1 - void[m]
-    return won.ravel(), void
+def _at(home: int, away: int) -> Floats:
+    """What wins at a final score."""
+    return _shares(_FULL, Tally((0, 0), (home, away)))
+
+
+@lru_cache(maxsize=512)
+def _at_half(home: int, away: int) -> Floats:
+    """What wins at a score at half-time."""
+    return _shares(_HALF, Tally((home, away), (home, away)))
+
+
+@lru_cache(maxsize=128)
+def _weights(home: int, away: int) -> NDArray[np.float64]:
+    """Selections on the whole match x further scores."""
+    return np.stack([_at(home + h, away + a) for h in _GOALS for a in _GOALS], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _half_weights(home: int, away: int) -> NDArray[np.float64]:
+    """Selections on the first half x further scores in it."""
+    return np.stack([_at_half(home + h, away + a) for h in _GOALS for a in _GOALS], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _corners(count: int) -> NDArray[np.float64]:
+    """Selections on corners x how many more there are."""
+    more = range(COUNT_MAX + 1)
+    return np.stack([_shares(_CORNERS, Tally((0, 0), (0, 0), corners=count + n)) for n in more], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _cards(count: int) -> NDArray[np.float64]:
+    """The same of cards."""
+    more = range(COUNT_MAX + 1)
+    return np.stack([_shares(_CARDS, Tally((0, 0), (0, 0), cards=count + n)) for n in more], axis=1)
 
 
 def warm_up() -> None:
-    """Work out every score that matches come to, so that no goal waits for it."""
+    """Work out every score, and every count, that matches come to, so that no goal waits for it."""
     for home in range(_WARM_GOALS):
         for away in range(_WARM_GOALS):
             _weights(home, away)
+            _half_weights(home, away)
+    for count in range(COUNT_MAX):
+        _corners(count)
+        _cards(count)

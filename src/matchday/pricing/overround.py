@@ -24,25 +24,31 @@ _TINY: Final = 1e-300
 Floats = NDArray[np.float64]
 
 
-def with_overround(fair: Floats, overround: Floats) -> Floats:
-    """Implied probabilities that sum to 1 + overround.
+def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Floats:
+    """Implied probabilities that add up, market by market, to ``sums``.
 
-    ``fair``: markets x outcomes, each row summing to 1, padded with zeros; ``overround``: one per market. Newton from
-    k = 0, where the convex sum is above its target, so that every step stays on that side of the root.
+    ``fair``: the outcomes of all markets in one row, 0 where one cannot win; ``starts``: where each market begins;
+    ``sums``: more than the market's fair ones add up to. Newton from a k that is certainly below the root, so that
+    every step of the convex sum stays on that side of it: the better of one tangent at k = 1, and of what the least
+    likely outcome may take at most, if the others took no more than their fair share.
     """
-    logs = np.log(np.maximum(fair, _TINY))
+    sizes = np.diff(starts, append=len(fair))
+    market = np.repeat(np.arange(len(starts)), sizes)
     real = fair > 0
-    two_sided = real.sum(axis=1, keepdims=True) > 1
-    k = np.zeros((len(fair), 1))
-    target = (1 + overround)[:, None]
-    implied = np.where(real, 1.0, 0.0)
+    logs = np.where(real, np.log(np.maximum(fair, _TINY)), -1.0)
+    totals = np.add.reduceat(fair, starts)
+    least = np.minimum.reduceat(np.where(real, fair, 1.0), starts)
+    target = np.minimum(sums, np.add.reduceat(real, starts, dtype=np.float64))  # beyond it there is no k
+    tangent = 1 - (sums - totals) / np.maximum(-np.add.reduceat(fair * logs, starts), _TINY)
+    taken = np.log(sums - totals + least) / np.minimum(np.log(least), -_TINY)
+    k = np.maximum(np.maximum(tangent, taken), 0.0)
+    implied = fair
     for _ in range(_ROUNDS):
-        implied = np.where(real, np.exp(k * logs), 0.0)
-        excess = np.where(two_sided, implied.sum(axis=1, keepdims=True) - target, 0.0)
+        implied = np.asarray(np.exp(k[market] * logs) * real)
+        excess = np.add.reduceat(implied, starts) - target
         if np.abs(excess).max() < _CLOSE:
             break
-        slope = (implied * logs).sum(axis=1, keepdims=True)
-        k = k - excess / np.where(slope < 0, slope, -1.0)
+        k = k - excess / np.minimum(np.add.reduceat(implied * logs, starts), -_TINY)
     return implied
 
 

@@ -4,22 +4,21 @@ Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks the
 ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never judges a bet and never decides a leg.
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
-resumes. A feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A new
-owner (a restart) says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the
-next ``FeedAlive``. Time in a match is its feed's: this room's own clock may jump.
+resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A
+feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A new owner (a
+restart) says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the next
+``FeedAlive``. Time in a match is its feed's: this room's own clock may jump.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from matchday.config import Odds as OddsSettings
 from matchday.model.book import Books
 from matchday.model.football import (
-    CATALOGUE,
     MATERIAL,
-    OUTCOMES,
     RUNNING,
     SENDINGS_OFF,
     FootballState,
@@ -27,6 +26,7 @@ from matchday.model.football import (
     Period,
     Team,
 )
+from matchday.model.football_markets import TOUCHED
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection, may_move
 from matchday.model.messages import (
     OVER,
@@ -53,8 +53,10 @@ from matchday.voice import BACKLOG_MAX, Voice
 
 _log = logging.getLogger(__name__)
 
-Pricer = Callable[[Strengths, FootballState, int, float], list[tuple[int, ...] | None]]
-"""(strengths, state, seconds into the period, overround) -> prices of each market of the catalogue, in its order."""
+Quote = Mapping[MarketKey, tuple[Selection, ...]]
+Pricer = Callable[[Strengths, FootballState, int, float], Quote]
+"""(strengths, state, seconds into the period, overround) -> every market that can be offered, with its selections that
+can still win. What is not among them any more is decided and closes; what is new is opened."""
 
 TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
@@ -187,13 +189,7 @@ class Odds:
         book = _Book(snapshot, {}, silent=message.feed not in self._feeds)
         self._books[message.fixture] = book
         status = MarketStatus.SUSPENDED if book.silent else MarketStatus.OPEN
-        for key, prices in zip(CATALOGUE, self._prices(book, message.at_ms), strict=True):
-            selections = tuple(
-                Selection(*pair) for pair in zip(OUTCOMES[key.type], prices or (), strict=prices is not None)
-            )
-            market = Market(key.of(message.fixture), key.type, key.line, status, 0, selections)
-            book.markets[key] = market
-        self._publish(book, "scheduled", book.markets.values(), keep=True)
+        self._publish(book, "scheduled", self._add(book, self._quote(book, message.at_ms), status), keep=True)
 
     def _incident(self, message: Incident) -> None:
         book = self._books.get(message.fixture)
@@ -206,14 +202,15 @@ class Odds:
             book.resume_at_ms = None
             self._publish(book, message.type, self._close(book), keep=True)
         elif message.type in MATERIAL:
-            changed = self._suspend(book)
-            closed = {market.market: market for market in self._close_decided(book, message.at_ms)}
+            changed = {market.market: market for market in self._suspend(book)}
+            changed.update((market.market, market) for market in self._held(book, message.at_ms))
             self._hold(book, message)
-            self._publish(book, message.type, [closed.get(market.market, market) for market in changed], keep=True)
+            self._publish(book, message.type, changed.values(), keep=True)
         elif book.held:
-            self._publish(book, message.type, ())
+            self._publish(book, message.type, self._held(book, message.at_ms))
         else:
-            self._publish(book, message.type, self._reprice(book, message.at_ms, resume=True))
+            touched = TOUCHED.get(message.type, frozenset())
+            self._publish(book, message.type, self._reprice(book, message.at_ms, resume=True, touched=touched))
 
     def _confirmed(self, message: ResultConfirmed) -> None:
         book = self._books.pop(message.fixture, None)
@@ -279,36 +276,49 @@ class Odds:
             if market.status != MarketStatus.CLOSED
         ]
 
-    def _close_decided(self, book: _Book, at_ms: int) -> list[Market]:
-        """Close markets of which a side can no longer win."""
-        return [
-            self._set(book, key, msgspec.structs.replace(book.markets[key], status=MarketStatus.CLOSED))
-            for key, prices in zip(CATALOGUE, self._prices(book, at_ms), strict=True)
-            if prices is None and book.markets[key].status != MarketStatus.CLOSED
-        ]
+    def _add(self, book: _Book, quote: Quote, status: MarketStatus) -> list[Market]:
+        """Markets that the book does not have yet."""
+        fixture = book.snapshot.scheduled.fixture
+        new = {
+            key: Market(key.of(fixture), key.type, key.line, status, 0, selections)
+            for key, selections in quote.items()
+            if key not in book.markets
+        }
+        book.markets.update(new)
+        return list(new.values())
 
-    def _reprice(self, book: _Book, at_ms: int, *, resume: bool) -> list[Market]:
-        """New prices of every market that is not closed; with ``resume`` suspended ones open again."""
+    def _held(self, book: _Book, at_ms: int) -> list[Market]:
+        """What changes while the book is held: decided markets close, new ones wait for the end of the hold."""
+        quote = self._quote(book, at_ms)
+        closed = [
+            self._set(book, key, msgspec.structs.replace(market, status=MarketStatus.CLOSED))
+            for key, market in book.markets.items()
+            if key not in quote and market.status != MarketStatus.CLOSED
+        ]
+        return closed + self._add(book, quote, MarketStatus.SUSPENDED)
+
+    def _reprice(self, book: _Book, at_ms: int, *, resume: bool, touched: frozenset[str] = frozenset()) -> list[Market]:
+        """New prices of every market that is not closed, under a new generation for the types ``touched``; with
+        ``resume`` suspended ones open again."""
         changed = []
-        for key, prices in zip(CATALOGUE, self._prices(book, at_ms), strict=True):
-            before = book.markets[key]
+        quote = self._quote(book, at_ms)
+        for key, before in book.markets.items():
             if before.status == MarketStatus.CLOSED:
                 continue
-            if prices is None:
+            if (selections := quote.get(key)) is None:
                 market = msgspec.structs.replace(before, status=MarketStatus.CLOSED)
             else:
                 status = MarketStatus.OPEN if resume else before.status
-                selections = before.selections
-                if prices != tuple(selection.price for selection in selections):
-                    selections = tuple(Selection(*pair) for pair in zip(OUTCOMES[key.type], prices, strict=True))
+                generation = before.generation + (key.type in touched)
+                if selections != before.selections:
                     self.repriced += len(selections)
-                elif status == before.status:
+                elif (status, generation) == (before.status, before.generation):
                     continue
-                market = msgspec.structs.replace(before, status=status, selections=selections)
+                market = msgspec.structs.replace(before, status=status, generation=generation, selections=selections)
             changed.append(self._set(book, key, market))
-        return changed
+        return changed + self._add(book, quote, MarketStatus.OPEN if resume else MarketStatus.SUSPENDED)
 
-    def _prices(self, book: _Book, at_ms: int) -> list[tuple[int, ...] | None]:
+    def _quote(self, book: _Book, at_ms: int) -> Quote:
         strengths, state = book.snapshot.scheduled.strengths, book.snapshot.state
         return self._price(strengths, state, self._clock_s(book, at_ms), self._settings.overround)
 

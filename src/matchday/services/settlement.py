@@ -1,6 +1,6 @@
 """Settlement: which legs a result decides, and what a bet then returns.
 
-Stage one, by fixture: hears incidents and results, says ``LegsDecided`` on ``decisions``: every selection that no goal
+Stage one, by fixture: hears incidents and results, says ``LegsDecided`` on ``decisions``: every selection that nothing
 still to come can change, all the rest when regular time is over, and void what an abandoned or postponed match leaves
 undecided. Stage two, by account: hears ``LegsDecided``, has the ledger remember the decisions, and settles the bets on
 them page by page; hears ``BetAccepted``, and settles at once a bet that committed after its leg was decided.
@@ -18,9 +18,9 @@ import msgspec
 
 from matchday.config import Settlement as SettlementSettings
 from matchday.model.bet import VOID, Bet, BetStatus, Outcome
-from matchday.model.football import CATALOGUE, OUTCOMES, FootballState, decided
+from matchday.model.football import FootballState
+from matchday.model.football_markets import decisions
 from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet
-from matchday.model.market import selection_id
 from matchday.model.messages import (
     BetAccepted,
     DeadLetter,
@@ -84,11 +84,11 @@ class SettlementByFixture:
             return []
         broken = isinstance(message, ResultConfirmed) and message.status != FixtureStatus.FINISHED
         status = message.status if isinstance(message, ResultConfirmed) else FixtureStatus.LIVE
-        now = _decisions(fixture, message.state, void_rest=broken, void_all=status == FixtureStatus.POSTPONED)
-        self._seen[fixture] = (message.seq, {decision.selection: decision.outcome for decision in now})
+        now = _outcomes(message.state, void_rest=broken, void_all=status == FixtureStatus.POSTPONED)
+        self._seen[fixture] = (message.seq, now)
         if isinstance(message, ResultConfirmed):
             del self._seen[fixture]
-        fresh = tuple(decision for decision in now if before.get(decision.selection) != decision.outcome)
+        fresh = tuple(_decision(fixture, name, outcome) for name, outcome in now.items() if before.get(name) != outcome)
         if not fresh:
             return []
         cause = message.type.value if isinstance(message, Incident) else status.value
@@ -96,16 +96,16 @@ class SettlementByFixture:
         return [Record(Topic.DECISIONS, fixture, encode(legs))]
 
 
-def _decisions(fixture: str, state: FootballState, *, void_rest: bool, void_all: bool) -> list[Decision]:
-    """Every decided selection of a fixture's catalogue at a state, in the catalogue's order."""
-    found = []
-    for key in CATALOGUE:
-        market = key.of(fixture)
-        for outcome in OUTCOMES[key.type]:
-            result = VOID if void_all else decided(key, outcome, state) or (VOID if void_rest else None)
-            if result is not None:
-                found.append(Decision(market, selection_id(market, outcome), result))
-    return found
+def _outcomes(state: FootballState, *, void_rest: bool, void_all: bool) -> dict[str, Outcome]:
+    """What every decided selection came to at a state, by its id without the fixture."""
+    rest = VOID if void_rest else None
+    found = ((name, VOID if void_all else outcome or rest) for name, outcome in decisions(state).items())
+    return {name: outcome for name, outcome in found if outcome is not None}
+
+
+def _decision(fixture: str, name: str, outcome: Outcome) -> Decision:
+    selection = f"{fixture}:{name}"
+    return Decision(selection.rpartition("/")[0], selection, outcome)
 
 
 class SettlementByAccount:

@@ -14,7 +14,7 @@ import msgspec
 
 from matchday.model.bet import Leg, Policy
 from matchday.model.book import Books
-from matchday.model.football import OUTCOMES
+from matchday.model.football_markets import OUTCOMES
 from matchday.model.ledger import ID_MEMORY_MS, AccountStatus, Answer, Command, Moment, PlaceBet, SetLimit, SetStatus
 from matchday.model.market import Market, MarketStatus, selection_id, split_selection
 from matchday.model.messages import Board

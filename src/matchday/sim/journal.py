@@ -24,7 +24,7 @@ from matchday.model.ledger import (
     SetLimit,
     SetStatus,
 )
-from matchday.model.market import Market, format_line, selection_id
+from matchday.model.market import Market, line_text, selection_id
 from matchday.model.messages import BookChanged, FixtureScheduled, Incident, ResultConfirmed
 from matchday.model.price import format_price
 from matchday.ports import Clock, Ledger, LedgerUnavailable
@@ -107,7 +107,7 @@ def _market(market: Market) -> dict[str, object]:
     return {
         "market": market.market,
         "type": market.type,
-        "line": None if market.line is None else format_line(market.line),
+        "line": None if market.line is None else line_text(market.type, market.line),
         "status": market.status,
         "generation": market.generation,
         "selections": [

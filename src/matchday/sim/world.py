@@ -16,7 +16,8 @@ from matchday.app import Gate
 from matchday.config import Settings
 from matchday.model.bet import VOID, Bet, BetStatus, Outcome, return_of
 from matchday.model.book import Books
-from matchday.model.football import Period, decided, resolve
+from matchday.model.football import Period
+from matchday.model.football_markets import decided, resolve, tally
 from matchday.model.ledger import (
     Answer,
     Command,
@@ -434,10 +435,10 @@ def _outcome(truth: Truth, selection: str) -> Outcome:
     """What a selection came to, by what really happened."""
     _, key, outcome = split_selection(selection)
     if truth.status == FixtureStatus.FINISHED:
-        return resolve(key, outcome, *truth.state.regular_score)
+        return resolve(key, outcome, tally(truth.state))
     if truth.status == FixtureStatus.POSTPONED:
         return VOID
-    return decided(key, outcome, truth.state) or VOID
+    return decided(key, outcome, tally(truth.state)) or VOID
 
 
 def _short(command: Command) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from matchday.model.bet import Bet
 from matchday.model.book import FixtureBook
-from matchday.model.football import MATCH_RESULT
+from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import AccountView
 from matchday.model.market import MarketKey
 from matchday.model.messages import Board
