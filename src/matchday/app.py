@@ -30,6 +30,7 @@ from matchday.model.messages import (
     OVER,
     BalanceChanged,
     BetAccepted,
+    BetReopened,
     BetSettled,
     BookChanged,
     BookState,
@@ -113,13 +114,19 @@ class Gate:
             if isinstance(message, OddsAlive):
                 self.bets.odds_alive(message.epoch, message.at_ms)
                 continue
-            if not isinstance(message, BookChanged) or not self.books.apply(message, stored.offset):
+            if not isinstance(message, BookChanged) or self._is_past(message):
+                continue
+            if not self.books.apply(message, stored.offset):
                 continue
             if message.board.status in OVER:
                 self._over[message.fixture] = self._clock.now_ms()
             for watcher in self.watchers:
                 watcher(message, stored.offset)
             self.push.book_changed(message, stored.offset)
+
+    def _is_past(self, change: BookChanged) -> bool:
+        """Whether a new owner speaks of a fixture that is over and shown no longer."""
+        return change.board.status in OVER and change.fixture not in self.books.fixtures
 
     def _owned(self, epoch: int) -> None:
         self.books.owned(epoch)
@@ -128,7 +135,7 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:
             message = decode(stored.value)
-            if isinstance(message, BetAccepted | BetSettled | BalanceChanged):
+            if isinstance(message, BetAccepted | BetSettled | BetReopened | BalanceChanged):
                 self.push.account_fact(message)
 
     def _forget(self) -> None:

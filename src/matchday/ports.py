@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from matchday.model.bet import Bet, Outcome
-from matchday.model.ledger import AccountView, Answer, Command, Entry
+from matchday.model.ledger import AccountView, Answer, Command, Entry, Window
 from matchday.model.messages import AccountFact, Topic
 
 
@@ -145,8 +145,14 @@ class Ledger(Protocol):
     def bets_on(self, selections: Sequence[str], after: str, limit: int) -> Sequence[Bet]:
         """Bets with a leg on one of the selections, by our bet id in rising order, those after ``after``."""
 
-    def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome]]:
-        """Version and outcome of those selections that are decided."""
+    def bets_of(self, fixture: str, after: str, limit: int) -> Sequence[Bet]:
+        """Bets with a leg on a fixture, by our bet id in rising order, those after ``after``."""
+
+    def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome | None]]:
+        """Version and outcome of those selections that are decided, or were (None)."""
+
+    def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
+        """The void windows of those fixtures that have any."""
 
     def statement(self, account: str, before: int | None, limit: int) -> Sequence[Entry]:
         """Entries that touched an account, newest first, those numbered below ``before``."""

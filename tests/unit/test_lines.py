@@ -321,9 +321,13 @@ def test_the_ledger_settles_through_the_lines_of_a_bet(free: bool, back: int) ->
     """A trixie of 4 lines of 2.00 on legs that multiply by 2, 1.5 and 2; free, each line keeps its 2.00."""
     legs = tuple(Leg("f", "m", name, price, 0) for name, price in [("a", 2000), ("b", 3000), ("c", 3000)])
     bet = Bet("b1", "i1", "anna", "EUR", 800, Policy.ANY, legs, 1, type="trixie", free=free)
-    decisions = {"a": (1, W), "b": (1, dead_heat(1, 2)), "c": (1, dead_heat(2, 3))}
+    decisions: dict[str, tuple[int, Outcome | None]] = {
+        "a": (1, W),
+        "b": (1, dead_heat(1, 2)),
+        "c": (1, dead_heat(2, 3)),
+    }
     account = Account("anna", "EUR", AccountStatus.OPEN, 0, 100_000)
-    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, ())}, {}, decisions, 1, 1)
+    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, ())}, {}, decisions, {}, 1, 1)
     answer = apply(SettleBet("settle:b1:3", "b1", "anna", 2), rows)
     assert answer.bet is not None
     assert (answer.bet.status, answer.bet.returns, account.balance) == (BetStatus.SETTLED, back, back)

@@ -26,19 +26,19 @@ from matchday.model.ledger import (
     Entry,
     Posting,
     Refusal,
+    Window,
 )
 from matchday.model.messages import AccountFact
 from matchday.model.posting import Account, Known, PlacedBet, Rows, account_of, apply, needs
 from matchday.ports import Clock, LedgerUnavailable
 
-_VERSION: Final = 1
-_SCHEMA: Final = Path(__file__).with_suffix(".sql")
+_SCHEMA: Final = (Path(__file__).with_suffix(".sql"), Path(__file__).with_name("ledger_sqlite_2.sql"))
 _VARIABLES_MAX: Final = 30_000
 """Values of one statement; SQLite takes 32,766."""
 _json = msgspec.json.Encoder().encode
 _bet = msgspec.json.Decoder(Bet).decode
 _charges = msgspec.json.Decoder(tuple[Charge, ...]).decode
-_outcome = msgspec.json.Decoder(Outcome).decode
+_outcome = msgspec.json.Decoder(Outcome | None).decode
 _fact = msgspec.json.Decoder(AccountFact).decode
 
 
@@ -86,7 +86,19 @@ class LedgerReads:
         )
         return [_bet(row[1]) for row in self._read(sql, (*selections, after, limit))]
 
-    def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome]]:
+    def bets_of(self, fixture: str, after: str, limit: int) -> list[Bet]:
+        """See ``Ledger.bets_of``."""
+        sql = (
+            "SELECT DISTINCT l.bet, b.body FROM legs l JOIN bets b USING (bet) "
+            "WHERE l.selection >= ? AND l.selection < ? AND l.bet > ? ORDER BY l.bet LIMIT ?"
+        )
+        return [_bet(row[1]) for row in self._read(sql, (f"{fixture}:", f"{fixture};", after, limit))]
+
+    def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
+        """See ``Ledger.windows``."""
+        return dict(_windows(self._database.reader, fixtures))
+
+    def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome | None]]:
         """See ``Ledger.decisions``."""
         sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
         return {row[0]: (row[1], _outcome(row[2])) for row in _each(self._database.reader, sql, selections)}
@@ -154,7 +166,7 @@ class SqliteLedgerCore(LedgerReads):
     """The synchronous core: what a commit and a read do, without thread or clock."""
 
     def __init__(self, path: Path | str) -> None:
-        self._database = Database(path, _SCHEMA.read_text(), _VERSION)
+        self._database = Database(path, [script.read_text() for script in _SCHEMA])
         writer = self._database.writer
         self._next_entry = 1 + writer.execute("SELECT coalesce(max(entry), 0) FROM entries").fetchone()[0]
         self._next_fact = 1 + writer.execute("SELECT coalesce(max(seq), 0) FROM facts").fetchone()[0]
@@ -202,6 +214,7 @@ class SqliteLedgerCore(LedgerReads):
         for placed in bets.values():
             need.guards.update(charge.guard for charge in placed.charges)
             need.selections.update(leg.selection for leg in placed.bet.legs)
+            need.fixtures.update(leg.fixture for leg in placed.bet.legs)
             need.accounts.add(placed.bet.account)
         accounts = {
             row[0]: Account(row[0], row[1], AccountStatus(row[2]), *row[3:])
@@ -214,7 +227,8 @@ class SqliteLedgerCore(LedgerReads):
                 db, "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)", need.selections
             )
         }
-        return Rows(known, accounts, bets, guards, decisions, self._next_entry, self._next_fact)
+        windows = _windows(db, need.fixtures)
+        return Rows(known, accounts, bets, guards, decisions, windows, self._next_entry, self._next_fact)
 
     def _save(self, db: sqlite3.Connection, rows: Rows, commands: Sequence[Command]) -> None:
         at_ms = {(account_of(command), command.id): command.at_ms for command in commands}
@@ -251,6 +265,10 @@ class SqliteLedgerCore(LedgerReads):
             "INSERT OR REPLACE INTO decisions VALUES (?,?,?)",
             [(s, rows.decisions[s][0], _json(rows.decisions[s][1])) for s in rows.changed_decisions],
         )
+        many(
+            "INSERT OR IGNORE INTO windows VALUES (?,?,?,?)",
+            [(fixture, *msgspec.structs.astuple(window)) for fixture, window in rows.new_windows],
+        )
         many("INSERT INTO facts VALUES (?,?)", [(fact.seq, _json(fact)) for fact in rows.new_facts])
 
     @property
@@ -262,6 +280,14 @@ class SqliteLedgerCore(LedgerReads):
     def database(self) -> Database:
         """For those who share its reads."""
         return self._database
+
+
+def _windows(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, list[Window]]:
+    found: dict[str, list[Window]] = {}
+    sql = "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture IN (%s)"
+    for fixture, *window in _each(db, sql, fixtures):
+        found.setdefault(fixture, []).append(Window(*window))
+    return found
 
 
 def _each(db: sqlite3.Connection, sql: str, keys: Iterable[str]) -> list[Any]:

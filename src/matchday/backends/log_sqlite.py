@@ -15,7 +15,6 @@ from matchday.config import Storage
 from matchday.model.messages import COMPACTED, Topic
 from matchday.ports import Clock, LogUnavailable, Record, Stored, Timer
 
-_VERSION: Final = 1
 _SCHEMA: Final = Path(__file__).with_suffix(".sql")
 _PAGE: Final = 1_000
 """Records that a tail catches up by."""
@@ -73,7 +72,7 @@ class SqliteLogCore(LogReads):
     """The synchronous core. ``new_epoch`` names the incarnation of topics that a new file begins."""
 
     def __init__(self, path: Path | str, new_epoch: Callable[[], str]) -> None:
-        self._database = Database(path, _SCHEMA.read_text(), _VERSION)
+        self._database = Database(path, [_SCHEMA.read_text()])
         with self._database.transaction() as db:
             for topic in Topic:
                 db.execute("INSERT OR IGNORE INTO topics VALUES (?,?,0)", (topic, new_epoch()))

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,11 +19,12 @@ class Database:
     both connections are the same one, and only one thread may use it.
     """
 
-    def __init__(self, path: Path | str, schema: str, version: int) -> None:
+    def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
+        """``schema``: scripts of statements, each of which takes a file from one format to the next."""
         self._lock: IO[str] | None = None
         if path == MEMORY:
             self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
-            self._prepare(schema, version, MEMORY)
+            self._prepare(schema, MEMORY)
             return
         path = Path(path)
         try:
@@ -31,7 +32,7 @@ class Database:
             self.writer = _connect(path)
             self.writer.execute("PRAGMA journal_mode=WAL")
             self.writer.execute("PRAGMA synchronous=FULL")
-            self._prepare(schema, version, str(path))
+            self._prepare(schema, str(path))
             self.reader = _connect(path)
             self.reader.execute("PRAGMA query_only=ON")
         except sqlite3.OperationalError as error:
@@ -43,19 +44,20 @@ class Database:
                 f"{path} is damaged or no database: {error}; restore it, or choose another --data DIR"
             ) from error
 
-    def _prepare(self, schema: str, version: int, name: str) -> None:
+    def _prepare(self, schema: Sequence[str], name: str) -> None:
+        version = len(schema)
         found = self.writer.execute("PRAGMA user_version").fetchone()[0]
         if found > version:
             raise BackendError(
                 f"{name} was written by a newer Matchday (format {found}, this one knows {version}); "
                 "run that release, or choose another --data DIR"
             )
-        if found == 0:
+        for number in range(found, version):
             with self.transaction():
-                for statement in schema.split(";\n"):
+                for statement in schema[number].split(";\n"):
                     if statement.strip():
                         self.writer.execute(statement)
-                self.writer.execute(f"PRAGMA user_version={version}")
+                self.writer.execute(f"PRAGMA user_version={number + 1}")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -73,14 +73,18 @@ class SimulatedLeague:
         self._strength = dict(zip(CLUBS, zip(attack, leaks, strict=True), strict=True))
         """Club -> (attack, the goals it lets in), both 1 on average."""
 
+    def in_touch(self, now_ms: int) -> bool:  # noqa: ARG002 - never out of touch
+        """See ``Adapter.in_touch``."""
+        return True
+
     def knows(self, fixture: str) -> bool:
         """See ``Adapter.knows``."""
         return self._id.fullmatch(fixture) is not None
 
-    def reports(self, now_ms: int, unfinished: Collection[str]) -> Iterator[Report]:
+    def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
         """See ``Adapter.reports``: endless."""
         now = now_ms // self._slot_ms
-        asked = {int(found[1]) for fixture in unfinished if (found := self._id.fullmatch(fixture))}
+        asked = {int(found[1]) for fixture in known if (found := self._id.fullmatch(fixture))}
         current = range(max(0, now - LASTS_SLOTS), now + ANNOUNCE_SLOTS + 1)
         waiting: list[tuple[int, int, Report, Iterator[Report]]] = []
         for slot in sorted(asked | set(current)):

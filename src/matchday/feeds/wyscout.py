@@ -56,13 +56,17 @@ class WyscoutFeed:
         self._kickoffs = _kickoffs(matches, speed, start_ms)
         self._start_ms = start_ms
 
+    def in_touch(self, now_ms: int) -> bool:  # noqa: ARG002 - never out of touch
+        """See ``Adapter.in_touch``."""
+        return True
+
     def knows(self, fixture: str) -> bool:
         """See ``Adapter.knows``. A new showing does not know the fixtures of an earlier one."""
         return fixture in self._matches
 
-    def reports(self, now_ms: int, unfinished: Collection[str]) -> Iterator[Report]:
+    def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
         """See ``Adapter.reports``."""
-        asked = frozenset(unfinished)
+        asked = frozenset(known)
         streams = [
             self._of(fixture, match)
             for fixture, match in self._matches.items()

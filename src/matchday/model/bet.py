@@ -103,8 +103,8 @@ class BetStatus(StrEnum):
 
 BET_MOVES: Final[dict[BetStatus, frozenset[BetStatus]]] = {
     BetStatus.OPEN: frozenset({BetStatus.SETTLED, BetStatus.VOID}),
-    BetStatus.SETTLED: frozenset({BetStatus.SETTLED, BetStatus.VOID}),  # resettled by a correction
-    BetStatus.VOID: frozenset({BetStatus.SETTLED, BetStatus.VOID}),
+    BetStatus.SETTLED: frozenset(BetStatus),  # resettled by a correction, or rolled back
+    BetStatus.VOID: frozenset(BetStatus),
 }
 
 
@@ -126,11 +126,13 @@ class Bet(msgspec.Struct, frozen=True):
     returns: int = 0
     """Minor units, once settled."""
     version: int = 0
-    """The decision version it was settled at; 0 while open."""
+    """The version of ``ledger.standing`` that it was last brought to; 0 before."""
     type: str = ""
     """A type of ``model/lines.py``. Left out, as in bets of before types: a single or an accumulator, by its legs."""
     free: bool = False
     """Whether the house gave the stake: then it is not returned."""
+    owed: int = 0
+    """Minor units that a correction could not take back: what the fan has had beyond ``returns``."""
 
     def __post_init__(self) -> None:
         if not self.type:

@@ -50,6 +50,7 @@ class IncidentType(StrEnum):
     OVER = "over"  # nothing more is played
     GOAL = "goal"
     OWN_GOAL = "own_goal"  # side is the side that gets the goal
+    GOAL_CANCELLED = "goal_cancelled"  # taken back by the referee; side is the side that loses it
     PENALTY_AWARDED = "penalty_awarded"
     PENALTY_SCORED = "penalty_scored"
     PENALTY_MISSED = "penalty_missed"
@@ -63,7 +64,9 @@ class IncidentType(StrEnum):
 
 GOALS: Final = frozenset({IncidentType.GOAL, IncidentType.OWN_GOAL, IncidentType.PENALTY_SCORED})
 SENDINGS_OFF: Final = frozenset({IncidentType.RED_CARD, IncidentType.SECOND_YELLOW_CARD})
-MATERIAL: Final = GOALS | SENDINGS_OFF | {IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
+MATERIAL: Final = (
+    GOALS | SENDINGS_OFF | {IncidentType.GOAL_CANCELLED, IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
+)
 """Incidents that suspend every market at once and begin a new generation. Others may be material to some markets only:
 ``football_markets.TOUCHED``."""
 
@@ -124,6 +127,8 @@ class FootballState(msgspec.Struct, frozen=True):
     order: tuple[Side, ...] = ()
     """Who got each goal of regular time, in order. Shorter than the score only in a state from before it was kept: then
     the earliest are missing."""
+    cancelled: int = 0
+    """Goals of regular time that the referee has taken back."""
 
     @property
     def score(self) -> tuple[int, int]:
@@ -161,6 +166,8 @@ def advance(state: FootballState, type_: IncidentType, side: Side | None, clock_
         )
     if side is None:
         raise IncidentError(f"{type_} needs a side")
+    if type_ == IncidentType.GOAL_CANCELLED:
+        return _take_back(state, side, clock_s)
     played = state.period in RUNNING or (type_ in _CARDS and state.period != Period.PRE)
     if (type_ in _IN_SHOOT_OUT) != (state.period == Period.SHOOT_OUT) and type_ not in _CARDS:
         raise IncidentError(f"{type_} cannot happen in period {state.period}")
@@ -175,6 +182,28 @@ def advance(state: FootballState, type_: IncidentType, side: Side | None, clock_
     order = (*state.order, side) if type_ in GOALS and not state.regular_over else state.order
     state = msgspec.structs.replace(state, clock_s=max(clock_s, state.clock_s), penalty=penalty, order=order)
     return msgspec.structs.replace(state, home=team) if side == "home" else msgspec.structs.replace(state, away=team)
+
+
+_GOALS_OF: Final = ("extra_time", "second_half", "first_half")
+"""Where goals are counted, the latest first."""
+
+
+def _take_back(state: FootballState, side: Side, clock_s: int) -> FootballState:
+    """The side's last goal did not count. It may be of a period that has ended since."""
+    if state.period in (Period.PRE, Period.SHOOT_OUT, Period.OVER):
+        raise IncidentError(f"goal_cancelled cannot happen in period {state.period}")
+    team = state.home if side == "home" else state.away
+    name = next((name for name in _GOALS_OF if getattr(team, name)), None)
+    if name is None:
+        raise IncidentError(f"goal_cancelled cannot happen: {side} has no goal")
+    team = msgspec.structs.replace(team, **{name: getattr(team, name) - 1})
+    order, cancelled = state.order, state.cancelled
+    if name != "extra_time":
+        cancelled += 1
+        place = max((place for place, scorer in enumerate(order) if scorer == side), default=None)
+        order = order if place is None else (*order[:place], *order[place + 1 :])
+    changes = {side: team, "order": order, "cancelled": cancelled, "clock_s": max(clock_s, state.clock_s)}
+    return msgspec.structs.replace(state, **changes)
 
 
 _COUNTED: Final = {

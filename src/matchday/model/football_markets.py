@@ -273,10 +273,10 @@ def _asked(goals: int) -> Iterator[tuple[MarketKey, tuple[str, ...]]]:
 
 def decisions(state: FootballState) -> dict[str, Outcome | None]:
     """What each selection of a match has come to, or None; by the selection's id without its fixture. Every goal so far
-    has its market, and so has the next."""
+    has its market, and so has the next; likewise those that were offered before a goal was taken back."""
     at = tally(state)
     found: dict[str, Outcome | None] = {}
-    for key, names in _asked(sum(at.full)):
+    for key, names in _asked(sum(at.full) + state.cancelled):
         kind = KINDS[key.type]
         judge = kind.now if at.over or (kind.of_half and at.half_over) else kind.early
         line = key.line or 0

@@ -15,12 +15,13 @@ Accounts of the house carry the partition of the accounts they face, so that an 
 | ``shortfall:CUR:PART`` | what corrections could not take back |
 """
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from matchday.model.bet import Bet, Leg, Policy
+from matchday.model.bet import VOID, Bet, Leg, Outcome, Policy
 from matchday.model.messages import Decision
 
 
@@ -148,17 +149,53 @@ class DecideLegs(msgspec.Struct, frozen=True, tag="decide_legs", tag_field="kind
     at_ms: int
 
 
-class SettleBet(msgspec.Struct, frozen=True, tag="settle_bet", tag_field="kind"):
-    """Settle a bet whose legs are all decided. The ledger computes the return from the decisions it holds."""
+class VoidLegs(msgspec.Struct, frozen=True, tag="void_legs", tag_field="kind"):
+    """Remember that legs on a fixture are void in bets placed within a window of time. A known version stays."""
 
     id: str
-    """Derived: ``settle:BET:VERSION``, where VERSION is the sum of the legs' decision versions."""
+    fixture: str
+    version: int
+    from_ms: int
+    """Inclusive."""
+    until_ms: int
+    """Exclusive."""
+    at_ms: int
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """A window whose bets are void on a fixture, as the ledger remembers it."""
+
+    version: int
+    from_ms: int
+    until_ms: int
+
+
+class SettleBet(msgspec.Struct, frozen=True, tag="settle_bet", tag_field="kind"):
+    """Bring a bet to where its legs stand: settle it, settle it again by the difference, or open it again where a leg
+    is undecided again. The ledger computes the return from the decisions and void windows that it holds."""
+
+    id: str
+    """Derived: ``settle:BET:VERSION``, with the version that ``bet.standing`` gives."""
     bet: str
     account: str
     at_ms: int
 
 
-Command = OpenAccount | SetStatus | SetLimit | Transfer | PlaceBet | DecideLegs | SettleBet
+Command = OpenAccount | SetStatus | SetLimit | Transfer | PlaceBet | DecideLegs | VoidLegs | SettleBet
+
+
+def standing(
+    bet: Bet, decisions: Mapping[str, tuple[int, Outcome | None]], windows: Mapping[str, Sequence[Window]]
+) -> tuple[int, tuple[Outcome | None, ...]]:
+    """Where a bet's legs stand: a version that rises with whatever is decided, withdrawn or voided, and the outcomes,
+    None where a leg is undecided."""
+    version, outcomes = 0, list[Outcome | None]()
+    for leg in bet.legs:
+        decided, outcome = decisions.get(leg.selection, (0, None))
+        voided = [w.version for w in windows.get(leg.fixture, ()) if w.from_ms <= bet.placed_ms < w.until_ms]
+        version += decided + sum(voided)
+        outcomes.append(VOID if voided else outcome)
+    return version, tuple(outcomes)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -191,7 +228,7 @@ class Entry(msgspec.Struct, frozen=True):
     """Its number in the ledger."""
     at_ms: int
     reason: str
-    """stake, settlement, resettlement, grant, deposit, ..."""
+    """stake, settlement, resettlement, rollback, grant, deposit, ..."""
     currency: str
     postings: tuple[Posting, ...]
     bet: str | None = None

@@ -111,6 +111,20 @@ class ResultConfirmed(msgspec.Struct, frozen=True, tag="result_confirmed", tag_f
     reason: str = ""
 
 
+class WindowVoided(msgspec.Struct, frozen=True, tag="window_voided", tag_field="kind"):
+    """The provider says that bets placed on a fixture within a window of time are void."""
+
+    fixture: str
+    seq: int
+    feed: str
+    from_ms: int
+    """Platform time, inclusive."""
+    until_ms: int
+    """Exclusive."""
+    reason: str
+    at_ms: int
+
+
 class FeedAlive(msgspec.Struct, frozen=True, tag="feed_alive", tag_field="kind"):
     """The feed is in touch with its provider and has said all it knows. Its absence suspends."""
 
@@ -131,7 +145,7 @@ class Ticked(msgspec.Struct, frozen=True, tag="ticked", tag_field="kind"):
     """Of a fixture: the hold that is over, by the moment it was to end. Another hold goes on."""
 
 
-FeedMessage = FixtureScheduled | Incident | ResultConfirmed | FeedAlive | Ticked
+FeedMessage = FixtureScheduled | Incident | ResultConfirmed | WindowVoided | FeedAlive | Ticked
 
 
 class FixtureSnapshot(msgspec.Struct, frozen=True, tag="fixture_snapshot", tag_field="kind"):
@@ -219,7 +233,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     market: str
     selection: str
-    outcome: Outcome
+    outcome: Outcome | None
+    """None: undecided again; what was decided before is withdrawn."""
 
 
 class LegsDecided(msgspec.Struct, frozen=True, tag="legs_decided", tag_field="kind"):
@@ -231,6 +246,18 @@ class LegsDecided(msgspec.Struct, frozen=True, tag="legs_decided", tag_field="ki
     cause: str
     at_ms: int
     decisions: tuple[Decision, ...]
+
+
+class LegsVoided(msgspec.Struct, frozen=True, tag="legs_voided", tag_field="kind"):
+    """Legs on a fixture are void in bets placed within a window of time, whatever their selections come to."""
+
+    fixture: str
+    version: int
+    """The ``seq`` of what said so."""
+    from_ms: int
+    until_ms: int
+    reason: str
+    at_ms: int
 
 
 class BetAccepted(msgspec.Struct, frozen=True, tag="bet_accepted", tag_field="kind"):
@@ -261,6 +288,20 @@ class BetSettled(msgspec.Struct, frozen=True, tag="bet_settled", tag_field="kind
     """Minor units posted to the balance by this settlement."""
 
 
+class BetReopened(msgspec.Struct, frozen=True, tag="bet_reopened", tag_field="kind"):
+    """A settlement was rolled back: a leg is undecided again. What it returned was taken back as far as it was there,
+    and the stake is reserved anew."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    bet: str
+    version: int
+    change: int
+    """Minor units posted to the balance: zero or less."""
+
+
 class BalanceChanged(msgspec.Struct, frozen=True, tag="balance_changed", tag_field="kind"):
     """Money came or went without a bet: a deposit, a withdrawal, a grant of play money."""
 
@@ -272,7 +313,7 @@ class BalanceChanged(msgspec.Struct, frozen=True, tag="balance_changed", tag_fie
     reason: str
 
 
-AccountFact = BetAccepted | BetSettled | BalanceChanged
+AccountFact = BetAccepted | BetSettled | BetReopened | BalanceChanged
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
@@ -289,6 +330,7 @@ Message = (
     FixtureScheduled
     | Incident
     | ResultConfirmed
+    | WindowVoided
     | FeedAlive
     | Ticked
     | FixtureSnapshot
@@ -297,8 +339,10 @@ Message = (
     | OddsAlive
     | BookState
     | LegsDecided
+    | LegsVoided
     | BetAccepted
     | BetSettled
+    | BetReopened
     | BalanceChanged
     | DeadLetter
 )

@@ -30,9 +30,12 @@ from matchday.model.ledger import (
     SetStatus,
     SettleBet,
     Transfer,
+    VoidLegs,
+    Window,
     house_account,
+    standing,
 )
-from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled
+from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetReopened, BetSettled
 
 DAY_MS: Final = 86_400_000
 """Milliseconds of the stake window: days of UTC."""
@@ -99,14 +102,19 @@ class Needs(msgspec.Struct):
     bets: set[str]
     guards: set[str]
     selections: set[str]
+    fixtures: set[str]
+    """Whose void windows are needed."""
 
 
 def needs(commands: Sequence[Command]) -> Needs:
     """What a batch touches, as far as its commands say."""
-    found = Needs([(account_of(c), c.id) for c in commands], set(), set(), set(), set())
+    found = Needs([(account_of(c), c.id) for c in commands], set(), set(), set(), set(), set())
     for command in commands:
         if isinstance(command, DecideLegs):
             found.selections.update(decision.selection for decision in command.decisions)
+            continue
+        if isinstance(command, VoidLegs):
+            found.fixtures.add(command.fixture)
             continue
         found.accounts.add(command.account)
         if isinstance(command, SettleBet):
@@ -123,7 +131,8 @@ class Rows(msgspec.Struct):
     accounts: dict[str, Account]
     bets: dict[str, PlacedBet]
     guards: dict[str, int]
-    decisions: dict[str, tuple[int, Outcome]]
+    decisions: dict[str, tuple[int, Outcome | None]]
+    windows: dict[str, list[Window]]
     next_entry: int
     next_fact: int
     new_known: dict[tuple[str, str], Known] = {}
@@ -134,13 +143,14 @@ class Rows(msgspec.Struct):
     changed_bets: set[str] = set()
     changed_guards: set[str] = set()
     changed_decisions: set[str] = set()
+    new_windows: list[tuple[str, Window]] = []
     house: dict[str, int] = {}
     """House account -> what this batch adds to it."""
 
 
 def account_of(command: Command) -> str:
     """Whose ids the command's id is unique among; decisions belong to their fixture."""
-    return f"fixture:{command.fixture}" if isinstance(command, DecideLegs) else command.account
+    return f"fixture:{command.fixture}" if isinstance(command, DecideLegs | VoidLegs) else command.account
 
 
 def payload_hash(command: Command) -> bytes:
@@ -284,65 +294,78 @@ def _place_refusal(command: PlaceBet, account: Account | None, rows: Rows) -> tu
 
 def _decide_legs(command: DecideLegs, rows: Rows) -> Answer:
     for decision in command.decisions:
-        held = rows.decisions.get(decision.selection)
-        if held is not None and (held[0] >= command.version or held[1] == decision.outcome):
+        held, outcome = rows.decisions.get(decision.selection, (-1, None))
+        if held >= command.version or outcome == decision.outcome:  # what was never decided needs no withdrawal
             continue
         rows.decisions[decision.selection] = (command.version, decision.outcome)
         rows.changed_decisions.add(decision.selection)
     return Answer(command.id, account_of(command))
 
 
+def _void_legs(command: VoidLegs, rows: Rows) -> Answer:
+    held = rows.windows.setdefault(command.fixture, [])
+    if all(window.version != command.version for window in held):
+        window = Window(command.version, command.from_ms, command.until_ms)
+        held.append(window)
+        rows.new_windows.append((command.fixture, window))
+    return Answer(command.id, account_of(command))
+
+
 def _settle_bet(command: SettleBet, rows: Rows) -> Answer:
-    """Settle, or settle again by the difference. A bet with an undecided leg is left as it is."""
+    """Settle, settle again by the difference, or open again. A bet whose legs stand as they did is left as it is."""
     placed = rows.bets.get(command.bet)
     if placed is None:
         raise ValueError(f"settlement of bet {command.bet}, which the ledger does not hold")
     bet, account = placed.bet, rows.accounts[placed.bet.account]
-    held = [rows.decisions.get(leg.selection) for leg in bet.legs]
-    outcomes = tuple(decision[1] for decision in held if decision is not None)
-    version = sum(decision[0] for decision in held if decision is not None)
-    if len(outcomes) < len(bet.legs) or version <= bet.version:
+    version, found = standing(bet, rows.decisions, rows.windows)
+    outcomes = tuple(outcome for outcome in found if outcome is not None)
+    open_ = len(outcomes) < len(found)
+    if version <= bet.version or (open_ and bet.status == BetStatus.OPEN):
         return Answer(command.id, command.account, None, bet, account.balance)
-    status = status_of(outcomes)
-    returns = return_of(bet.stake, bet.legs, outcomes, bet.type, free=bet.free)
+    if open_:
+        status, returns = BetStatus.OPEN, 0
+    else:
+        status, returns = status_of(outcomes), return_of(bet.stake, bet.legs, outcomes, bet.type, free=bet.free)
     assert status in BET_MOVES[bet.status], (bet, status)
     before = account.balance
-    if bet.status == BetStatus.OPEN:
-        _settle_first(rows, command.at_ms, account, bet, returns)
-        for charge in placed.charges:
-            rows.guards[charge.guard] = rows.guards.get(charge.guard, 0) - charge.amount
-            rows.changed_guards.add(charge.guard)
-    elif returns != bet.returns:
-        _settle_again(rows, command.at_ms, account, bet, returns - bet.returns)
-    placed.bet = bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version)
+    change, owed = _bring_to(rows, command.at_ms, placed, status, returns)
+    placed.bet = bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version, owed=owed)
     rows.changed_bets.add(bet.bet)
-    change = account.balance - before
-    rows.new_facts.append(
-        BetSettled(
-            _fact(rows, account), account.account, command.at_ms, account.balance, bet.bet, status, version, returns,
-            change,
+    assert account.balance == before + change
+    seq = _fact(rows, account)
+    fact: AccountFact
+    if open_:
+        fact = BetReopened(seq, account.account, command.at_ms, account.balance, bet.bet, version, change)
+    else:
+        fact = BetSettled(
+            seq, account.account, command.at_ms, account.balance, bet.bet, status, version, returns, change
         )
-    )  # fmt: skip
+    rows.new_facts.append(fact)
     return Answer(command.id, command.account, None, bet, account.balance)
 
 
-def _settle_first(rows: Rows, at_ms: int, account: Account, bet: Bet, returns: int) -> None:
-    """Take the reserved stake; what comes back goes to the fan, the rest to the house."""
-    stakes, house = house_account("stakes", bet.currency), house_account("house", bet.currency)
-    _post(
-        rows, at_ms, "settlement", account, bet.bet,
-        (stakes, -bet.stake), (account.account, returns), (house, bet.stake - returns),
-    )  # fmt: skip
+def _bring_to(rows: Rows, at_ms: int, placed: PlacedBet, status: BetStatus, returns: int) -> tuple[int, int]:
+    """Post the difference between what a bet returned and what it returns now; (change of the balance, what is owed).
 
-
-def _settle_again(rows: Rows, at_ms: int, account: Account, bet: Bet, difference: int) -> None:
-    """Post the difference; what the balance cannot cover is owed to the house (``shortfall``)."""
-    house, shortfall = house_account("house", bet.currency), house_account("shortfall", bet.currency)
-    change = max(difference, -account.balance)
+    The stake of an open bet is reserved; of one that is not, it has been posted to the house. What the balance cannot
+    cover is posted to ``shortfall`` and owed on this bet: what it returns later pays that first.
+    """
+    bet, account = placed.bet, rows.accounts[placed.bet.account]
+    change = max(returns - bet.returns - bet.owed, -account.balance)
+    owed = bet.returns + bet.owed + change - returns
+    reserved = (status == BetStatus.OPEN) - (bet.status == BetStatus.OPEN)
+    if reserved:
+        for charge in placed.charges:
+            rows.guards[charge.guard] = rows.guards.get(charge.guard, 0) + reserved * charge.amount
+            rows.changed_guards.add(charge.guard)
+    stakes, house, shortfall = (house_account(role, bet.currency) for role in ("stakes", "house", "shortfall"))
+    reason = {-1: "settlement", 0: "resettlement", 1: "rollback"}[reserved]
     _post(
-        rows, at_ms, "resettlement", account, bet.bet,
-        (account.account, change), (shortfall, difference - change), (house, -difference),
+        rows, at_ms, reason, account, bet.bet,
+        (stakes, reserved * bet.stake), (account.account, change), (shortfall, bet.owed - owed),
+        (house, bet.returns - returns - reserved * bet.stake),
     )  # fmt: skip
+    return change, owed
 
 
 def _post(rows: Rows, at_ms: int, reason: str, account: Account, bet: str | None, *amounts: tuple[str, int]) -> None:
@@ -394,6 +417,7 @@ _RULES: Final[dict[type, Callable[..., Answer]]] = {
     Transfer: _transfer,
     PlaceBet: _place_bet,
     DecideLegs: _decide_legs,
+    VoidLegs: _void_legs,
     SettleBet: _settle_bet,
 }
 """Everything that can be asked of the ledger."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from matchday.model.football import IncidentType, Side
+from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.messages import FixtureStatus, Strengths
 
 
@@ -42,7 +42,7 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """The provider stands by the outcome. The last report of every fixture."""
+    """The provider stands by the outcome. The last report of most fixtures."""
 
     at_ms: int
     fixture: str
@@ -51,7 +51,32 @@ class Confirmed(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-Report = Announced | Reported | Confirmed
+class Corrected(msgspec.Struct, frozen=True):
+    """The provider confirmed another outcome than what happened. Only after ``Confirmed``."""
+
+    at_ms: int
+    fixture: str
+    seq: int
+    status: FixtureStatus
+    state: FootballState
+    """As it stands now."""
+    reason: str
+
+
+class BetsVoided(msgspec.Struct, frozen=True):
+    """Bets placed in a window of time were placed on what was already known: they are void. At any time."""
+
+    at_ms: int
+    fixture: str
+    seq: int
+    from_ms: int
+    """Platform time; bets placed from then on..."""
+    until_ms: int
+    """...and before."""
+    reason: str
+
+
+Report = Announced | Reported | Confirmed | Corrected | BetsVoided
 
 
 class Adapter(Protocol):
@@ -61,10 +86,13 @@ class Adapter(Protocol):
     def name(self) -> str:
         """The feed's name, stable over restarts with the same settings."""
 
+    def in_touch(self, now_ms: int) -> bool:
+        """Whether the provider was heard lately. While it is not, the feed does not say that it is alive."""
+
     def knows(self, fixture: str) -> bool:
         """Whether this adapter can still report on a fixture. Unfinished ones that nobody knows are abandoned."""
 
-    def reports(self, now_ms: int, unfinished: Collection[str]) -> Iterator[Report]:
+    def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
         """Reports in the order of ``at_ms``: every fixture that is live, announced or yet to come at ``now_ms``, whole
-        from its first report (those that are past are said at once), and those in ``unfinished`` though they be over.
-        May be endless."""
+        from its first report (those that are past are said at once), and those in ``known``, whatever became of them:
+        an outcome may be corrected later. May be endless."""

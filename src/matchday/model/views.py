@@ -12,7 +12,7 @@ from matchday.model.bet import Bet, BetStatus, Leg, Policy
 from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import Entry
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
-from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetSettled
+from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetReopened, BetSettled
 from matchday.model.money import format_amount
 from matchday.model.price import format_price
 
@@ -94,6 +94,19 @@ class BetSettledView(msgspec.Struct, frozen=True, tag="bet_settled", tag_field="
     """What this settlement posted to the balance, signed."""
 
 
+class BetReopenedView(msgspec.Struct, frozen=True, tag="bet_reopened", tag_field="kind"):
+    """A settlement was rolled back: the bet is open again, and what it returned was taken back."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    version: int
+    change: str
+    """What was taken from the balance, signed."""
+
+
 class BalanceChangedView(msgspec.Struct, frozen=True, tag="balance_changed", tag_field="kind"):
     """Money came or went without a bet."""
 
@@ -105,7 +118,7 @@ class BalanceChangedView(msgspec.Struct, frozen=True, tag="balance_changed", tag
     reason: str
 
 
-FactView = BetAcceptedView | BetSettledView | BalanceChangedView
+FactView = BetAcceptedView | BetSettledView | BetReopenedView | BalanceChangedView
 
 
 class EntryView(msgspec.Struct, frozen=True):
@@ -172,6 +185,9 @@ def fact_view(fact: AccountFact, currency: str) -> FactView:
             return BetSettledView(
                 fact.seq, fact.account, fact.at_ms, balance, fact.bet, fact.status, fact.version, returns, change
             )
+        case BetReopened():
+            change = format_amount(fact.change, currency)
+            return BetReopenedView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, fact.version, change)
         case BalanceChanged():
             change = format_amount(fact.change, currency)
             return BalanceChangedView(fact.seq, fact.account, fact.at_ms, balance, change, fact.reason)

@@ -118,7 +118,7 @@ class Bets:
             return Refusal.SELECTION_UNKNOWN
         if market.status != MarketStatus.OPEN:
             return _BY_STATUS[market.status]
-        if stale:
+        if stale or self._books.fixtures[asked.fixture].epoch < self._epoch:  # the new owner has not spoken of it yet
             return Refusal.MARKET_SUSPENDED
         if market.generation != asked.generation:
             return Refusal.GENERATION_STALE

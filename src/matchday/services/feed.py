@@ -1,7 +1,8 @@
 """Feed: what happens on the pitch, in the order in which a provider says it.
 
 Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled``, ``Incident``,
-``ResultConfirmed`` and ``FeedAlive`` on ``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``.
+``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and ``FeedAlive`` on ``incidents``, and a
+``FixtureSnapshot`` of each fixture on ``fixtures``.
 Never prices anything, and never says it is alive while it is behind its provider.
 """
 
@@ -20,10 +21,11 @@ from matchday.model.messages import (
     Message,
     ResultConfirmed,
     Topic,
+    WindowVoided,
     decode,
     encode,
 )
-from matchday.model.reports import Adapter, Announced, Confirmed, Report
+from matchday.model.reports import Adapter, Announced, BetsVoided, Confirmed, Corrected, Report
 from matchday.ports import Clock, Log, Record
 from matchday.voice import Voice
 
@@ -57,8 +59,7 @@ class Feed:
             message = decode(stored.value)
             assert isinstance(message, FixtureSnapshot)
             self._resume(message, now)
-        unfinished = [f for f, s in self._fixtures.items() if s.status not in OVER]
-        self._reports = self._adapter.reports(now, unfinished)
+        self._reports = self._adapter.reports(now, list(self._fixtures))
         self._next = next(self._reports, None)
         self._report()
         self._beat()
@@ -100,8 +101,14 @@ class Feed:
             return
         if isinstance(report, Announced):
             self._announce(report)
-        elif known is None or known.status in OVER:
-            self._reject(report, "its fixture is not announced or is over")
+        elif known is None:
+            self._reject(report, "its fixture is not announced")
+        elif isinstance(report, Corrected):
+            self._correct(known, report)
+        elif isinstance(report, BetsVoided):
+            self._void(known, report)
+        elif known.status in OVER:
+            self._reject(report, "its fixture is over")
         elif isinstance(report, Confirmed):
             self._say_result(known, report.seq, report.status, report.reason, report.at_ms)
         else:
@@ -138,6 +145,19 @@ class Feed:
         result = ResultConfirmed(fixture, seq, self._adapter.name, status, known.state, at_ms, reason)
         self._say(result, FixtureSnapshot(known.scheduled, seq, status, known.state, at_ms))
 
+    def _correct(self, known: FixtureSnapshot, report: Corrected) -> None:
+        if known.status not in OVER:
+            self._reject(report, "a result is corrected that was not confirmed")
+            return
+        corrected = FixtureSnapshot(known.scheduled, known.seq, known.status, report.state, known.at_ms)
+        self._say_result(corrected, report.seq, report.status, report.reason, report.at_ms)
+
+    def _void(self, known: FixtureSnapshot, report: BetsVoided) -> None:
+        voided = WindowVoided(
+            report.fixture, report.seq, self._adapter.name, report.from_ms, report.until_ms, report.reason, report.at_ms
+        )
+        self._say(voided, FixtureSnapshot(known.scheduled, report.seq, known.status, known.state, known.at_ms))
+
     def _reject(self, report: Report, reason: str) -> None:
         text = f"{report.fixture} report {report.seq}: {reason}"
         self.rejected.append(text)
@@ -150,9 +170,9 @@ class Feed:
         self._voice.say(records)
 
     def _beat(self) -> None:
-        """Say ``FeedAlive`` unless behind; sleep while nothing is announced."""
+        """Say ``FeedAlive`` unless behind or out of touch; sleep while nothing is announced."""
         now = self._clock.now_ms()
-        if self.covers and not self._late(now):
+        if self.covers and not self._late(now) and self._adapter.in_touch(now):
             alive = FeedAlive(self._adapter.name, now)
             self._voice.say([Record(Topic.INCIDENTS, alive.feed, encode(alive))])
         if self.covers or self._next is None:

@@ -109,7 +109,8 @@ class Odds:
         self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms())))], self._own)
 
     def _own(self) -> None:
-        """What stands on ``books`` before our own record is all that former owners said with effect."""
+        """What stands on ``books`` before our own record is all that former owners said with effect; readers may have
+        dropped some of it, as said after its time, so that every book is said whole, also of fixtures lately over."""
         self._epoch = self._voice.offsets[Topic.BOOKS] + 1
         self._started_ms = self._clock.elapsed_ms()
         self._live_after = self._log.end(Topic.INCIDENTS)
@@ -126,8 +127,11 @@ class Odds:
         for state in live:
             self._rebuild(state, seen)
         since = self._clock.now_ms() - FORGET_MS
-        over = {id(state) for state in states if state.snapshot.status in OVER and state.snapshot.at_ms > since}
-        self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key, state in kept.items() if id(state) not in over])
+        for state in states:
+            if state.snapshot.status in OVER and state.snapshot.at_ms > since:
+                over = _Book(state.snapshot, {MarketKey(m.type, m.line): m for m in state.markets})
+                self._publish(over, state.snapshot.status, state.markets, keep=True)
+        self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in kept])
         self._log.tail(Topic.INCIDENTS, heard, self.hear)
         self._wake()
 

@@ -2,8 +2,10 @@
 
 Stage one, by fixture: hears incidents and results, says ``LegsDecided`` on ``decisions``: every selection that nothing
 still to come can change, all the rest when regular time is over, and void what an abandoned or postponed match leaves
-undecided. Stage two, by account: hears ``LegsDecided``, has the ledger remember the decisions, and settles the bets on
-them page by page; hears ``BetAccepted``, and settles at once a bet that committed after its leg was decided.
+undecided; and, as ``LegsVoided``, in which window of time bets were placed on what was known. A goal taken back or a
+corrected result withdraws or changes what was decided before. Stage two, by account: has the ledger remember what stage
+one says, and settles the bets concerned page by page, again where they were settled otherwise; hears ``BetAccepted``,
+and settles at once a bet that committed after its leg was decided.
 
 Owns nothing that the log and the ledger do not hold: every decision carries the ``seq`` of its cause as its version,
 and every settling command's id derives from bet and version, so that hearing anything twice changes nothing. Never
@@ -13,6 +15,7 @@ quotes a price and never changes a decision without a higher version.
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -20,7 +23,7 @@ from matchday.config import Settlement as SettlementSettings
 from matchday.model.bet import VOID, Bet, BetStatus, Outcome
 from matchday.model.football import FootballState
 from matchday.model.football_markets import decisions
-from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet
+from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet, VoidLegs, standing
 from matchday.model.messages import (
     BetAccepted,
     DeadLetter,
@@ -29,8 +32,10 @@ from matchday.model.messages import (
     FixtureStatus,
     Incident,
     LegsDecided,
+    LegsVoided,
     ResultConfirmed,
     Topic,
+    WindowVoided,
     decode,
     encode,
 )
@@ -52,9 +57,9 @@ class SettlementByFixture:
         self._clock = clock
         self._log = log
         self._voice = Voice(clock, log, "settlement")
-        self._seen: dict[str, tuple[int, dict[str, Outcome]]] = {}
-        """Fixture -> the last seq heard and what was decided then. Empty after a restart: then all that is decided is
-        said again, at a higher version, which changes nothing where the outcome is the same."""
+        self._seen: dict[str, tuple[int, dict[str, Outcome | None] | None]] = {}
+        """Fixture -> the last seq heard and what was decided then. Unknown after a restart: then everything is said
+        again, what is undecided too, at a higher version, which changes nothing where the outcome is the same."""
 
     def start(self) -> None:
         """Hear what came since the last position."""
@@ -74,12 +79,14 @@ class SettlementByFixture:
                 self._seen.setdefault(message.fixture, (message.seq, {}))
             elif isinstance(message, Incident | ResultConfirmed):
                 said.extend(self._decide(message))
+            elif isinstance(message, WindowVoided):
+                said.extend(self._void(message))
         offset = records[-1].offset
         self._voice.say(said, lambda: self._log.advance(GROUP_FIXTURE, Topic.INCIDENTS, offset))
 
     def _decide(self, message: Incident | ResultConfirmed) -> list[Record]:
         fixture = message.fixture
-        seq, before = self._seen.get(fixture, (-1, {}))
+        seq, before = self._seen.get(fixture, (-1, None))
         if message.seq <= seq:
             return []
         broken = isinstance(message, ResultConfirmed) and message.status != FixtureStatus.FINISHED
@@ -88,22 +95,38 @@ class SettlementByFixture:
         self._seen[fixture] = (message.seq, now)
         if isinstance(message, ResultConfirmed):
             del self._seen[fixture]
-        fresh = tuple(_decision(fixture, name, outcome) for name, outcome in now.items() if before.get(name) != outcome)
+        fresh = tuple(
+            _decision(fixture, name, outcome)
+            for name, outcome in now.items()
+            if before is None or before.get(name) != outcome
+        )
         if not fresh:
             return []
         cause = message.type.value if isinstance(message, Incident) else status.value
         legs = LegsDecided(fixture, message.seq, cause, self._clock.now_ms(), fresh)
         return [Record(Topic.DECISIONS, fixture, encode(legs))]
 
+    def _void(self, message: WindowVoided) -> list[Record]:
+        """Said again after a restart: the ledger knows the version."""
+        fixture = message.fixture
+        seq, before = self._seen.get(fixture, (-1, None))
+        if message.seq <= seq:
+            return []
+        if fixture in self._seen:
+            self._seen[fixture] = (message.seq, before)
+        voided = LegsVoided(
+            fixture, message.seq, message.from_ms, message.until_ms, message.reason, self._clock.now_ms()
+        )
+        return [Record(Topic.DECISIONS, fixture, encode(voided))]
 
-def _outcomes(state: FootballState, *, void_rest: bool, void_all: bool) -> dict[str, Outcome]:
-    """What every decided selection came to at a state, by its id without the fixture."""
+
+def _outcomes(state: FootballState, *, void_rest: bool, void_all: bool) -> dict[str, Outcome | None]:
+    """What every selection came to at a state, None where undecided; by its id without the fixture."""
     rest = VOID if void_rest else None
-    found = ((name, VOID if void_all else outcome or rest) for name, outcome in decisions(state).items())
-    return {name: outcome for name, outcome in found if outcome is not None}
+    return {name: VOID if void_all else outcome or rest for name, outcome in decisions(state).items()}
 
 
-def _decision(fixture: str, name: str, outcome: Outcome) -> Decision:
+def _decision(fixture: str, name: str, outcome: Outcome | None) -> Decision:
     selection = f"{fixture}:{name}"
     return Decision(selection.rpartition("/")[0], selection, outcome)
 
@@ -135,6 +158,8 @@ class SettlementByAccount:
             message = decode(stored.value)
             if isinstance(message, LegsDecided):
                 self._do(lambda message=message: self._remember(message))  # type: ignore[misc]
+            elif isinstance(message, LegsVoided):
+                self._do(lambda message=message: self._void(message))  # type: ignore[misc]
         self._mark(Topic.DECISIONS, records[-1].offset)
 
     def hear_accounts(self, records: Sequence[Stored]) -> None:
@@ -169,25 +194,35 @@ class SettlementByAccount:
             message.at_ms,
         )  # fmt: skip
         selections = [decision.selection for decision in message.decisions]
-        self._commit([command], lambda: self._page(selections, ""))
+        page = partial(self._ledger.bets_on, selections)
+        self._commit([command], lambda: self._page(page, ""))
 
-    def _page(self, selections: Sequence[str], after: str) -> None:
-        """Settle one page of the bets on these selections, then the next."""
-        bets = self._ledger.bets_on(selections, after, self._settings.page_max)
+    def _void(self, message: LegsVoided) -> None:
+        command = VoidLegs(
+            f"void:{message.fixture}:{message.version}", message.fixture, message.version, message.from_ms,
+            message.until_ms, message.at_ms,
+        )  # fmt: skip
+        page = partial(self._ledger.bets_of, message.fixture)
+        self._commit([command], lambda: self._page(page, ""))
+
+    def _page(self, page: Callable[[str, int], Sequence[Bet]], after: str) -> None:
+        """Settle one page of bets, then the next."""
+        bets = page(after, self._settings.page_max)
         if not bets:
             self._next()
             return
-        self._settle(bets, lambda: self._page(selections, bets[-1].bet))
+        self._settle(bets, lambda: self._page(page, bets[-1].bet))
 
     def _settle(self, bets: Sequence[Bet], then: Callable[[], None]) -> None:
-        """Settle those bets whose legs are all decided, at the version of the decisions that the ledger holds."""
-        held = self._ledger.decisions(list(dict.fromkeys(leg.selection for bet in bets for leg in bet.legs)))
+        """Bring those bets to where their legs stand by what the ledger holds, that are not there yet."""
+        legs = [leg for bet in bets for leg in bet.legs]
+        held = self._ledger.decisions(list(dict.fromkeys(leg.selection for leg in legs)))
+        windows = self._ledger.windows(list(dict.fromkeys(leg.fixture for leg in legs)))
         commands: list[Command] = []
         for bet in bets:
-            if not all(leg.selection in held for leg in bet.legs):
-                continue
-            version = sum(held[leg.selection][0] for leg in bet.legs)
-            if bet.status == BetStatus.OPEN or version > bet.version:
+            version, outcomes = standing(bet, held, windows)
+            waits = bet.status == BetStatus.OPEN and None in outcomes
+            if version > bet.version and not waits:
                 commands.append(SettleBet(f"settle:{bet.bet}:{version}", bet.bet, bet.account, self._clock.now_ms()))
         if commands:
             self._commit(commands, then)

@@ -21,6 +21,7 @@ from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
     BetAccepted,
+    BetReopened,
     BetSettled,
     Board,
     BookChanged,
@@ -97,7 +98,7 @@ class Bets:
             if key in self._by_id:
                 raise Violation("bet_exists_once", f"{fact}, and {self._by_id[key]}", [fact.bet.id, fact.bet.bet])
             self._by_id[key], self.bets[fact.bet.bet] = fact.bet.bet, fact.bet
-        elif isinstance(fact, BetSettled):
+        elif isinstance(fact, BetSettled | BetReopened):
             change = self._settled(fact)
         else:
             change = fact.change
@@ -106,14 +107,19 @@ class Bets:
             raise Violation("statement_adds_up", detail, [fact.account])
         self._balance[fact.account] = fact.balance
 
-    def _settled(self, fact: BetSettled) -> int:
+    def _settled(self, fact: BetSettled | BetReopened) -> int:
         bet = self.bets.get(fact.bet)
         if bet is None:
             raise Violation("bet_exists_once", f"{fact} of no bet", [fact.bet])
         if fact.version <= bet.version:
             raise Violation("settled_once_per_version", f"{fact}, and before at version {bet.version}", [fact.bet])
+        status, returns = (fact.status, fact.returns) if isinstance(fact, BetSettled) else (BetStatus.OPEN, 0)
+        owed = bet.returns + bet.owed + fact.change - returns
+        if owed < 0 or (owed and fact.balance):
+            detail = f"{fact}: {owed} owed on {bet} while the balance is {fact.balance}"
+            raise Violation("nothing_owed_that_is_there", detail, [fact.bet, fact.account])
         self.bets[fact.bet] = msgspec.structs.replace(
-            bet, status=fact.status, version=fact.version, returns=fact.returns
+            bet, status=status, version=fact.version, returns=returns, owed=owed
         )
         return fact.change
 

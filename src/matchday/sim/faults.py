@@ -30,6 +30,9 @@ class Fault(StrEnum):
     FEED_SILENCE = "feed_silence"  # the provider is out of touch; what happened is told late
     FEED_REPEATS = "feed_repeats"  # the provider says something again
     FEED_CONTRADICTS = "feed_contradicts"  # the provider says what cannot be, or another thing under the same number
+    GOAL_CANCELLED = "goal_cancelled"  # the referee takes a goal back
+    RESULT_CORRECTED = "result_corrected"  # the confirmed result was another one
+    VOID_WINDOW = "void_window"  # bets placed while a goal was already known are void
     ODDS_OWNER = "odds_owner"  # a second owner of the books takes over while the first still speaks
     DISK_FULL = "disk_full"  # the log's or the ledger's disk takes nothing more for a while
     SLOW_LEDGER = "slow_ledger"  # commits take seconds

@@ -126,7 +126,9 @@ def _leg(leg: Leg) -> dict[str, object]:
     return {**fields, "price": format_price(leg.price)}
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome(outcome: Outcome | None) -> dict[str, object]:
+    if outcome is None:
+        return {"result": "undecided"}
     places, tied = outcome.dead_heat
     dead_heat = "1" if places == tied else f"{places}/{tied}"
     return {"result": outcome.result, "void_share": _VOID_SHARE[outcome.void_halves], "dead_heat": dead_heat}

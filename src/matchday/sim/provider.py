@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from matchday.feeds.simulated_play import Half, play
-from matchday.model.football import FootballState, IncidentError, IncidentType, Side, advance
+from matchday.model.football import GOALS, RUNNING, FootballState, IncidentError, IncidentType, Side, advance
 from matchday.model.messages import FixtureStatus, Strengths
-from matchday.model.reports import Announced, Confirmed, Report, Reported
+from matchday.model.reports import Announced, BetsVoided, Confirmed, Corrected, Report, Reported
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
 
@@ -33,6 +33,8 @@ class Truth(msgspec.Struct):
     kickoff_ms: int
     status: FixtureStatus
     state: FootballState
+    windows: list[tuple[int, int]]
+    """(from, until): bets placed on it then are void."""
     over_ms: int
     """When the provider has said all."""
 
@@ -67,12 +69,12 @@ class Provider:
         """See ``Adapter.in_touch``."""
         return not any(since <= now_ms < until for since, until in self.silences)
 
-    def reports(self, now_ms: int, unfinished: Collection[str]) -> Iterator[Report]:
+    def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
         """See ``Adapter.reports``."""
         told = [
             reports
             for fixture, reports in self._reports.items()
-            if fixture in unfinished or self.truths[fixture].over_ms > now_ms
+            if fixture in known or self.truths[fixture].over_ms > now_ms
         ]
         return heapq.merge(*told, key=lambda report: report.at_ms)
 
@@ -96,7 +98,7 @@ class Provider:
         )]  # fmt: skip
         state, end = FootballState(), kickoff
         if fate != FixtureStatus.POSTPONED:
-            moments = _moments(play(strengths, chance))
+            moments = self._reviewed(_moments(play(strengths, chance)))
             if fate == FixtureStatus.ABANDONED:
                 moments = moments[: chance.randrange(2, len(moments) - 2)]
             for seconds, type_, side, clock_s in moments:
@@ -105,9 +107,63 @@ class Provider:
                 reports.append(Reported(end, fixture, len(reports) + 1, type_, side, clock_s))
         end += CONFIRM_MS
         reports.append(Confirmed(end, fixture, len(reports) + 1, fate, "" if fate == FixtureStatus.FINISHED else "sim"))
+        if self._faults.happens(Fault.RESULT_CORRECTED, 0.5):
+            fate, state = self._corrected(reports, fate, state)
+        windows = self._windows(reports)
         told = sorted((self._late(report) for report in self._spoiled(reports)), key=lambda report: report.at_ms)
         self._reports[fixture] = told
-        self.truths[fixture] = Truth(fixture, kickoff, fate, state, told[-1].at_ms)
+        self.truths[fixture] = Truth(fixture, kickoff, fate, state, windows, told[-1].at_ms)
+
+    def _reviewed(
+        self, moments: list[tuple[int, IncidentType, Side | None, int]]
+    ) -> list[tuple[int, IncidentType, Side | None, int]]:
+        """The same with goals that the referee takes back after a look at the screen."""
+        chance, found = self._faults.stream(Fault.GOAL_CANCELLED), list(moments)
+        for seconds, type_, side, clock_s in moments:
+            if type_ in GOALS and self._faults.happens(Fault.GOAL_CANCELLED, 0.15):
+                look_s = chance.randrange(20, 200)
+                found.append((seconds + look_s, IncidentType.GOAL_CANCELLED, side, clock_s + look_s))
+        found.sort(key=lambda moment: moment[0])
+        state, kept = FootballState(), []
+        for moment in found:
+            cancels = moment[1] == IncidentType.GOAL_CANCELLED
+            if cancels and state.period not in RUNNING:
+                continue  # the whistle came first
+            state = advance(state, *moment[1:])
+            kept.append(moment)
+        return kept
+
+    def _corrected(
+        self, reports: list[Report], fate: FixtureStatus, state: FootballState
+    ) -> tuple[FixtureStatus, FootballState]:
+        """Hours or minutes later the result is another one."""
+        chance = self._faults.stream(Fault.RESULT_CORRECTED)
+        at_ms = reports[-1].at_ms + chance.randrange(30_000, 1_200_000)
+        if fate == FixtureStatus.FINISHED:
+            home = msgspec.structs.replace(
+                state.home, second_half=max(0, state.home.second_half + chance.choice((1, -1)))
+            )
+            scorers = ("home",) * home.regular + ("away",) * state.away.regular
+            state = msgspec.structs.replace(state, home=home, order=scorers)
+        elif fate == FixtureStatus.ABANDONED:
+            fate = FixtureStatus.POSTPONED
+        first = reports[0]
+        reports.append(Corrected(at_ms, first.fixture, len(reports) + 1, fate, state, "the referee's report"))
+        return fate, state
+
+    def _windows(self, reports: list[Report]) -> list[tuple[int, int]]:
+        """Bets placed shortly before some goals were told are void, as it was known by then."""
+        chance, found = self._faults.stream(Fault.VOID_WINDOW), []
+        for report in tuple(reports):
+            if isinstance(report, Reported) and report.type in GOALS and self._faults.happens(Fault.VOID_WINDOW, 0.15):
+                window = (report.at_ms - chance.randrange(1_000, 120_000), report.at_ms)
+                at_ms = report.at_ms + chance.choice((5_000, 300_000, 7_200_000))
+                found.append(window)
+                reports.append(BetsVoided(at_ms, report.fixture, 0, *window, "the goal was known"))
+        # Numbers follow the order in which things are told.
+        numbered = sorted(reports, key=lambda report: report.at_ms)
+        reports[:] = [msgspec.structs.replace(report, seq=seq) for seq, report in enumerate(numbered, 1)]
+        return found
 
     def _late(self, report: Report) -> Report:
         """What happens in a silence is told when it ends."""

@@ -30,7 +30,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.market import MarketStatus, split_selection
-from matchday.model.messages import BetSettled, FixtureStatus, Topic
+from matchday.model.messages import BetReopened, BetSettled, FixtureStatus, Topic
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Stored
 from matchday.pricing.football import price_book
@@ -262,6 +262,8 @@ class World:
         for fact in self.bets.facts(self.ledger.core):
             if isinstance(fact, BetSettled):
                 self.limits.settled(self.bets.bets[fact.bet])
+            elif isinstance(fact, BetReopened):
+                self.limits.known(self.bets.bets[fact.bet])
 
     def _set_limit(self, command: SetLimit) -> None:
         now = self._limit(command.account, command.at_ms)
@@ -405,7 +407,7 @@ class World:
 
     def _check_settled(self, bet: Bet) -> None:
         keys = [bet.bet, bet.id]
-        outcomes = tuple(_outcome(self.provider.truths[leg.fixture], leg.selection) for leg in bet.legs)
+        outcomes = tuple(_outcome(self.provider.truths[leg.fixture], leg.selection, bet.placed_ms) for leg in bet.legs)
         if bet.status == BetStatus.OPEN:
             raise Violation("nothing_open_that_is_decided", f"{bet} should be settled on {outcomes}", keys)
         if bet.returns != return_of(bet.stake, bet.legs, outcomes):
@@ -431,8 +433,10 @@ class World:
                 raise Violation("statement_adds_up", f"{fan.account}: {total}, {held.balance}", [fan.account])
 
 
-def _outcome(truth: Truth, selection: str) -> Outcome:
-    """What a selection came to, by what really happened."""
+def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:
+    """What a selection came to in a bet placed then, by what really happened."""
+    if any(from_ms <= placed_ms < until_ms for from_ms, until_ms in truth.windows):
+        return VOID
     _, key, outcome = split_selection(selection)
     if truth.status == FixtureStatus.FINISHED:
         return resolve(key, outcome, tally(truth.state))
@@ -452,4 +456,4 @@ def _short(command: Command) -> str:
         return f"settle {command.id} {command.account}"
     if isinstance(command, Transfer):
         return f"transfer {command.id} {command.account} {command.amount}"
-    return f"{type(command).__name__} {command.id} {command.account}"
+    return f"{type(command).__name__} {command.id} {getattr(command, 'account', '')}"

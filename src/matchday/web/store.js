@@ -134,6 +134,10 @@ function heardFact(fact) {
     const bet = bets.value.get(fact.bet);
     if (bet) heardBets([{ ...bet, status: fact.status, version: fact.version, returns: fact.returns }]);
   }
+  if (fact.kind === "bet_reopened") {
+    const bet = bets.value.get(fact.bet);
+    if (bet) heardBets([{ ...bet, status: "open", version: fact.version, returns: "0.00" }]);
+  }
 }
 
 let leaveAccount = null;

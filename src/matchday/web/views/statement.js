@@ -9,7 +9,7 @@ import { SignInFirst } from "./bets.js";
 
 const PAGE = 50;
 const UNLIMITED = 10n ** 12n; // minor units: a limit from here on is none that a fan would notice
-const REASONS = { stake: "Stake", settlement: "Settlement", resettlement: "Settlement corrected", grant: "Play money", deposit: "Deposit", withdrawal: "Withdrawal" };
+const REASONS = { stake: "Stake", settlement: "Settlement", resettlement: "Settlement corrected", rollback: "Settlement taken back", grant: "Play money", deposit: "Deposit", withdrawal: "Withdrawal" };
 
 const entries = signal([]);
 const next = signal(null);
