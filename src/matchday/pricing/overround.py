@@ -29,8 +29,8 @@ def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Flo
 
     ``fair``: the outcomes of all markets in one row, 0 where one cannot win; ``starts``: where each market begins;
     ``sums``: more than the market's fair ones add up to. Newton from a k that is certainly below the root, so that
-    every step of the convex sum stays on that side of it: the better of one tangent at k = 1, and of what the least likely
-    outcome may take at most, if the others took no more than their fair share.
+    every step of the convex sum stays on that side of it: the better of one tangent at k = 1, and of what the least
+    likely outcome may take at most, if the others took no more than their fair share.
     """
     sizes = np.diff(starts, append=len(fair))
     market = np.repeat(np.arange(len(starts)), sizes)

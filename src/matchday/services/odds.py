@@ -5,7 +5,8 @@ Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks the
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
 resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A
-feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a new epoch with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
+feed that falls silent has its fixtures suspended until it is heard again. A new owner (a restart) begins a new epoch
+with every book suspended, rebuilds, and resumes with the next ``FeedAlive``.
 """
 
 import logging
