@@ -156,7 +156,7 @@ def test_markets_stand_in_groups_and_are_named_for_people(page: Page, platform: 
     expect(columns.nth(2).locator(".caption")).to_have_text(["2–3"])
     expect(page.get_by_test_id("market-team_total_home").locator("h3")).to_contain_text(f"{home} goals")
     page.get_by_test_id("price-m1:correct_score/other_home").click()
-    expect(page.get_by_text(f"Other {home} win")).to_be_visible()
+    expect(page.locator(".selection strong")).to_have_text(f"Other {home} win")
 
 
 def test_a_fixture_that_is_not_there_is_said_to_be_gone(page: Page, platform: FakePlatform) -> None:
