@@ -80,7 +80,9 @@ def deciding() -> list[Row]:
 
 
 def incident_to_prices() -> list[Row]:
-    """The real feed and odds rooms over the in-memory log."""
+    """The real feed and odds rooms over the in-memory log, warmed up as the platform is; what the feed catches up on at
+    its start, all in one batch, is left out."""
+    warm_up()
     clock = VirtualClock(1, 1_790_000_000_000)
     log = InlineLog(SqliteLogCore(":memory:", clock.new_id), clock)
     settings = Settings()
@@ -104,6 +106,8 @@ def incident_to_prices() -> list[Row]:
     Odds(clock, log, price_book, settings.odds, 10).start()
     log.tail(Topic.BOOKS, None, books)
     Feed(clock, log, SimulatedLeague(1, 10), settings.feed).start()
+    clock.run_for(10_000)
+    times.clear()
     clock.run_for(600_000)
     median, high = percentiles(times)
     return [{"name": "incident to prices", "what": "incident heard by odds -> book repriced, logged (in memory), heard "

@@ -38,6 +38,16 @@ def market(fixture: str, kind: str, prices: dict[str, str], line: str | None = N
 
 def fixture_markets(fixture: str) -> list[Json]:
     made = [market(fixture, "1x2", RESULT), market(fixture, "both_teams_to_score", {"yes": "1.80", "no": "2.05"})]
+    made += [
+        market(fixture, "double_chance", {"1x": "1.30", "12": "1.25", "x2": "1.55"}),
+        market(fixture, "half_time_full_time", {f"home-{last}": "4.50" for last in RESULT}),
+        market(fixture, "correct_score", {"2-1": "5.00", "2-2": "6.00", "2-3": "40.00", "other_home": "9.00"}),
+        market(fixture, "next_goal", {"home": "2.10", "none": "4.00", "away": "3.20"}, "3") | {"status": "closed"},
+        market(fixture, "next_goal", {"home": "2.20", "none": "3.00", "away": "3.30"}, "4"),
+        market(fixture, "team_total_home", {"over": "1.70", "under": "2.10"}, "2.5"),
+        market(fixture, "total_corners", {"over": "1.80", "under": "2.00"}, "9.5"),
+        market(fixture, "throw_ins", {"plenty": "1.80", "few": "2.00"}),
+    ]
     for quarters in range(2, 19):
         line = f"{quarters / 4:g}" + ("" if quarters % 4 else ".0")
         made.append(market(fixture, "total_goals", {"over": f"{1 + quarters / 10:.2f}", "under": "1.95"}, line))

@@ -139,6 +139,26 @@ def test_a_match_has_all_its_markets(page: Page, platform: FakePlatform) -> None
     expect(page.get_by_test_id("price-m1:both_teams_to_score/yes")).to_be_disabled()
 
 
+def test_markets_stand_in_groups_and_are_named_for_people(page: Page, platform: FakePlatform) -> None:
+    page.goto(f"{platform.url}/#/match/m1")
+    headings = ["Result", "Goals", "Handicaps", "Halves", "Correct score", "Corners and cards", "More"]
+    expect(page.locator(".group-of-markets > h2")).to_have_text(headings)
+    home, away = platform.boards["m1"]["home"], platform.boards["m1"]["away"]
+    goal = page.get_by_test_id("market-next_goal")
+    expect(goal.locator("h3")).to_contain_text("Goal 4")  # the third has been scored
+    expect(goal.locator("button.price .caption")).to_have_text([home, "No goal", away])
+    chances = page.get_by_test_id("market-double_chance").locator(".caption")
+    expect(chances).to_have_text([f"{home} or draw", f"{home} or {away}", f"Draw or {away}"])
+    both = page.get_by_test_id("market-half_time_full_time").locator(".caption")
+    expect(both).to_have_text([f"{home} / {home}", f"{home} / Draw", f"{home} / {away}"])
+    columns = page.get_by_test_id("market-correct_score").locator(".column")
+    expect(columns.nth(0).locator(".caption")).to_have_text(["2–1", "Any other"])
+    expect(columns.nth(2).locator(".caption")).to_have_text(["2–3"])
+    expect(page.get_by_test_id("market-team_total_home").locator("h3")).to_contain_text(f"{home} goals")
+    page.get_by_test_id("price-m1:correct_score/other_home").click()
+    expect(page.locator(".selection strong")).to_have_text(f"Other {home} win")
+
+
 def test_a_fixture_that_is_not_there_is_said_to_be_gone(page: Page, platform: FakePlatform) -> None:
     page.goto(f"{platform.url}/#/match/nowhere")
     expect(page.get_by_text("no longer on the board")).to_be_visible()

@@ -3,8 +3,8 @@ and cards.
 
 Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at
 each final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where
-the expected multiplier is 1: O = (1 - V) / W, with V the expected share returned and W the expected share that wins;
-V is what the selections of a market leave of 1, so that dividing a market's W by their sum does it.
+the expected multiplier is 1: O = (1 - V) / W, with V the expected share returned and W the expected share that wins; V
+is what the selections of a market leave of 1, so that dividing a market's W by their sum does it.
 
 The weights hang on the score alone and are kept. Markets of the first half have theirs on the grid of its own goals;
 half-time/full-time follows from which half-time results the goals still to come of each side leave possible. A penalty

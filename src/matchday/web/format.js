@@ -94,12 +94,30 @@ export function day(ms, nowMs) {
 export const time = (ms) => TIME.format(ms);
 export const stamp = (ms) => STAMP.format(ms);
 
-export const MARKETS = {
+const MARKETS = {
   "1x2": "Match result",
+  double_chance: "Double chance",
+  draw_no_bet: "Draw no bet",
   total_goals: "Total goals",
   both_teams_to_score: "Both teams to score",
+  odd_even: "Odd or even goals",
   asian_handicap: "Asian handicap",
+  half_time_result: "Half-time result",
+  half_time_full_time: "Half-time / full-time",
+  first_half_goals: "First-half goals",
+  first_half_both_teams_to_score: "Both teams to score in the first half",
+  correct_score: "Correct score",
+  total_corners: "Total corners",
+  total_cards: "Total cards",
 };
+
+/** What a market asks: Match result, Arsenal goals, Goal 3. */
+export function marketName(type, line, names) {
+  if (type === "team_total_home") return `${names.home} goals`;
+  if (type === "team_total_away") return `${names.away} goals`;
+  if (type === "next_goal") return line === "1" ? "First goal" : `Goal ${line}`;
+  return MARKETS[type] ?? type;
+}
 
 /** A line with its sign: "-0.75" is −0.75, "0.5" is +0.5, "1.0" is +1. */
 export function signed(line) {
@@ -112,13 +130,22 @@ export function opposite(line) {
   return line.startsWith("-") ? line.slice(1) : `-${line}`;
 }
 
-/** What an outcome is called: Arsenal, Draw, Over 2.5, Yes, Arsenal −0.75. */
+/** What an outcome is called: Arsenal, Draw, Over 2.5, Yes, Arsenal −0.75, 2–1, Draw / Arsenal. */
 export function outcomeName(type, outcome, line, names) {
-  if (type === "1x2") return outcome === "draw" ? "Draw" : names[outcome];
-  if (type === "total_goals") return `${outcome === "over" ? "Over" : "Under"} ${line.replace(/\.0$/, "")}`;
-  if (type === "both_teams_to_score") return outcome === "yes" ? "Yes" : "No";
+  const side = (name) => names[name] ?? "Draw";
   if (type === "asian_handicap") return `${names[outcome]} ${signed(outcome === "home" ? line : opposite(line))}`;
-  return line === null ? outcome : `${outcome} ${line}`;
+  if (type === "double_chance") {
+    return { "1x": `${names.home} or draw`, 12: `${names.home} or ${names.away}`, x2: `Draw or ${names.away}` }[outcome] ?? outcome;
+  }
+  if (type === "half_time_full_time") return outcome.split("-").map(side).join(" / ");
+  if (type === "correct_score") {
+    const [, other] = outcome.split("other_");
+    if (other === undefined) return outcome.replace("-", "–");
+    return other === "draw" ? "Any other draw" : `Other ${names[other]} win`;
+  }
+  if (outcome === "home" || outcome === "away" || outcome === "draw") return side(outcome);
+  if (outcome === "over" || outcome === "under") return `${outcome === "over" ? "Over" : "Under"} ${line.replace(/\.0$/, "")}`;
+  return { yes: "Yes", no: "No", odd: "Odd", even: "Even", none: "No goal" }[outcome] ?? outcome;
 }
 
 /** Type, line and outcome of a selection's id: FIXTURE:total_goals@2.25/over. */

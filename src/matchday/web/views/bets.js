@@ -1,7 +1,7 @@
 // Owns My bets: open and settled bets, their state changing by itself as the account channel tells.
 
 import * as api from "../api.js";
-import { MARKETS, RESULTS, minute, money, moneyText, outcomeName, resultOf, returnOf, splitSelection, stamp, toMinor } from "../format.js";
+import { RESULTS, marketName, minute, money, moneyText, outcomeName, resultOf, returnOf, splitSelection, stamp, toMinor } from "../format.js";
 import { html, signal, useEffect } from "../html.js";
 import { account, bets, boardOf, checkSignedOut, clock, heardBets, signIn, sides, token } from "../store.js";
 import { matchLink } from "./home.js";
@@ -38,7 +38,7 @@ function Leg({ leg }) {
   const live = board && board.status !== "scheduled";
   return html`<div class="leg">
     <strong>${outcomeName(type, outcome, line, names)}</strong><span class="at">${leg.price}</span>
-    <span class="question">${MARKETS[type] ?? type}</span>
+    <span class="question">${marketName(type, line, names)}</span>
     <a href=${matchLink(leg.fixture)}>${names.home} v ${names.away}</a>
     ${live && html`<span class="stands">${board.score.join("–")} <span class="minute">${minute(board, clock.value)}</span></span>`}
   </div>`;

@@ -1,6 +1,6 @@
 // Owns the slip as the fan sees it: beside the page on a wide screen, a sheet at the bottom of a small one.
 
-import { MARKETS, money, moneyText, readStake, returnOf, thousandths, toDecimal, toMinor } from "../format.js";
+import { marketName, money, moneyText, readStake, returnOf, thousandths, toDecimal, toMinor } from "../format.js";
 import { html } from "../html.js";
 import * as slip from "../slip.js";
 import { account, connection, signIn, sides } from "../store.js";
@@ -117,7 +117,7 @@ function Selection({ chosen, now }) {
   return html`<div class="selection">
     <div class="what">
       <strong>${slip.nameOf(chosen)}</strong>
-      <span>${MARKETS[chosen.type] ?? chosen.type}</span>
+      <span>${marketName(chosen.type, chosen.line, names)}</span>
       <span>${names.home} v ${names.away}</span>
     </div>
     <div class="odds">
