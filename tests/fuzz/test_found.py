@@ -18,6 +18,7 @@ from matchday.services.odds import Odds
 from matchday.services.settlement import SettlementByFixture
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLog
+from tests.unit.doors import Site
 from tests.unit.test_feed_wyscout_files import GOAL, content, entry
 
 HEADER = "home_win,draw,away_win,date,home_team,away_team\n"
@@ -111,6 +112,17 @@ def test_teams_written_in_another_script_are_not_all_one_team() -> None:
     Cure: such a name is a word of its own."""
     assert not same_team("Спартак", "Зенит")
     assert same_team("Спартак", "СПАРТАК ")
+
+
+def test_a_statement_below_the_first_entry_is_empty_and_cannot_be_asked_for(tmp_path: Path) -> None:
+    """``before=0`` was answered with the newest page, though the document says that entries count from 1: the ledger
+    took 0 for no place, so that whoever counts down to the first entry begins anew. Found by requests that do not fit.
+    Cure: the ledger asks for None, and the door turns 0 away as described."""
+    site = Site(tmp_path)
+    account = site.ask("POST", "/api/guest", {}).json["account"]
+    assert site.ledger.statement(account, 0, 10) == []
+    reply = site.ask("GET", "/api/account/statement?before=0", token=site.accounts.sign(account)[0])
+    assert (reply.status, reply.json["field"]) == (422, "before")
 
 
 def test_a_label_with_endless_goals_spoils_no_other_match(tmp_path: Path) -> None:
