@@ -409,7 +409,7 @@ def ops_that_write(root: Path) -> list[str]:
 CHECKS: dict[str, Check] = {
     check.__name__: check
     for check in (
-        broken_contracts, impure, unlisted_rooms, worldly_rooms, ambient, floats, foreign_entries, commands_without_id, lazy_commits,
-        unnamed_refusals, swallowed, limitless_settings, unbounded_queues, stronger_ports, ops_that_write,
+        broken_contracts, impure, unlisted_rooms, worldly_rooms, ambient, floats, foreign_entries, commands_without_id,
+        lazy_commits, unnamed_refusals, swallowed, limitless_settings, unbounded_queues, stronger_ports, ops_that_write,
     )
 }  # fmt: skip
