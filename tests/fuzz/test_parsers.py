@@ -72,7 +72,7 @@ def changed(value: Any, changes: list[tuple[int, Any]], removed: list[int]) -> A
         found = list(places(value))
         if found:
             container, key = found[at % len(found)]
-            container[key] = put
+            container[key] = copy.deepcopy(put)  # what is drawn is put into several copies
     for at in removed:
         found = list(places(value))
         if found:
