@@ -7,9 +7,19 @@ Read from a TOML file (one table per class below, in lower case) and from ``MATC
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
+
+from matchday.model.money import decimals
+
+MOST: Final = 10**15
+"""The largest setting: sums stay far inside 64 bits."""
+Limit = Annotated[int, Meta(ge=1, le=MOST)]
+"""What must leave room for something, or time for it."""
+Level = Annotated[int, Meta(ge=0, le=MOST)]
+"""What may be nothing."""
 
 
 class SettingsError(ValueError):
@@ -19,99 +29,103 @@ class SettingsError(ValueError):
 class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP and WebSocket."""
 
-    body_bytes_max: int = 65_536
+    body_bytes_max: Limit = 65_536
     """Bytes of a request body; a larger one is answered 413 and not read."""
-    answer_ms_max: int = 5_000
+    answer_ms_max: Limit = 5_000
     """Milliseconds a request waits for the ledger; then it is told ``pending`` and asks by its id."""
-    guests_per_minute_max: int = 60
+    guests_per_minute_max: Level = 60
     """New guest accounts per address and minute; more are answered 429."""
-    requests_per_second_max: int = 50
+    requests_per_second_max: Limit = 50
     """Requests per account and second (bursts of twice that); more are answered 429."""
-    token_s_max: int = 43_200
+    token_s_max: Limit = 43_200
     """Seconds a token is good for (12 hours); then the fan signs in again."""
-    page_max: int = 100
+    page_max: Limit = 100
     """Rows of one answer of a list; more are fetched by the next page."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Connections and what they are sent."""
 
-    connections_max: int = 20_000
+    connections_max: Level = 20_000
     """Connections of this process; more are refused with 503."""
-    subscriptions_max: int = 100
+    subscriptions_max: Limit = 100
     """Channels of one connection; more are refused with an error frame."""
-    message_bytes_max: int = 4_096
+    message_bytes_max: Limit = 4_096
     """Bytes of a client's message; a larger one closes with 1009."""
-    messages_per_second_max: int = 20
+    messages_per_second_max: Limit = 20
     """A client's messages per second (bursts of twice that); more close with 4029."""
-    buffer_bytes_max: int = 65_536
+    buffer_bytes_max: Limit = 65_536
     """Bytes waiting for one connection; above it deltas merge, so that it gets the latest value of each market."""
-    slow_ms_max: int = 10_000
+    slow_ms_max: Limit = 10_000
     """Milliseconds a connection may stay above its buffer; then it is closed with 4008."""
-    heartbeat_ms: int = 5_000
+    heartbeat_ms: Limit = 5_000
     """Milliseconds of silence after which a connection gets a heartbeat frame."""
-    idle_ms_max: int = 60_000
+    idle_ms_max: Limit = 60_000
     """Milliseconds without a word or a pong from the client; then it is closed with 4009."""
-    history_ms: int = 300_000
+    history_ms: Level = 300_000
     """Milliseconds of history for exact resume; older offsets get a snapshot that says so."""
-    history_frames_max: int = 4_096
+    history_frames_max: Level = 4_096
     """Changes kept per channel; older offsets get a snapshot that says so."""
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the feed room says and how often."""
 
-    alive_ms: int = 1_000
+    alive_ms: Limit = 1_000
     """Milliseconds between two ``FeedAlive``."""
-    catch_up_late_ms: int = 2_000
+    catch_up_late_ms: Limit = 2_000
     """Milliseconds by which the feed may be late with a report before it stops saying ``FeedAlive``."""
 
 
 class Odds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Prices."""
 
-    overround: float = 0.05
+    overround: Annotated[float, Meta(ge=0, le=1)] = 0.05
     """Sum of implied probabilities - 1 of a two-way market; a three-way one carries half as much again."""
-    hold_goal_ms: int = 30_000
+    hold_goal_ms: Level = 30_000
     """Match milliseconds a goal suspends; then the book resumes at new prices."""
-    hold_penalty_ms: int = 15_000
+    hold_penalty_ms: Level = 15_000
     """Match milliseconds of suspension after a penalty is missed (an awarded one suspends until it is taken)."""
-    hold_red_card_ms: int = 20_000
+    hold_red_card_ms: Level = 20_000
     """Match milliseconds a sending-off suspends."""
-    tick_ms: int = 10_000
+    tick_ms: Limit = 10_000
     """Match milliseconds between two repricings of live books."""
-    feed_silence_ms_max: int = 5_000
+    feed_silence_ms_max: Limit = 5_000
     """Milliseconds of a feed's silence; then its fixtures are suspended until it has caught up."""
-    alive_ms: int = 1_000
+    alive_ms: Limit = 1_000
     """Milliseconds between two ``OddsAlive``."""
-    whole_book_every: int = 64
+    whole_book_every: Limit = 64
     """Changes after which a fixture's whole book is kept anew: a restart replays at most as many."""
 
 
 class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Acceptance."""
 
-    queue_max: int = 1_000
+    queue_max: Limit = 1_000
     """Bets waiting for the ledger; more are answered ``busy`` at once."""
-    batch_max: int = 256
+    batch_max: Limit = 256
     """Bets of one commit."""
-    odds_silence_ms_max: int = 5_000
+    odds_silence_ms_max: Limit = 5_000
     """Milliseconds of the odds owner's silence, or of its messages' way to the gate by both clocks; then every bet is
     refused as ``market_suspended``. Keep the clocks of machines within a second (NTP)."""
-    stake_min: int = 10
+    stake_min: Level = 10
     """Minor units; below it ``stake_below_minimum``."""
-    stake_max: int = 50_000
+    stake_max: Level = 50_000
     """Minor units; above it ``stake_above_maximum``."""
-    return_max: int = 2_500_000
+    return_max: Level = 2_500_000
     """Minor units a bet may return; above it ``return_above_maximum``."""
-    exposure_selection_max: int = 10_000_000
+    exposure_selection_max: Level = 10_000_000
     """Minor units the house may lose on one selection; beyond it ``exposure_reached``."""
-    exposure_fixture_max: int = 50_000_000
+    exposure_fixture_max: Level = 50_000_000
     """Minor units of liability on one fixture, all selections added; beyond it ``exposure_reached``."""
-    writer: int = 0
+    writer: Level = 0
     """This gate's number among ``writers``: names its share of each exposure."""
-    writers: int = 1
+    writers: Limit = 1
     """Gates that share the exposure limits; each may fill limit / writers."""
+
+    def __post_init__(self) -> None:
+        if not self.writer < self.writers:
+            raise ValueError(f"writer {self.writer} is none of {self.writers} writers; they count from 0")
 
 
 class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,25 +133,28 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     currency: str = "EUR"
     """Of play-money accounts."""
-    grant: int = 100_000
+    grant: Level = 100_000
     """Minor units of play money a guest begins with."""
-    stake_per_day: int = 200_000
+    stake_per_day: Level = 200_000
     """Minor units a fan may stake in 24 hours unless he sets less; beyond it ``stake_limit_reached``."""
+
+    def __post_init__(self) -> None:
+        decimals(self.currency)
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settling bets."""
 
-    page_max: int = 500
+    page_max: Limit = 500
     """Bets settled in one commit: keeps memory flat and lets bets of fans in between."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The embedded backends."""
 
-    log_hours: float = 6.0
+    log_hours: Annotated[float, Meta(gt=0, le=87_600)] = 6.0
     """Hours the log keeps what is not compacted."""
-    batch_max: int = 512
+    batch_max: Limit = 512
     """Commands or records of one transaction."""
 
 
@@ -159,10 +176,10 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
     table: dict[str, Any] = {}
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text())
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise SettingsError(f"settings file {path}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # no TOML, not UTF-8, or endless
             raise SettingsError(f"settings file {path}: {error}") from error
     for name, value in (dict(os.environ) if environment is None else environment).items():
         if not name.startswith("MATCHDAY_"):
@@ -171,9 +188,11 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
         if section not in Settings.__struct_fields__:
             known = ", ".join(f"MATCHDAY_{name.upper()}_…" for name in Settings.__struct_fields__)
             raise SettingsError(f"variable {name} names no part of the settings; known are {known}")
-        table.setdefault(section, {})[field] = value
+        part = table.setdefault(section, {})
+        if isinstance(part, dict):  # else the file's mistake is named below
+            part[field] = value
     try:
         return msgspec.convert(table, Settings, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
         where = "settings" if path is None else f"settings file {path} (or a MATCHDAY_… variable)"
         raise SettingsError(f"{where}: {error}") from error

@@ -17,6 +17,7 @@ from websockets.protocol import State
 from matchday.edge.frames import frame_text, split_frame
 from matchday.edge.websocket import make_protocol
 from matchday.services.push import Push
+from tests.fuzz.budget import examples
 from tests.unit.pushing import Desk
 
 HEAD = (
@@ -108,7 +109,7 @@ def told(desk: Desk, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch, head:
     return [event for event in client.events_received() if isinstance(event, Frame)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(frames | st.binary(max_size=50), max_size=6), st.integers(1, 400))
 def test_any_bytes_in_any_pieces(said: list[bytes], size: int) -> None:
     desk = Desk()
@@ -129,7 +130,7 @@ def test_a_message_right_behind_the_handshake_is_heard(monkeypatch: pytest.Monke
     assert [json.loads(bytes(frame.data))["t"] for frame in heard] == ["hello", "pong"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 20), st.integers(0, 100))
 def test_the_fast_path_never_reads_beyond_the_bytes(data: bytes, at: int, size_max: int) -> None:
     payload, after = split_frame(data, at, size_max)
@@ -137,7 +138,7 @@ def test_the_fast_path_never_reads_beyond_the_bytes(data: bytes, at: int, size_m
     assert payload is None or len(payload) <= min(size_max, after - at - 6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=200).filter(lambda data: not data.isascii()) | words)
 def test_any_payload_is_answered_by_the_room(payload: bytes) -> None:
     desk = Desk()

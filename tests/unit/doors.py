@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -158,7 +159,7 @@ class Site:
 
         where, _, query = path.partition("?")
         scope = {
-            "type": "http", "method": method, "path": where, "raw_path": where.encode(), "root_path": "",
+            "type": "http", "method": method, "path": unquote(where), "raw_path": where.encode(), "root_path": "",
             "query_string": query.encode(), "headers": [(k.encode(), v.encode("latin-1")) for k, v in headers.items()],
             "client": (address, 50_000), "server": ("matchday", 80), "scheme": "http", "http_version": "1.1",
         }  # fmt: skip

@@ -78,6 +78,17 @@ def test_every_reference_leads_somewhere() -> None:
         assert name in DOCUMENT["components"]["schemas"], name
 
 
+def test_every_link_leads_to_an_operation_and_its_own_parameters() -> None:
+    operations = {o["operationId"]: o for path in DOCUMENT["paths"].values() for o in path.values()}
+    linked = {name: answer["links"] for name, o in operations.items() for answer in o["responses"].values()
+              if "links" in answer}  # fmt: skip
+    assert linked.keys() >= {"guest", "fixtures", "fixture", "place", "bets", "statement"}
+    for links in linked.values():
+        for link in links.values():
+            known = {parameter["name"] for parameter in operations[link["operationId"]].get("parameters", ())}
+            assert set(link.get("parameters", ())) <= known, link
+
+
 def test_what_the_document_calls_a_bet_is_what_the_door_takes(site: Site) -> None:
     """The patterns are judged by the door's own code: the documented examples pass both."""
     leg = DOCUMENT["components"]["schemas"][LegBody.__name__]["properties"]

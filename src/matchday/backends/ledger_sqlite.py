@@ -109,7 +109,7 @@ class LedgerReads:
             "SELECT entry FROM postings WHERE account=? AND instr(account, ':') = 0 AND entry < ? "
             "ORDER BY entry DESC LIMIT ?"
         )
-        numbers = [row[0] for row in self._read(sql, (account, before or 2**62, limit))]
+        numbers = [row[0] for row in self._read(sql, (account, 2**62 if before is None else before, limit))]
         return sorted(self._entries(f"entry IN ({marks(len(numbers))})", numbers), key=lambda e: -e.entry)
 
     def entries(self, after: int, limit: int) -> list[Entry]:

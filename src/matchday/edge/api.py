@@ -157,6 +157,16 @@ class Query(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
+class Link(msgspec.Struct, frozen=True):
+    """What can be asked next, once an operation has answered."""
+
+    operation: str
+    """By its id."""
+    meaning: str
+    parameters: dict[str, str] = {}
+    """Parameter of that operation -> where in this one's answer it stands, as a JSON pointer."""
+
+
 class Route(msgspec.Struct, frozen=True):
     """One operation."""
 
@@ -171,6 +181,7 @@ class Route(msgspec.Struct, frozen=True):
     query: tuple[Query, ...] = ()
     reasons: frozenset[str] = frozenset()
     """Of the problems that it alone may answer with, see ``reasons_of``."""
+    links: tuple[Link, ...] = ()
 
 
 def reasons_of(route: Route) -> frozenset[str]:
@@ -189,8 +200,9 @@ def reasons_of(route: Route) -> frozenset[str]:
 
 
 _LIMIT: Final = Query("limit", "rows of this page", {"type": "integer", "minimum": 1, "default": 50})
-_BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "maxLength": 64})
-_BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones", {"type": "integer", "minimum": 1})
+_BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "minLength": 1, "maxLength": 64})
+_BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones",
+                             {"type": "integer", "minimum": 1, "maximum": 10**18 - 1})  # fmt: skip
 _STATE: Final = Query("state", "which bets", {"type": "string", "enum": ["open", "all"], "default": "all"})
 _LIMIT_REASONS: Final = frozenset({
     Refusal.ID_REUSED, Refusal.ID_EXPIRED, Refusal.ACCOUNT_UNKNOWN, "id_invalid", "amount_invalid", "not_answered",
@@ -202,20 +214,27 @@ _BET_REASONS: Final = frozenset({
 
 ROUTES: Final = (
     Route("POST", "/api/guest", "guest", "Open a play-money account", {201: GuestAnswer}, Nothing,
-          reasons=frozenset({"too_many_requests", Moment.UNAVAILABLE, "not_answered"})),
+          reasons=frozenset({"too_many_requests", Moment.UNAVAILABLE, "not_answered"}),
+          links=(Link("account", "sign in with the token"), Link("fixtures", "see what can be bet on"))),
     Route("GET", "/api/account", "account", "The fan's account", {200: AccountAnswer}, signed_in=True),
     Route("POST", "/api/account/limit", "limit", "Set one's own stake limit per day", {200: AccountAnswer}, LimitBody,
-          signed_in=True, reasons=_LIMIT_REASONS),
+          signed_in=True, reasons=_LIMIT_REASONS, links=(Link("account", "the limit in force"),)),
     Route("GET", "/api/account/statement", "statement", "Entries on the fan's account", {200: StatementAnswer},
-          signed_in=True, query=(_BEFORE_ENTRY, _LIMIT)),
+          signed_in=True, query=(_BEFORE_ENTRY, _LIMIT),
+          links=(Link("statement", "the next page", {"before": "/next"}),)),
     Route("GET", "/api/bets", "bets", "The fan's bets", {200: BetsAnswer}, signed_in=True,
-          query=(_STATE, _BEFORE_BET, _LIMIT)),
+          query=(_STATE, _BEFORE_BET, _LIMIT),
+          links=(Link("bets", "the next page", {"before": "/next"}),
+                 Link("bet_by_id", "what became of the newest", {"id": "/bets/0/id"}))),
     Route("GET", "/api/bets/by-id/{id}", "bet_by_id", "What became of a caller's id", {200: BetAnswer}, signed_in=True,
           reasons=frozenset({"id_unknown"})),
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
-          reasons=_BET_REASONS),
-    Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer}),
+          reasons=_BET_REASONS,
+          links=(Link("bet_by_id", "what became of it", {"id": "/id"}), Link("bets", "it stands first"))),
+    Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
+          links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
-          reasons=frozenset({"fixture_unknown"})),
+          reasons=frozenset({"fixture_unknown"}),
+          links=(Link("place", "a leg names a selection, its price and its market's generation"),)),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip

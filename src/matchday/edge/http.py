@@ -234,9 +234,9 @@ class Door:
     async def statement(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account/statement."""
         limit, before = self._page(request), request.query_params.get("before")
-        if before is not None and not is_number(before, digits=18):
+        if before is not None and (not is_number(before, digits=18) or int(before) < 1):
             raise Problem("parameter_invalid", "before is the number of an entry", field="before")
-        found = self._ledger.statement(account, int(before) if before else None, limit + 1)
+        found = self._ledger.statement(account, None if before is None else int(before), limit + 1)
         entries, following = found[:limit], found[limit - 1].entry if len(found) > limit else None
         return 200, StatementAnswer(tuple(entry_view(entry, account) for entry in entries), following)
 

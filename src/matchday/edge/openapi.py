@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from matchday import __version__
-from matchday.edge.api import ROUTES, Query, Route, reasons_of
+from matchday.edge.api import ROUTES, Link, Query, Route, reasons_of
 from matchday.edge.problems import MEDIA_TYPE, REASONS, ProblemDetails
 
 _TITLES: Final = {
@@ -46,10 +46,13 @@ def _operation(route: Route, page_max: int) -> dict[str, Any]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     parameters += [_parameter(query, page_max) for query in route.query]
-    answers = {
+    answers: dict[str, dict[str, Any]] = {
         str(status): {"description": kind.__doc__ or "", "content": {"application/json": {"schema": _ref(kind)}}}
         for status, kind in route.answers.items()
     }
+    if route.links:
+        links = {link.operation: _link(link) for link in route.links}
+        answers = {status: {**answer, "links": links} for status, answer in answers.items()}
     by_status: dict[int, list[str]] = defaultdict(list)
     for reason in sorted(reasons_of(route)):
         by_status[REASONS[reason]].append(str(reason))
@@ -79,6 +82,15 @@ def _problem(status: int, reasons: list[str]) -> dict[str, Any]:
     if status in _WITH_RETRY:
         answer["headers"] = _RETRY
     return answer
+
+
+def _link(link: Link) -> dict[str, Any]:
+    parameters = {name: f"$response.body#{pointer}" for name, pointer in link.parameters.items()}
+    return {
+        "operationId": link.operation,
+        "description": link.meaning,
+        **({"parameters": parameters} if parameters else {}),
+    }
 
 
 def _ref(kind: type[msgspec.Struct]) -> dict[str, str]:

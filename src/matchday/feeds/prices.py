@@ -8,6 +8,7 @@ import csv
 import gzip
 import re
 import unicodedata
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -47,10 +48,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def normalised(name: str) -> frozenset[str]:
-    """The words of a team's name that tell it from others: no accents, case, punctuation, legal forms."""
+    """The words of a team's name that tell it from others: no accents, case, punctuation, legal forms. A name without a
+    Latin letter is one word."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = [_SAME.get(word, word) for word in re.findall(r"[a-z0-9]+", plain)]
-    return frozenset(word for word in words if word not in _NOISE) or frozenset(words)
+    return frozenset(word for word in words if word not in _NOISE) or frozenset(words or [name.strip().casefold()])
 
 
 def same_team(a: str, b: str) -> bool:
@@ -82,7 +84,7 @@ class PriceTable:
                 if missing:
                     raise PricesError(f"{path}: column {missing[0]!r} is missing; expected {', '.join(_REQUIRED)}")
                 read = [_row(path, number, fields) for number, fields in enumerate(table, 2)]
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
             raise PricesError(f"{path}: {error}; expected a CSV file, plain or gzipped") from error
         rows = [row for row in read if row is not None]
         return cls(rows, len(read) - len(rows))
@@ -110,18 +112,20 @@ class PriceTable:
 
 def _row(path: Path, number: int, fields: dict[str, str]) -> Row | None:
     """A row; None where its prices are blank or zero."""
-    texts = [(fields.get(name) or "").strip() for name in ("home_win", "draw", "away_win")]
+    date, home_team, away_team, *texts = ((fields.get(name) or "").strip() for name in _REQUIRED)
     if not all(texts) or any(text.strip("0.") == "" for text in texts):
         return None
     try:
-        day = datetime.fromisoformat(fields["date"].strip())
+        if not home_team or not away_team:
+            raise ValueError("a team's name is missing")
+        day = datetime.fromisoformat(date)
         home, draw, away = (_price(text) for text in texts)
         over, under = ((fields.get(name) or "").strip() for name in ("over_2.5", "under_2.5"))
         totals = (_price(over), _price(under)) if over and under else None
     except (ValueError, PriceError) as error:
         raise PricesError(f"{path}: row {number}: {error}") from error
     day_ms = int((day if day.tzinfo else day.replace(tzinfo=UTC)).timestamp()) * 1000
-    return Row(number, day_ms, fields["home_team"], fields["away_team"], (home, draw, away), totals,
+    return Row(number, day_ms, home_team, away_team, (home, draw, away), totals,
                fields.get("provider") or "")  # fmt: skip
 
 

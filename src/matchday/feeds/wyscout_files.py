@@ -38,7 +38,7 @@ _LEAGUES: Final = {
 _SEASON_BEGINS_MONTH: Final = 7
 _AT: Final = re.compile(r"^(?P<reason>.*?)(?: - at `(?:key` in `)?\$(?P<place>[^`]*)`)?$", re.DOTALL)
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
-_LABEL: Final = re.compile(r"^(?P<home>.+?) - (?P<away>.+), (?P<goals>\d+) - (?P<against>\d+)")
+_LABEL: Final = re.compile(r"^(?P<home>.+?) - (?P<away>.+), (?P<goals>\d{1,3}) - (?P<against>\d{1,3})(?!\d)")
 _ESCAPES: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 
 _DISAGREES: Final = (-1, -1)

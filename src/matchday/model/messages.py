@@ -357,5 +357,8 @@ def encode(message: Message) -> bytes:
 
 
 def decode(value: bytes) -> Message:
-    """The message of a record; msgspec.ValidationError or DecodeError names the field that is wrong."""
-    return _DECODER.decode(value)
+    """The message of a record; msgspec.ValidationError or DecodeError names what is wrong, whatever the bytes."""
+    try:
+        return _DECODER.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"the record is no message: {error}") from error
