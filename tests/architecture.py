@@ -42,7 +42,7 @@ AMBIENT = {
 AMBIENT_SQL = re.compile(r"CURRENT_TIME|strftime\(|unixepoch\(|'now'|\brandom\(\)|randomblob\(", re.IGNORECASE)
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
-STOPWATCHES = {"sim/replay.py"}
+STOPWATCHES = {"sim/replay.py", "sim/run.py"}
 """Where it is measured how long a run took, which changes nothing in it."""
 MONEY = (
     "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py", "model/posting.py",
@@ -60,8 +60,8 @@ POSTS = re.compile(r"model/posting\.py|backends/ledger_\w+\.py")
 """Where entries are made, and read from where they are stored."""
 REWRITES = re.compile(r"\b(UPDATE|DELETE\s+FROM|REPLACE\s+INTO)\s+(entries|postings)\b", re.IGNORECASE)
 SYNCHRONOUS = re.compile(r"PRAGMA\s+synchronous\s*=\s*(\w+)", re.IGNORECASE)
-HANDED_ON = {"backends/writer.py"}
-"""Where any exception is caught because it is handed on to what stops the process."""
+HANDED_ON = {"backends/writer.py", "sim/run.py"}
+"""Where any exception is caught because it is handed on: to what stops the process, or as a broken invariant."""
 BOUNDED = {
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
     "services/bets.py": "Bets.queue_max: beyond it the answer is busy",

@@ -35,7 +35,6 @@ REASONS: Final[dict[str, str]] = {
     "legs_mismatch": "another number of legs than the type has",
     "currency_invalid": "a currency that is not known",
     "amount_invalid": "a stake that is no amount, is not above zero, or has more decimals than its currency",
-    "stake_uneven": "a total stake that does not divide by the lines in minor units of its currency",
     "price_invalid": "a price that is no decimal from 1.001 to 1000 with at most three decimals",
     "dead_heat_invalid": "places or tied selections below 1 or above 1000",
     "lines_exhausted": f"the slips before it have used up the {DOCUMENT_LINES_MAX} lines of a document",
@@ -82,7 +81,7 @@ class Slip(msgspec.Struct, frozen=True):
     currency: str
     lines: int
     stake: int
-    """The total in minor units; it divides by the lines."""
+    """The total in minor units, shared equally by the lines."""
     legs: tuple[Leg, ...]
     free: bool
 
@@ -193,13 +192,6 @@ def _stake(body: _SlipBody, number: int) -> int:
     if total > AMOUNT_MAX:
         detail = f"{number} lines of {body.stake} are more than {format_amount(AMOUNT_MAX, currency)} {currency}"
         raise SlipError("amount_invalid", "stake", detail)
-    if remainder := total % number:
-        near = [format_amount(amount, currency) for amount in (total - remainder, total - remainder + number) if amount]
-        detail = (
-            f"{body.stake} {currency} does not divide by the {number} lines of {body.type}; "
-            f'stake {" or ".join(near)}, or give the stake of a line with "stake_per": "line"'
-        )
-        raise SlipError("stake_uneven", "stake", detail)
     return total
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from matchday.model.bet import OUTCOMES, Bet, BetStatus, Leg, Outcome, Policy, Result, dead_heat, return_of, status_of
 from matchday.model.ledger import AccountStatus, SettleBet
-from matchday.model.lines import LEGS_MAX, LINES_MAX, LinesError, count, default_type, lines, split
+from matchday.model.lines import LEGS_MAX, LINES_MAX, LinesError, count, default_type, lines, returns
 from matchday.model.posting import Account, PlacedBet, Rows, apply
 
 W, L, V, HW, HL = (OUTCOMES[result] for result in Result)
@@ -110,12 +110,14 @@ def test_what_has_no_lines_says_why(type_: str, legs: int, reason: str) -> None:
         lines(type_, legs)
 
 
-def test_a_total_is_a_whole_stake_on_each_line_or_refused() -> None:
-    """ "A £3 bet is actually 15 individual £0.20 bets": paddypower, 2022/09/24, what-is-a-lucky-15-bet."""
-    assert split("lucky15", 4, 300) == 20
-    with pytest.raises(LinesError, match="1000 minor units do not divide by the 11 lines of yankee") as caught:
-        split("yankee", 4, 1000)
-    assert caught.value.reason == "stake_uneven"
+def test_a_total_is_shared_exactly_by_the_lines() -> None:
+    """ "A £3 bet is actually 15 individual £0.20 bets": paddypower, 2022/09/24, what-is-a-lucky-15-bet. A total that
+    does not divide is split exactly: 10.00 on six doubles at 2.00 is 1.66... each, which returns 6.66 (not 6.64)."""
+    legs = [Fraction(2)] * 4
+    assert returns("lucky15", 300, legs) == 4 * 40 + 6 * 80 + 4 * 160 + 320
+    assert returns("system:2/4", 1000, legs) == 6 * 666
+    assert returns("system:2/4", 1000, legs, free=True) == 6 * 500
+    assert returns("system:2/4", 1000, [Fraction(1)] * 4) == 6 * 166
 
 
 # Returns

@@ -153,12 +153,11 @@ def return_of(
     """All that comes back of a bet in minor units: exact, rounded down once per line.
 
     ``stake`` is the total in minor units. Without a type it is a single or an accumulator, by its legs. ``LinesError``
-    where the type has another number of legs, or the stake does not divide by its lines.
+    where the type has another number of legs.
     """
     bet_type = bet_type or lines.default_type(len(legs))
-    unit = lines.split(bet_type, len(legs), stake)
     multipliers = [outcome.multiplier(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
-    return lines.returns(bet_type, unit, multipliers, free=free)
+    return lines.returns(bet_type, stake, multipliers, free=free)
 
 
 def status_of(outcomes: Sequence[Outcome]) -> BetStatus:

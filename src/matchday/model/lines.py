@@ -14,9 +14,11 @@ are not applied. Each line returns
 
     floor(stake of the line * product of the multipliers of its legs)
 
-in minor units, an exact rational that is rounded down once per line; a bet returns the sum over its lines. A line of a
-free bet returns its winnings alone (§3.6: stake * (O - 1)): what it returns above its stake, and nothing where that is
-less than nothing, so that void, half-lost and tied lines cost the house nothing.
+in minor units, an exact rational that is rounded down once per line; a bet returns the sum over its lines. A total that
+does not divide by the lines is split exactly, a third of a cent on each where need be: void, such a bet returns up to
+a minor unit a line less than it cost, so that doors offer totals that divide. A line of a free bet returns its winnings
+alone (§3.6: stake * (O - 1)): what it returns above its stake, and nothing where that is less than nothing, so that
+void, half-lost and tied lines cost the house nothing.
 """
 
 import re
@@ -48,8 +50,7 @@ class LinesError(ValueError):
     """A bet that has no lines: ``reason`` names why, the text says what is expected.
 
     Reasons: ``type_unknown``; ``fold_out_of_range`` (a system of K/N with K below 1 or above N);
-    ``legs_out_of_range`` (none, or more than ``LEGS_MAX``); ``legs_mismatch`` (not the number that the type has);
-    ``stake_uneven`` (a total stake that is no whole number of minor units a line).
+    ``legs_out_of_range`` (none, or more than ``LEGS_MAX``); ``legs_mismatch`` (not the number that the type has).
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -107,32 +108,21 @@ def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
     return chain.from_iterable(combinations(range(legs), size) for size in sizes(bet_type, legs))
 
 
-def split(bet_type: str, legs: int, stake: int) -> int:
-    """The stake of each line of a total, both in minor units; LinesError ``stake_uneven`` where it does not divide.
-
-    A total is unit * lines (sportsbook rules §3.2). Another one is refused, never rounded: the remainder would be
-    staked on no line, and a void bet could not return it.
-    """
-    number = count(bet_type, legs)
-    unit, remainder = divmod(stake, number)
-    if remainder:
-        raise LinesError("stake_uneven", f"{stake} minor units do not divide by the {number} lines of {bet_type}")
-    return unit
-
-
-def returns(bet_type: str, unit: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
+def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
     """All that a bet returns, in minor units: the sum over its lines, each rounded down once.
 
-    ``unit`` is the stake of each line in minor units, ``multipliers`` what one unit of stake on each leg became; a free
-    bet's stake is not returned. LinesError as ``sizes``.
+    ``stake`` is the total in minor units: each line has the exact share of it, also where that is no whole number of
+    minor units. ``multipliers`` are what one unit of stake on each leg became; a free bet's stake is not returned.
+    LinesError as ``sizes``.
     """
+    number = count(bet_type, len(multipliers))
     live = [multiplier for multiplier in multipliers if multiplier]  # a line with a lost leg returns nothing
     scale = lcm(*(multiplier.denominator for multiplier in live))
     scaled = [int(multiplier * scale) for multiplier in live]
-    kept = unit if free else 0
     total = 0
     for size in sizes(bet_type, len(multipliers)):
         whole = scale**size
-        paid = (unit * prod(line) // whole - kept for line in combinations(scaled, size))
-        total += sum(amount for amount in paid if amount > 0)
+        kept, share = whole if free else 0, whole * number
+        products = (prod(line) - kept for line in combinations(scaled, size))
+        total += sum(stake * product // share for product in products if product > 0)
     return total

@@ -101,6 +101,7 @@ def run_seed(seed: int, plan: Plan, journal: TextIO | None = None) -> Result:
             seed, matches=plan.matches, fans=plan.fans, allowed=plan.faults, folder=Path(folder), journal=journal
         )
         failure = _failure(world, seed, plan)
+        world.close()
     logging.disable(logging.NOTSET)
     return Result(
         seed=seed,

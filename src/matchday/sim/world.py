@@ -71,7 +71,7 @@ def sim_settings() -> Settings:
     return replace(
         settings,
         feed=replace(settings.feed, alive_ms=5_000),
-        odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=30_000, whole_book_every=16),
+        odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
         bets=replace(
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_fixture_max=400_000,
             writers=GATES,
@@ -313,6 +313,11 @@ class World:
             process.skew_ms = 0
         self.clock.run_for(_REST_MS)
         self._at_rest()
+
+    def close(self) -> None:
+        """Give up the stores' files."""
+        self.log.core.close()
+        self.ledger.core.close()
 
     def _blow(self) -> None:
         """The faults that come from outside."""
