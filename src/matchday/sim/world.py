@@ -6,6 +6,7 @@ process is put together; everything that may go wrong is drawn by ``faults``, ev
 """
 
 import contextlib
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -31,6 +32,7 @@ from matchday.model.ledger import (
 )
 from matchday.model.market import MarketStatus, split_selection
 from matchday.model.messages import BetReopened, BetSettled, FixtureStatus, Topic
+from matchday.model.posting import DAY_MS
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Stored
 from matchday.pricing.football import price_book
@@ -52,7 +54,8 @@ from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
 from matchday.sim.trace import Trace, Violation
 
 GATES: Final = 2
-START_MS: Final = 1_700_000_000_000
+START_MS: Final = 1_699_920_000_000
+"""Midnight, UTC."""
 CURRENCY: Final = "EUR"
 GRANT: Final = 100_000
 _REST_MS: Final = 1_200_000
@@ -125,7 +128,7 @@ class World:
         folder: Path | None,
         journal: TextIO | None = None,
     ) -> None:
-        self.clock = VirtualClock(seed, START_MS + VirtualClock(seed).random("start").randrange(86_400_000))
+        self.clock = VirtualClock(seed, _begins(VirtualClock(seed).random("start")))
         self.began_ms = self.clock.now_ms()
         self.trace = Trace(lambda: (self.clock.steps, self.clock.now_ms() - self.began_ms), journal)
         self.faults = Faults(self.clock, allowed)
@@ -436,6 +439,13 @@ class World:
             total = sum(p.amount for entry in statement for p in entry.postings if p.account == fan.account)
             if total != held.balance:
                 raise Violation("statement_adds_up", f"{fan.account}: {total}, {held.balance}", [fan.account])
+
+
+def _begins(chance: random.Random) -> int:
+    """Some time of a day; often shortly before midnight, where limits of a day begin anew."""
+    if chance.random() < 0.5:
+        return START_MS + chance.randrange(DAY_MS)
+    return START_MS + DAY_MS - chance.randrange(3 * 3_600_000)
 
 
 def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:
