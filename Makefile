@@ -1,5 +1,5 @@
 # `make up` runs Matchday, `make test` proves it. Both set up what they need in .venv.
-.PHONY: up test check replay bench lock clean
+.PHONY: up test check replay sim bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,6 +13,7 @@ help:
 	@echo "make test                                 all tests"
 	@echo "make check                                tests, lint, types, architecture"
 	@echo "make replay [DATA=folder] [ARGS=...]      real matches through the platform, in seconds"
+	@echo "make sim                                  two hundred seeded worlds with faults, every invariant checked"
 	@echo "make bench                                the figures in docs/performance.md"
 	@echo "make lock                                 pin the dependencies anew"
 
@@ -41,6 +42,9 @@ check: $(VENV)/ready
 
 replay: $(VENV)/ready
 	$(BIN)/matchday replay $(DATA) --bettors 300 $(ARGS)
+
+sim: $(VENV)/ready
+	$(BIN)/matchday sim --seeds 1-200 $(ARGS)
 
 bench: $(VENV)/ready
 	$(BIN)/python bench/figures.py $(ARGS)
