@@ -5,7 +5,7 @@ judgement and every answer. None asks a room what it thinks. A broken invariant 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -14,9 +14,9 @@ import msgspec
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
-from matchday.model.bet import Bet, BetStatus, Policy
-from matchday.model.football import MATERIAL, Period
-from matchday.model.ledger import Answer, Command, Entry, PlaceBet, Refusal, is_player
+from matchday.model.bet import Bet, BetStatus, Outcome, Policy
+from matchday.model.football import GOALS, MATERIAL, Period
+from matchday.model.ledger import Answer, Command, DecideLegs, Entry, PlaceBet, Refusal, is_player
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
@@ -157,6 +157,35 @@ class Bets:
                     raise Violation("durable_before_answered", f"{answer}", [command.id])
 
 
+class Decided:
+    """What the ledger holds of a selection is the word of the highest version that it was told."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[int, Outcome | None]] = {}
+        self.late = 0
+        """Bets that committed when a leg of theirs had been decided: the race that settlement must not lose."""
+
+    def committed(self, commands: Sequence[Command], answers: Sequence[Answer], core: SqliteLedgerCore) -> None:
+        """A batch was committed."""
+        said: list[str] = []
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(command, DecideLegs) and answer.refusal is None and not answer.repeated:
+                said += self._decide(command)
+            elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
+                self.late += any(self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs)
+        held = core.decisions(said)
+        for selection in said:
+            if held.get(selection, (0, None))[1] != self._held[selection][1]:
+                detail = f"{selection} is {self._held[selection]}, the ledger holds {held.get(selection)}"
+                raise Violation("decisions_are_held", detail, [selection])
+
+    def _decide(self, command: DecideLegs) -> Iterator[str]:
+        for decision in command.decisions:
+            if command.version > self._held.get(decision.selection, (-1, None))[0]:
+                self._held[decision.selection] = (command.version, decision.outcome)
+                yield decision.selection
+
+
 class Limits:
     """A fan's stake limit and the house's exposures, counted again from the bets."""
 
@@ -264,8 +293,8 @@ class Acceptance:
             for market in message.markets:
                 self._said[market.market].append((now, market))
 
-    def incident(self, record: Stored, now: int) -> None:
-        """A record of ``incidents`` stands on the log."""
+    def incident(self, record: Stored, now: int) -> bool:
+        """A record of ``incidents`` stands on the log. Whether it is a goal."""
         message = decode(record.value)
         if isinstance(message, Incident):
             state = message.state
@@ -275,6 +304,7 @@ class Acceptance:
             self.last[message.fixture] = (material, state.period, state.penalty is not None)
         elif isinstance(message, ResultConfirmed):
             self.last[message.fixture] = (now, Period.OVER, False)
+        return isinstance(message, Incident) and message.type in GOALS
 
     def gate_started(self, gate: str, log: SqliteLogCore) -> None:
         """A gate begins with what the log holds."""

@@ -23,6 +23,7 @@ _LATE_MS: Final = (500, 20_000)
 _TIMEOUT_MS: Final = 4_000
 _PATIENCE: Final = 6
 """Attempts before a fan looks away for a minute, to ask again later."""
+_QUICK: Final = 0.5
 _STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 49_999)
 
 
@@ -92,6 +93,18 @@ class Crowd:
         self.fans.append(fan)
         self._later(chance.randrange(60_000), lambda: self._connect(fan))
         self._later(chance.randrange(*THINK_MS), lambda: self._think(fan))
+
+    def goal(self, fixture: str) -> None:
+        """A goal has fallen: some saw it before the platform did, and bet on what their screen still shows."""
+        for fan in self.fans:
+            if f"fixture:{fixture}" in fan.channels and fan.chance.random() < _QUICK and not self._faults.over:
+                self._later(fan.chance.randrange(8_000), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
+
+    def _bet_quickly(self, fan: Fan, fixture: str) -> None:
+        view = fan.screen.views.get(f"fixture:{fixture}")
+        leg = _known(fan.chance, fixture, view) if view is not None else None
+        if leg is not None:
+            self._send(fan, PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,)))
 
     def gate_died(self, push: Door) -> None:
         """A gate is gone, its connections with it."""
@@ -216,6 +229,19 @@ class Crowd:
         request.settled = True
         request.answers.append(answer)
         self._answered(request.command, answer)
+
+
+def _known(chance: random.Random, fixture: str, view: View) -> Leg | None:
+    """What somebody backs who has seen a goal: that it fell, in the market that this very goal decides."""
+    open_ = [market for market in view.markets.values() if market["status"] == "open" and market["selections"]]
+    of_goals = [market for market in open_ if market["type"] in ("next_goal", "total_goals")]
+    if not of_goals:
+        return None
+    market = chance.choice(
+        sorted(of_goals, key=lambda market: (market["type"], len(market["market"]), market["market"]))[:4]
+    )
+    selection = market["selections"][0]
+    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])
 
 
 def _leg(chance: random.Random, fixture: str, view: View) -> Leg | None:

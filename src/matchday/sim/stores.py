@@ -26,6 +26,8 @@ from matchday.sim.process import Crash, Process, ProcessClock
 _NEAR_MS: Final = (0, 4)
 """Milliseconds that a message between a process and a store takes."""
 _LAG_MS: Final = (5_000, 60_000)
+_SHORT_LAG_MS: Final = (3_000, 11_000)
+"""Less than what a gate or an owner takes for silence: the ordinary lag of a bad evening."""
 _LAGS_FOR_MS: Final = (20_000, 300_000)
 _SLOW_MS: Final = (500, 9_000)
 _FULL_MS: Final = (1_000, 60_000)
@@ -257,9 +259,10 @@ class _Tail:
         now = process.world.now_ms()
         if process.faults.over or now >= self._late_until:
             self._late_ms = 0
-        if process.faults.happens(Fault.DELAY, 0.0005):
+        if process.faults.happens(Fault.DELAY, 0.0008):
             chance = process.faults.stream(Fault.DELAY)
-            self._late_ms, self._late_until = chance.randint(*_LAG_MS), now + chance.randint(*_LAGS_FOR_MS)
+            self._late_ms = chance.randint(*chance.choice((_LAG_MS, _SHORT_LAG_MS)))
+            self._late_until = now + chance.randint(*_LAGS_FOR_MS)
         return self._late_ms
 
     def _pump(self) -> None:

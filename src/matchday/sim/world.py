@@ -79,7 +79,7 @@ def sim_settings() -> Settings:
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_fixture_max=400_000,
             writers=GATES,
         ),
-        accounts=replace(settings.accounts, stake_per_day=40_000),
+        accounts=replace(settings.accounts, stake_per_day=15_000),
         push=replace(
             settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
         ),
@@ -136,6 +136,7 @@ class World:
         self.settings = sim_settings()
         self.provider = Provider(self.clock, self.faults, matches)
         self.money, self.bets = checkers.Money(), checkers.Bets()
+        self.decided = checkers.Decided()
         self.limits, self.acceptance = checkers.Limits(self.settings), checkers.Acceptance(self.settings)
         self._limits: dict[str, list[tuple[int, int]]] = {}
         self._shown: tuple[tuple[str, int, str, int], dict[str, Any]] = (("", 0, "", 0), {})
@@ -242,8 +243,8 @@ class World:
             self.trace.data(record.value)
             if record.topic == Topic.BOOKS:
                 self.acceptance.written(record, self.clock.now_ms())
-            elif record.topic == Topic.INCIDENTS:
-                self.acceptance.incident(record, self.clock.now_ms())
+            elif record.topic == Topic.INCIDENTS and self.acceptance.incident(record, self.clock.now_ms()):
+                self.crowd.goal(record.key)
             if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
                 self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
 
@@ -251,6 +252,7 @@ class World:
         for command, answer in zip(commands, answers, strict=True):
             self.trace.say(f"ledger {_short(command)} -> {answer.refusal or 'accepted'}{' again' * answer.repeated}")
         self._take_facts()
+        self.decided.committed(commands, answers, self.ledger.core)
         for command, answer in zip(commands, answers, strict=True):
             if isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
                 self.limits.accepted(answer.bet, self._limit(command.account, command.at_ms))
