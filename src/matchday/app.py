@@ -28,10 +28,7 @@ from matchday.edge.websocket import frame_text, make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
-    BalanceChanged,
-    BetAccepted,
-    BetReopened,
-    BetSettled,
+    AccountFact,
     BookChanged,
     BookState,
     OddsAlive,
@@ -135,7 +132,7 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:
             message = decode(stored.value)
-            if isinstance(message, BetAccepted | BetSettled | BetReopened | BalanceChanged):
+            if isinstance(message, AccountFact):
                 self.push.account_fact(message)
 
     def _forget(self) -> None:
@@ -166,7 +163,7 @@ class Platform:
         self.clock, self.log, self.ledger = clock, log, ledger
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
-        self.bets = Bets(clock, ledger, books, settings.bets)
+        self.bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale,
@@ -181,6 +178,7 @@ class Platform:
     def start(self) -> None:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
+        self.bets.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()

@@ -270,7 +270,9 @@ class FakePlatform:
 
         async def account(_: Request) -> Response:
             return JSONResponse({"account": "fan", "currency": "EUR", "balance": self.purse, "status": "open",
-                                 "stake_per_day": "2000.00", "staked_today": "30.00"})  # fmt: skip
+                                 "free_bets": [], "limits": [{
+                                     "limit": "stake_day", "amount": "2000.00", "used": "30.00", "next_amount": None,
+                                     "next_at_ms": 0}]})  # fmt: skip
 
         async def statement(_: Request) -> Response:
             rows = [{"entry": 2 + n, "at_ms": bet["placed_ms"], "reason": "stake", "amount": f"-{bet['stake']}",

@@ -78,7 +78,7 @@ def plausible(body: Json) -> st.SearchStrategy[Json]:
     likely: Json = {
         "id": st.integers(0, (1 << 62) - 1).map(an_id), "currency": st.just("EUR"), "policy": st.just("any"),
         "stake": st.sampled_from(["0.10", "10.00", "500.00", "1000"]), "legs": st.just([leg]),
-        "stake_per_day": st.sampled_from(["0", "5.00", "100"]),
+        "amount": st.sampled_from(["0", "5.00", "100"]),
     }  # fmt: skip
     known = sorted(set(body) & set(likely))
     wanted = st.just(known) | st.lists(st.sampled_from(known), unique=True) if known else st.just([])

@@ -124,6 +124,8 @@ class Market(msgspec.Struct, frozen=True):
     generation: int
     """The count of suspensions and material incidents: a bet that saw another generation is refused."""
     selections: tuple[Selection, ...]
+    stake_max: int | None = None
+    """Minor units: a trader's own maximum for this market; None where the platform's holds."""
 
     def price_of(self, outcome: str) -> int | None:
         """The price of an outcome in thousandths, or None where the market has no such outcome."""

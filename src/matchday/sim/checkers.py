@@ -20,7 +20,9 @@ from matchday.model.ledger import Answer, Command, DecideLegs, Entry, PlaceBet, 
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
+    BalanceChanged,
     BetAccepted,
+    BetCashedOut,
     BetReopened,
     BetSettled,
     Board,
@@ -101,7 +103,7 @@ class Bets:
         elif isinstance(fact, BetSettled | BetReopened):
             change = self._settled(fact)
         else:
-            change = fact.change
+            change = fact.change if isinstance(fact, BalanceChanged | BetCashedOut) else 0
         if fact.balance != before + change:
             detail = f"{fact}: balance was {before}, changed by {change}"
             raise Violation("statement_adds_up", detail, [fact.account])
@@ -231,7 +233,7 @@ class Limits:
     def compare(self, core: SqliteLedgerCore) -> None:
         """The ledger's counters are the liabilities of the open bets."""
         held: dict[str, int] = defaultdict(int)
-        for guard, used in core.guards().items():
+        for guard, used in core.all_guards().items():
             held[guard.removeprefix("exposure:").rpartition("#")[0]] += used
         for key in held.keys() | self.open.keys():
             if held.get(key, 0) != self.open.get(key, 0):

@@ -23,6 +23,7 @@ from matchday.model.ledger import (
     Answer,
     Command,
     DecideLegs,
+    LimitName,
     Moment,
     OpenAccount,
     PlaceBet,
@@ -205,7 +206,7 @@ class World:
         )
         ledger, books = self._ledger_of(process), Books()
         accounts = Accounts(clock, ledger, settings, b"simulation")
-        bets = Bets(clock, ledger, books, settings.bets)
+        bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
@@ -271,9 +272,10 @@ class World:
                 self.limits.known(self.bets.bets[fact.bet])
 
     def _set_limit(self, command: SetLimit) -> None:
+        assert command.amount is not None
         now = self._limit(command.account, command.at_ms)
-        after = command.at_ms + (86_400_000 if command.stake_per_day > now else 0)
-        self._limits[command.account] = [(0, now), (after, command.stake_per_day)]
+        after = command.at_ms + (86_400_000 if command.amount > now else 0)
+        self._limits[command.account] = [(0, now), (after, command.amount)]
 
     def _limit(self, account: str, now: int) -> int:
         return [limit for since, limit in self._limits[account] if since <= now][-1]
@@ -396,8 +398,9 @@ class World:
             self.limits.known(bet)
         for account, limits in self._limits.items():
             held = self.ledger.core.account_at(account, self.clock.now_ms())
-            if held is not None and held.stake_per_day != limits[-1][1]:
-                limits.append((0, held.stake_per_day))
+            amount = None if held is None else held.limit(LimitName.STAKE_DAY).amount
+            if amount is not None and amount != limits[-1][1]:
+                limits.append((0, amount))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -51,8 +51,8 @@ async function setLimit(event, currency) {
     return;
   }
   try {
-    limits.value = await api.setLimit(token(), { id: freshId(), stake_per_day: toDecimal(minor, currency) });
-    const now = toMinor(limits.value.stake_per_day, currency);
+    limits.value = await api.setLimit(token(), { id: freshId(), limit: "stake_day", amount: toDecimal(minor, currency) });
+    const now = toMinor(perDay(limits.value).amount, currency);
     said.value = now === minor ? "Your new limit is in force." : "A higher limit comes into force in 24 hours. Until then the present one stays.";
     typed.value = "";
   } catch (error) {
@@ -61,13 +61,15 @@ async function setLimit(event, currency) {
   }
 }
 
+const perDay = (account) => account.limits.find((limit) => limit.limit === "stake_day");
+
 function Limit() {
   const view = limits.value;
   if (!view) return null;
-  const limit = toMinor(view.stake_per_day, view.currency);
+  const limit = toMinor(perDay(view).amount ?? "9".repeat(13), view.currency);
   return html`<section class="panel limit" aria-label="Your stake limit">
     <h2>Your stake limit</h2>
-    <p>Staked today: <b>${moneyText(view.staked_today, view.currency)}</b>${limit < UNLIMITED && html` of <b data-testid="stake-limit">${money(limit, view.currency)}</b>`}.
+    <p>Staked today: <b>${moneyText(perDay(view).used, view.currency)}</b>${limit < UNLIMITED && html` of <b data-testid="stake-limit">${money(limit, view.currency)}</b>`}.
       A lower limit counts at once, a higher one after 24 hours.</p>
     <form onSubmit=${(event) => setLimit(event, view.currency)}>
       <label for="limit">New limit per day</label>
