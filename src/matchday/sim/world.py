@@ -37,6 +37,7 @@ from matchday.model.posting import DAY_MS
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Stored
 from matchday.pricing.football import price_book
+from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -206,7 +207,7 @@ class World:
         )
         ledger, books = self._ledger_of(process), Books()
         accounts = Accounts(clock, ledger, settings, b"simulation")
-        bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
+        bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
