@@ -23,14 +23,11 @@ from matchday.model.football import (
     SENDINGS_OFF,
     FootballState,
     IncidentType,
-    Period,
-    Team,
 )
 from matchday.model.football_markets import TOUCHED
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection, may_move
 from matchday.model.messages import (
     OVER,
-    Board,
     BookChanged,
     BookState,
     DeadLetter,
@@ -49,6 +46,7 @@ from matchday.model.messages import (
     encode,
 )
 from matchday.ports import Clock, Log, Record, Stored
+from matchday.services.odds.board import board_of
 from matchday.voice import BACKLOG_MAX, Voice
 
 _log = logging.getLogger(__name__)
@@ -419,7 +417,7 @@ class Odds:
         """One message with all that one cause changed; now and then the whole book beside it, for a restart."""
         fixture = book.snapshot.scheduled.fixture
         book.n += 1
-        board = self._board(book)
+        board = board_of(book.snapshot, self._speed)
         change = BookChanged(fixture, self._epoch, book.n, cause, self._clock.now_ms(), board, tuple(markets))
         records = [Record(Topic.BOOKS, fixture, encode(change))]
         book.kept += 1
@@ -432,31 +430,3 @@ class Odds:
             )  # fmt: skip
             records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)
-
-    def _board(self, book: _Book) -> Board:
-        scheduled, state = book.snapshot.scheduled, book.snapshot.state
-        live = book.snapshot.status == FixtureStatus.LIVE
-        half = state.period not in (Period.PRE, Period.FIRST)
-        shoot_out = state.period == Period.SHOOT_OUT or state.home.shoot_out or state.away.shoot_out
-
-        def both(count: Callable[[Team], int]) -> tuple[int, int]:
-            return count(state.home), count(state.away)
-
-        return Board(
-            fixture=scheduled.fixture,
-            competition=scheduled.competition,
-            home=scheduled.home,
-            away=scheduled.away,
-            kickoff_ms=scheduled.kickoff_ms,
-            status=book.snapshot.status,
-            period=state.period,
-            clock_s=state.clock_s,
-            clock_at_ms=book.snapshot.at_ms,
-            clock_rate=self._speed if live and state.period in RUNNING else 0.0,
-            score=state.score,
-            half_time=both(lambda team: team.first_half) if half else None,
-            shoot_out=both(lambda team: team.shoot_out) if shoot_out else None,
-            red=both(lambda team: team.red),
-            corners=both(lambda team: team.corners),
-            source=scheduled.source,
-        )
