@@ -11,6 +11,7 @@ import msgspec
 
 from matchday.model.market import Market
 from matchday.model.messages import Board, BookChanged, BookState
+from matchday.model.trading import Controls
 
 EPOCHS_MAX: Final = 64
 """Owners remembered; older ones have long said their last."""
@@ -27,6 +28,8 @@ class FixtureBook(msgspec.Struct):
     markets: dict[str, Market]
     changed: dict[str, int]
     """Market id -> offset of its last change: what a reader that holds offset X is missing has a higher one."""
+    controls: Controls = Controls()
+    """What traders have set."""
 
 
 class Books:
@@ -59,6 +62,8 @@ class Books:
         elif (change.epoch, change.n) <= (book.epoch, book.n):
             return False
         book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
+        if change.controls is not None:
+            book.controls = change.controls
         for market in change.markets:
             book.markets[market.market] = market
             book.changed[market.market] = offset
@@ -80,7 +85,7 @@ class Books:
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(
-            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before)
+            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before), controls=state.controls
         )
 
     def market(self, fixture: str, market: str) -> Market | None:

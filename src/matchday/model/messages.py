@@ -6,7 +6,7 @@ a new name.
 
 | topic | partitioned and keyed by | kept | says |
 | --- | --- | --- | --- |
-| incidents | fixture | some hours | feed, odds (ticks) |
+| incidents | fixture | some hours | feed, odds (ticks), gates (traders' commands) |
 | fixtures | fixture | the latest of each | feed |
 | books | fixture | some hours | odds |
 | book_states | fixture and epoch | the latest of each | odds |
@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.trading import Controls, TraderCommand
 
 
 class Topic(StrEnum):
@@ -189,10 +190,12 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     n: int
     """The book's change counter within the epoch."""
     cause: str
-    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, confirmed, abandoned, ..."""
+    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, trader, confirmed, ..."""
     at_ms: int
     board: Board
     markets: tuple[Market, ...]
+    controls: Controls | None = None
+    """All that traders have set, where this changes it or the owner is new; None: as before."""
 
 
 class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
@@ -226,6 +229,8 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     markets: tuple[Market, ...]
     resume_at_ms: int | None = None
     """When a hold ends, while suspended by an incident."""
+    controls: Controls = Controls()
+    """What traders have set."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -317,7 +322,7 @@ AccountFact = BetAccepted | BetSettled | BetReopened | BalanceChanged
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
-    """A record that a room could not read: kept with its reason, so that nothing is swallowed."""
+    """A record that a room could not read or take: kept with its reason, so that nothing is swallowed."""
 
     room: str
     topic: str
@@ -333,6 +338,7 @@ Message = (
     | WindowVoided
     | FeedAlive
     | Ticked
+    | TraderCommand
     | FixtureSnapshot
     | BookChanged
     | OddsOwned
