@@ -103,6 +103,16 @@ def amount_of(text: str, currency: str, field: str) -> int:
         raise Problem("amount_invalid", str(error), field=field) from error
 
 
+def price_of(text: str, field: str) -> int:
+    """Thousandths of the price in a field."""
+    try:
+        if not text.isascii():
+            raise PriceError(f"{text!r} is not a price; send a decimal in the digits 0 to 9")
+        return parse_price(text)
+    except PriceError as error:
+        raise Problem("price_invalid", str(error), field=field) from error
+
+
 def leg_of(leg: LegBody, field: str) -> Leg:
     """A leg as the bets room is asked for it."""
     try:
@@ -113,12 +123,7 @@ def leg_of(leg: LegBody, field: str) -> Leg:
     name = selection_id(key.of(fixture), outcome)
     if name != leg.selection:
         raise Problem("selection_invalid", f"this selection's id is {name!r}", field=f"{field}.selection")
-    try:
-        if not leg.price.isascii():
-            raise PriceError(f"{leg.price!r} is not a price; send a decimal in the digits 0 to 9")
-        price = parse_price(leg.price)
-    except PriceError as error:
-        raise Problem("price_invalid", str(error), field=f"{field}.price") from error
+    price = price_of(leg.price, f"{field}.price")
     return Leg(fixture, key.of(fixture), leg.selection, price, leg.generation)
 
 
