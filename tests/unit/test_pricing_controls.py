@@ -90,6 +90,15 @@ def test_a_fixed_price_is_offered_to_the_thousandth(name: str, price: int) -> No
     assert {k: v for k, v in after.items() if k != key} == {k: v for k, v in before.items() if k != key}
 
 
+def test_without_an_overround_the_unlikeliest_outcomes_have_prices(recwarn: pytest.WarningsRecorder) -> None:
+    """Sums that rounding had put a little above 1 were a logarithm of less than nothing. Found by ``matchday sim``."""
+    late = FootballState(period=Period.SECOND, home=Team(first_half=2, second_half=2, corners=4))
+    for clock_s in range(2_400, 3_600, 7):
+        quote = price_book(PRIOR, late, clock_s, 0.0)
+        assert all(1_001 <= s.price <= 1_000_000 for selections in quote.values() for s in selections)
+    assert not recwarn.list
+
+
 CONTROLLED = [f"{key.name}/{outcome}" for key in (RESULT, DOUBLE, BOTH, SCORE) for outcome in OUTCOMES[key.type]]
 
 

@@ -138,7 +138,8 @@ class Odds:
         since = self._clock.now_ms() - FORGET_MS
         for state in states:
             if state.snapshot.status in OVER and state.snapshot.at_ms > since:
-                over = _Book(state.snapshot, {MarketKey(m.type, m.line): m for m in state.markets})
+                markets = {MarketKey(m.type, m.line): m for m in state.markets}
+                over = _Book(state.snapshot, markets, controls=state.controls)
                 self._publish(over, state.snapshot.status, state.markets, keep=True)
         self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in kept])
         self._log.tail(Topic.INCIDENTS, heard, self.hear)
