@@ -28,10 +28,7 @@ from matchday.edge.websocket import frame_text, make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
-    BalanceChanged,
-    BetAccepted,
-    BetReopened,
-    BetSettled,
+    AccountFact,
     BookChanged,
     BookState,
     OddsAlive,
@@ -43,6 +40,7 @@ from matchday.model.reports import Adapter
 from matchday.model.role import Role
 from matchday.ports import Clock, Ledger, Log, Stored
 from matchday.pricing.football import price_book, warm_up
+from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -137,7 +135,7 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:
             message = decode(stored.value)
-            if isinstance(message, BetAccepted | BetSettled | BetReopened | BalanceChanged):
+            if isinstance(message, AccountFact):
                 self.push.account_fact(message)
 
     def _forget(self) -> None:
@@ -168,7 +166,7 @@ class Platform:
         self.clock, self.log, self.ledger = clock, log, ledger
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
-        self.bets = Bets(clock, ledger, books, settings.bets)
+        self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale,
@@ -184,6 +182,7 @@ class Platform:
     def start(self) -> None:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
+        self.bets.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()

@@ -83,7 +83,7 @@ def plausible(body: Json) -> st.SearchStrategy[Json]:
     likely: Json = {
         "id": st.integers(0, (1 << 62) - 1).map(an_id), "currency": st.just("EUR"), "policy": st.just("any"),
         "stake": st.sampled_from(["0.10", "10.00", "500.00", "1000"]), "legs": st.just([leg]),
-        "stake_per_day": st.sampled_from(["0", "5.00", "100"]), "fixture": st.just("F"),
+        "amount": st.sampled_from(["0", "5.00", "100"]), "fixture": st.just("F"),
         "markets": st.sampled_from(["all", "1x2", GOALS]), "selection": st.just(OVER),
     }  # fmt: skip
     known = sorted(set(body) & set(likely))

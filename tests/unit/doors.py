@@ -14,10 +14,11 @@ import msgspec
 from matchday.backends.ledger_sqlite import Done, SqliteLedgerCore
 from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.edge.http import make_app
 from matchday.edge.openapi import document
-from matchday.model.book import Books
+from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
@@ -98,17 +99,22 @@ def done_later(clock: Clock, late_ms: int, done: Done, outcome: Sequence[Answer]
     clock.call_later(late_ms, lambda: done(outcome))
 
 
+def no_joint_price(_book: FixtureBook, _parts: Sequence[tuple[Market, str]]) -> str:
+    """A gate without a joint model."""
+    return "combination_unpriced"
+
+
 class Site:
     """A whole door: guests, bets and books, with one fixture ``F`` whose two markets are open."""
 
     def __init__(self, web: Path, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings(bets=BetSettings(delay_ms=0))
         self.clock = VirtualClock(seed=7)
         self.core = SqliteLedgerCore(":memory:")
         self.ledger = MoodyLedger(self.core, self.clock)
         self.log = MoodyLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
         self.books = Books()
-        self.room = Bets(self.clock, self.ledger, self.books, self.settings.bets)
+        self.room = Bets(self.clock, self.ledger, self.books, self.settings.bets, no_joint_price)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
         self.trading = Trading(self.clock, self.log, self.books)
         self.app = make_app(

@@ -11,7 +11,7 @@ from itsdangerous import URLSafeTimedSerializer
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import Accounts as AccountSettings
 from matchday.config import Doors, Settings
-from matchday.model.ledger import Answer, Moment, Refusal, is_player
+from matchday.model.ledger import Answer, LimitName, Moment, Refusal, is_player
 from matchday.model.posting import uuid7_ms
 from matchday.model.role import Role, SignedIn
 from matchday.services.accounts import Accounts, Guest, Tokens
@@ -38,8 +38,8 @@ class Desk:
         assert isinstance(guest, Guest)
         return guest
 
-    def limit(self, account: str, id_: str, stake_per_day: int) -> Answer | Moment:
-        self.room.set_limit(account, id_, stake_per_day, self.heard.append)
+    def limit(self, account: str, id_: str, amount: int) -> Answer | Moment:
+        self.room.set_limit(account, id_, LimitName.STAKE_DAY, amount, self.heard.append)
         self.clock.run_for(10)
         answer = self.heard[-1]
         assert isinstance(answer, Answer | Moment)
@@ -59,7 +59,7 @@ def test_a_guest_is_an_account_with_its_grant_and_its_limit(desk: Desk) -> None:
     assert (guest.balance, guest.currency) == (5_000, "EUR")
     view = desk.ledger.account(guest.account)
     assert view is not None
-    assert (view.balance, view.stake_per_day, view.currency) == (5_000, 700, "EUR")
+    assert (view.balance, view.limit(LimitName.STAKE_DAY).amount, view.currency) == (5_000, 700, "EUR")
     assert desk.ledger.totals() == {"EUR": 0}
     assert desk.room.verify(guest.token) == guest.account
 
@@ -149,7 +149,7 @@ def test_limits_go_to_the_ledger_under_the_caller_s_id(desk: Desk) -> None:
     assert other.refusal == Refusal.ID_REUSED
     view = desk.ledger.account(account)
     assert view is not None
-    assert view.stake_per_day == 300
+    assert view.limit(LimitName.STAKE_DAY).amount == 300
 
 
 def test_without_a_ledger_no_limit_is_set(desk: Desk) -> None:
@@ -159,4 +159,4 @@ def test_without_a_ledger_no_limit_is_set(desk: Desk) -> None:
     desk.ledger.away = False
     view = desk.ledger.account(account)
     assert view is not None
-    assert view.stake_per_day == 700
+    assert view.limit(LimitName.STAKE_DAY).amount == 700

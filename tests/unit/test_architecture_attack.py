@@ -105,8 +105,8 @@ REPLACED: list[tuple[str, str, str, str, str]] = [
     # check                  the file              what stands there         what it becomes           what is named
     ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    amount: int",
      "    account: str\n    amount: int", "Transfer"),
-    ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    stake_per_day: int\n",
-     "    account: str\n    stake_per_day: int\n    id: str = ''\n", "SetLimit"),
+    ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    amount: int | None\n",
+     "    account: str\n    amount: int | None\n    id: str = ''\n", "SetLimit"),
     ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL", "NORMAL"),
     ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA user_version", "nowhere"),
 ]  # fmt: skip

@@ -50,7 +50,7 @@ def apply(site: Site, sent: TraderCommand, offset: int) -> None:
     """What the owner of the books says once it has applied a command, as far as the door cares."""
     book = site.books.fixtures["F"]
     controls, market = book.controls.after(sent, offset), book.markets["F:1x2"]
-    change = BookChanged("F", 1, book.n + 1, "trader", 0, book.board, (market,), controls)
+    change = BookChanged("F", 1, book.n + 1, "trader", 0, book.board, (market,), controls=controls)
     assert site.books.apply(change, book.offset + 1)
 
 

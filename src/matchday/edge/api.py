@@ -5,18 +5,18 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from matchday.model.bet import Policy
-from matchday.model.ledger import Moment, Refusal
+from matchday.model.bet import PARTS_MAX, Policy
+from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
 from matchday.model.messages import Board
 from matchday.model.price import format_price
 from matchday.model.role import Role
+from matchday.model.trader_views import TraderMarketView
 from matchday.model.trading import FACTOR_MAX, FACTOR_MIN, OVERROUND_MAX, TraderRefusal
-from matchday.model.views import BetView, EntryView, MarketView, TraderMarketView
+from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView
 
-LEGS_NOW: Final = 1
-"""Legs of a bet that are taken today; the schema of bets holds up to LEGS_MAX."""
-assert LEGS_NOW <= LEGS_MAX
+SLIP_MAX: Final = 20
+"""Bets of one slip."""
 
 _UUID7: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
@@ -50,12 +50,13 @@ _Factor = Annotated[
         extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
     ),
 ]
+_Selection = Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
+_Generation = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Currency = Annotated[
     str, Meta(max_length=32, description="ISO 4217, as in the account.", extra_json_schema={"pattern": "^[A-Z]{3}$"})
 ]
 
 
-_Selection = Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
 _Markets = Annotated[
     str, Meta(min_length=1, max_length=200, description="`all`, a type such as `total_goals`, or a market's id.")
 ]
@@ -86,23 +87,48 @@ class AccountAnswer(msgspec.Struct, frozen=True):
     currency: str
     balance: str
     status: str
-    stake_per_day: str
-    staked_today: str
+    limits: tuple[LimitShown, ...]
+    """The fan's own, one of each name."""
+    free_bets: tuple[FreeBetView, ...]
 
 
 class LimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fan's own limit: less counts at once, more after 24 hours."""
 
     id: _Id
-    stake_per_day: _Amount
+    amount: _Amount | None
+    """Zero stops all betting; null removes the limit."""
+    limit: LimitName = LimitName.STAKE_DAY
+
+
+class PartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One selection of a combination, with the generation that the fan saw."""
+
+    selection: _Selection
+    generation: _Generation
 
 
 class LegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A selection, with the price and the generation that the fan saw."""
+    """A selection with the price and the generation that the fan saw; or a combination of several on one fixture, with
+    their joint price."""
 
-    selection: Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
     price: _Price
-    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    selection: _Selection | UnsetType = UNSET
+    generation: _Generation = 0
+    parts: Annotated[tuple[PartBody, ...], Meta(extra_json_schema={"maxItems": PARTS_MAX})] = ()
+    """2 to 10 selections of different markets of one fixture, in place of ``selection``."""
+
+
+_Type = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description="single, accumulator, trixie, patent, yankee, canadian, lucky15, lucky31, lucky63, heinz, "
+        "super_heinz, goliath or system:K/N; left out, a single or an accumulator, by the legs.",
+        examples=["system:2/3"],
+    ),
+]
+_Legs = Annotated[tuple[LegBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": LEGS_MAX})]
 
 
 class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +137,63 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: _Id
     stake: _Amount
     currency: _Currency
-    legs: Annotated[tuple[LegBody, ...], Meta(extra_json_schema={"minItems": LEGS_NOW, "maxItems": LEGS_NOW})]
+    legs: _Legs
     policy: Policy = Policy.BETTER
+    type: _Type = ""
+    stake_per: Literal["bet", "line"] = "bet"
+    """Whether ``stake`` is of the whole bet or of each of its lines."""
+    tolerance: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    """Thousandths of a price by which it may differ against the policy."""
+    free_bet: Annotated[str, Meta(max_length=64)] = ""
+    """The free bet that is its stake, whole."""
+    refer: bool = False
+    """Whether a stake above the maximum may wait for a trader."""
+    offer: Annotated[str, Meta(max_length=64)] = ""
+    """The trader's offer that it takes up."""
+
+
+class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several bets, each with an id and an answer of its own."""
+
+    bets: Annotated[tuple[BetBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": SLIP_MAX})]
+
+
+class QuoteLegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A selection, or the selections of a combination."""
+
+    selection: _Selection | UnsetType = UNSET
+    parts: Annotated[tuple[_Selection, ...], Meta(extra_json_schema={"maxItems": PARTS_MAX})] = ()
+
+
+class QuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A slip to be priced: what would be taken now."""
+
+    currency: _Currency
+    legs: Annotated[tuple[QuoteLegBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": LEGS_MAX})]
+    type: _Type = ""
+
+
+class LegQuote(msgspec.Struct, frozen=True):
+    """A leg as it stands now."""
+
+    price: str | None
+    """Null where it cannot be backed now."""
+    reason: Refusal | None
+    """Why not."""
+
+
+class QuoteAnswer(msgspec.Struct, frozen=True):
+    """What would be taken now. Nothing of it is reserved."""
+
+    legs: tuple[LegQuote, ...]
+    type: str
+    lines: int
+    stake_max: str
+    """The largest stake that every limit leaves room for; zero where none is."""
+    returns_max: str
+    """What that stake returns if every leg wins."""
+    reason: Refusal | None
+    """Why the legs together would be refused."""
 
 
 class BetAnswer(msgspec.Struct, frozen=True):
@@ -126,8 +207,20 @@ class BetAnswer(msgspec.Struct, frozen=True):
     """As it now stands, where a bet was accepted."""
     balance: str | UnsetType = UNSET
     """After the command, where it touched one."""
-    reason: Refusal | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     """Where it was refused."""
+    until_ms: int | UnsetType = UNSET
+    """Of a pending one: when it is answered at the latest; the answer is also said on the account's channel."""
+    detail: str | UnsetType = UNSET
+    """Of a refused one of a slip: what is wrong and the remedy."""
+    stake_max: str | UnsetType = UNSET
+    """Where a limit refused it: the stake that would be taken now."""
+
+
+class SlipAnswer(msgspec.Struct, frozen=True):
+    """What became of each bet of a slip, in its order."""
+
+    answers: tuple[BetAnswer, ...]
 
 
 class BetsAnswer(msgspec.Struct, frozen=True):
@@ -182,7 +275,7 @@ class TraderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overround: _Overround | UnsetType | None = UNSET
     factor: _Factor | UnsetType | None = UNSET
     price: _Price | UnsetType | None = UNSET
-    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType = UNSET
+    generation: _Generation | UnsetType = UNSET
     stake_max: _Amount | UnsetType | None = UNSET
 
 
@@ -277,7 +370,7 @@ _LIMIT_REASONS: Final = frozenset({
 })  # fmt: skip
 _BET_REASONS: Final = frozenset({
     *Refusal, *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid", "selection_invalid",
-    "price_invalid",
+    "price_invalid", "type_invalid",
 })  # fmt: skip
 _TRADER_REASONS: Final = frozenset({
     *TraderRefusal, Moment.BUSY, "id_invalid", "selection_invalid", "not_answered",
@@ -302,6 +395,11 @@ ROUTES: Final = (
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
           reasons=_BET_REASONS,
           links=(Link("bet_by_id", "what became of it", {"id": "/id"}), Link("bets", "it stands first"))),
+    Route("POST", "/api/slips", "slip", "Place several bets", {200: SlipAnswer}, SlipBody, signed_in=True,
+          reasons=frozenset({"slip_invalid"}), links=(Link("bets", "they stand first"),)),
+    Route("POST", "/api/bets/quote", "quote", "What would be taken now", {200: QuoteAnswer}, QuoteBody, signed_in=True,
+          reasons=frozenset({"currency_invalid", "legs_invalid", "selection_invalid", "type_invalid"}),
+          links=(Link("place", "at these prices"),)),
     Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
           links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},

@@ -28,7 +28,7 @@ def document(page_max: int) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, page_max)
-    return {
+    found = {
         "openapi": "3.1.0",
         "info": {
             "title": "Matchday",
@@ -38,6 +38,8 @@ def document(page_max: int) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
+    served: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return served
 
 
 def _operation(route: Route, page_max: int) -> dict[str, Any]:

@@ -35,6 +35,8 @@ REASONS: Final[dict[str, int]] = {
     "legs_invalid": 422,
     "selection_invalid": 422,
     "price_invalid": 422,
+    "type_invalid": 422,
+    "slip_invalid": 422,
     "factor_invalid": 422,
     "overround_invalid": 422,
     "parameter_invalid": 422,
@@ -67,6 +69,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of price_moved and generation_stale: the price now, of a bet's leg."""
     generation: int | msgspec.UnsetType = msgspec.UNSET
     """Of price_moved and generation_stale: the generation now."""
+    stake_max: str | msgspec.UnsetType = msgspec.UNSET
+    """Where a limit refused a bet: the stake that would be taken now, as a decimal; nothing of it is reserved."""
 
 
 class Problem(Exception):
@@ -80,13 +84,15 @@ class Problem(Exception):
         field: str = "",
         price: str | msgspec.UnsetType = msgspec.UNSET,
         generation: int | msgspec.UnsetType = msgspec.UNSET,
+        stake_max: str | msgspec.UnsetType = msgspec.UNSET,
         retry_after_s: int = 0,
         allow: str = "",
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.details = ProblemDetails(
-            f"/problems/{reason}", title(reason), REASONS[reason], str(reason), detail, field, price, generation
-        )
+            f"/problems/{reason}", title(reason), REASONS[reason], str(reason), detail, field, price, generation,
+            stake_max,
+        )  # fmt: skip
         self._headers = dict(_HEADERS)
         if retry_after_s:
             self._headers["Retry-After"] = str(retry_after_s)

@@ -20,6 +20,7 @@ from matchday.model.book import Books
 from matchday.model.ledger import Moment
 from matchday.model.market import split_selection
 from matchday.model.price import UNIT, format_price
+from matchday.model.trader_views import trader_market_view
 from matchday.model.trading import (
     ALL_MARKETS,
     FACTOR_MAX,
@@ -35,7 +36,6 @@ from matchday.model.trading import (
     TraderCommand,
     TraderRefusal,
 )
-from matchday.model.views import trader_market_view
 from matchday.ports import Clock
 
 _NEEDS: Final[dict[str, tuple[str, ...]]] = {

@@ -10,7 +10,7 @@ import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from matchday.config import Settings
-from matchday.model.ledger import Answer, Moment, OpenAccount, SetLimit, Transfer
+from matchday.model.ledger import Answer, LimitName, Moment, OpenAccount, SetLimit, Transfer
 from matchday.model.role import Role, SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
@@ -99,9 +99,12 @@ class Accounts:
 
         self._ledger.commit([opened, grant], answered)
 
-    def set_limit(self, account: str, id_: str, stake_per_day: int, done: Callable[[Answer | Moment], None]) -> None:
-        """A fan's own stake limit in minor units: less counts at once, more after a day. ``id_`` is the caller's."""
-        command = SetLimit(id_, account, stake_per_day, self._clock.now_ms())
+    def set_limit(
+        self, account: str, id_: str, limit: LimitName, amount: int | None, done: Callable[[Answer | Moment], None]
+    ) -> None:
+        """A limit of the fan's own in minor units (None: none): less counts at once, more after a day. ``id_`` is the
+        caller's."""
+        command = SetLimit(id_, account, amount, self._clock.now_ms(), limit)
 
         def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
             done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])

@@ -4,7 +4,7 @@ Each keeps books of its own, from what is written on the log and in the ledger, 
 judgement and every answer. None asks a room what it thinks. A broken invariant is a ``Violation``.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
@@ -15,12 +15,14 @@ from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model.bet import Bet, BetStatus, Outcome, Policy
-from matchday.model.football import GOALS, MATERIAL, Period
+from matchday.model.football import MATERIAL, Period
 from matchday.model.ledger import Answer, Command, DecideLegs, Entry, PlaceBet, Refusal, is_player
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
+    BalanceChanged,
     BetAccepted,
+    BetCashedOut,
     BetReopened,
     BetSettled,
     Board,
@@ -37,6 +39,13 @@ from matchday.sim.trace import Violation
 DAY_MS: Final = 86_400_000
 LATE_MS: Final = 2_000
 """Milliseconds allowed for wires and clocks beyond the limits that settings name."""
+LATE_BET: Final = "bet committed after a leg of it was decided"
+DAY_BEFORE: Final = "bet on the day before one on which the fan had bet"
+SETTLED_AGAIN: Final = "bet settled or opened again"
+REOPENED: Final = "bet opened again"
+OWED: Final = "settlement that left something owed"
+SITUATIONS: Final = (LATE_BET, DAY_BEFORE, SETTLED_AGAIN, REOPENED, OWED)
+"""What worlds must get into, or some promises are not tested."""
 
 
 class Money:
@@ -73,7 +82,8 @@ class Money:
 class Bets:
     """Every answered bet exists once; settled once per version; the facts of an account follow one another."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: Counter[str]) -> None:
+        self._reached = reached
         self.bets: dict[str, Bet] = {}
         self._by_id: dict[tuple[str, str], str] = {}
         self._balance: dict[str, int] = {}
@@ -101,7 +111,7 @@ class Bets:
         elif isinstance(fact, BetSettled | BetReopened):
             change = self._settled(fact)
         else:
-            change = fact.change
+            change = fact.change if isinstance(fact, BalanceChanged | BetCashedOut) else 0
         if fact.balance != before + change:
             detail = f"{fact}: balance was {before}, changed by {change}"
             raise Violation("statement_adds_up", detail, [fact.account])
@@ -118,6 +128,9 @@ class Bets:
         if owed < 0 or (owed and fact.balance):
             detail = f"{fact}: {owed} owed on {bet} while the balance is {fact.balance}"
             raise Violation("nothing_owed_that_is_there", detail, [fact.bet, fact.account])
+        self._reached[SETTLED_AGAIN] += bet.status != BetStatus.OPEN
+        self._reached[REOPENED] += status == BetStatus.OPEN
+        self._reached[OWED] += owed > 0
         self.bets[fact.bet] = msgspec.structs.replace(
             bet, status=status, version=fact.version, returns=returns, owed=owed
         )
@@ -160,10 +173,9 @@ class Bets:
 class Decided:
     """What the ledger holds of a selection is the word of the highest version that it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: Counter[str]) -> None:
         self._held: dict[str, tuple[int, Outcome | None]] = {}
-        self.late = 0
-        """Bets that committed when a leg of theirs had been decided: the race that settlement must not lose."""
+        self._reached = reached
 
     def committed(self, commands: Sequence[Command], answers: Sequence[Answer], core: SqliteLedgerCore) -> None:
         """A batch was committed."""
@@ -172,7 +184,9 @@ class Decided:
             if isinstance(command, DecideLegs) and answer.refusal is None and not answer.repeated:
                 said += self._decide(command)
             elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
-                self.late += any(self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs)
+                self._reached[LATE_BET] += any(
+                    self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
+                )
         held = core.decisions(said)
         for selection in said:
             if held.get(selection, (0, None))[1] != self._held[selection][1]:
@@ -189,8 +203,8 @@ class Decided:
 class Limits:
     """A fan's stake limit and the house's exposures, counted again from the bets."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, reached: Counter[str]) -> None:
+        self._settings, self._reached = settings, reached
         self.open: dict[str, int] = defaultdict(int)
         """Selection or fixture -> liability of the open bets on it."""
         self._staked: dict[str, tuple[int, int]] = {}
@@ -206,6 +220,7 @@ class Limits:
                 raise Violation("exposure_within_limit", f"{key}: {self.open[key]} of {most}", [key, bet.bet])
         day, staked = self._staked.get(bet.account, (0, 0))
         today = max(day, bet.placed_ms // DAY_MS)
+        self._reached[DAY_BEFORE] += bet.placed_ms // DAY_MS < day
         staked = bet.stake + (staked if today == day else 0)
         self._staked[bet.account] = (today, staked)
         if staked > limit:
@@ -231,7 +246,7 @@ class Limits:
     def compare(self, core: SqliteLedgerCore) -> None:
         """The ledger's counters are the liabilities of the open bets."""
         held: dict[str, int] = defaultdict(int)
-        for guard, used in core.guards().items():
+        for guard, used in core.all_guards().items():
             held[guard.removeprefix("exposure:").rpartition("#")[0]] += used
         for key in held.keys() | self.open.keys():
             if held.get(key, 0) != self.open.get(key, 0):
@@ -293,8 +308,8 @@ class Acceptance:
             for market in message.markets:
                 self._said[market.market].append((now, market))
 
-    def incident(self, record: Stored, now: int) -> bool:
-        """A record of ``incidents`` stands on the log. Whether it is a goal."""
+    def incident(self, record: Stored, now: int) -> None:
+        """A record of ``incidents`` stands on the log."""
         message = decode(record.value)
         if isinstance(message, Incident):
             state = message.state
@@ -304,7 +319,6 @@ class Acceptance:
             self.last[message.fixture] = (material, state.period, state.penalty is not None)
         elif isinstance(message, ResultConfirmed):
             self.last[message.fixture] = (now, Period.OVER, False)
-        return isinstance(message, Incident) and message.type in GOALS
 
     def gate_started(self, gate: str, log: SqliteLogCore) -> None:
         """A gate begins with what the log holds."""

@@ -11,7 +11,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from matchday.model.bet import Leg, Policy
+from matchday.model.football_markets import TOTAL_GOALS, next_goal
 from matchday.model.ledger import Answer, Command, Moment, PlaceBet, SetLimit, Transfer
+from matchday.model.market import split_selection
 from matchday.model.price import parse_price
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
@@ -23,7 +25,12 @@ _LATE_MS: Final = (500, 20_000)
 _TIMEOUT_MS: Final = 4_000
 _PATIENCE: Final = 6
 """Attempts before a fan looks away for a minute, to ask again later."""
-_QUICK: Final = 0.5
+_QUICK: Final = 0.7
+_QUICK_MS: Final = 6_000
+_RUSHES: Final = 0.7
+RUSH_MS: Final = 3_000
+"""Milliseconds before midnight at which the first try whether the new day's limit counts already."""
+_RUSH_STAKE_MAX: Final = 4_000
 _STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 49_999)
 
 
@@ -52,13 +59,17 @@ class Request(msgspec.Struct):
     answers: list[Answer] = []
     settled: bool = False
     """It has an answer that records something, or was given up for another reason than silence."""
+    near: bool = False
+    """Its first attempt goes to the gate whose prices the fan sees."""
 
 
 class Fan:
     """One fan."""
 
-    def __init__(self, number: int, account: str, chance: random.Random, screen: Screen) -> None:
+    def __init__(self, number: int, account: str, limit: int, chance: random.Random, screen: Screen) -> None:
         self.number, self.account, self.chance, self.screen = number, account, chance, screen
+        self.limit = limit
+        """The stake limit of a day that the account was opened with."""
         self.requests: dict[str, Request] = {}
         self.channels: list[str] = []
         self.gone = False
@@ -83,11 +94,11 @@ class Crowd:
         self._wire = clock.random("wire")
         self.asked = 0
 
-    def join(self, account: str, fixtures: Sequence[str]) -> None:
+    def join(self, account: str, limit: int, fixtures: Sequence[str]) -> None:
         """A fan with an account; follows one or two of the fixtures, the list, and the own account."""
         number = len(self.fans)
         chance = self._clock.random(f"fan-{number}")
-        fan = Fan(number, account, chance, Screen(account, self._frames, self._shown))
+        fan = Fan(number, account, limit, chance, Screen(account, self._frames, self._shown))
         followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 2)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
         self.fans.append(fan)
@@ -95,16 +106,31 @@ class Crowd:
         self._later(chance.randrange(*THINK_MS), lambda: self._think(fan))
 
     def goal(self, fixture: str) -> None:
-        """A goal has fallen: some saw it before the platform did, and bet on what their screen still shows."""
+        """A goal is falling: some see it before the platform is told, and bet on what their screen still shows."""
         for fan in self.fans:
             if f"fixture:{fixture}" in fan.channels and fan.chance.random() < _QUICK and not self._faults.over:
-                self._later(fan.chance.randrange(8_000), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
+                self._later(fan.chance.randrange(_QUICK_MS), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
+
+    def midnight(self) -> None:
+        """It is nearly midnight: fans wait for the new day's limit, and try to use it up at once."""
+        for fan in self.fans:
+            if fan.chance.random() < _RUSHES and not self._faults.over:
+                for _ in range(6):
+                    self._later(fan.chance.randrange(5 * RUSH_MS), lambda fan=fan: self._rush(fan))  # type: ignore[misc]
+
+    def _rush(self, fan: Fan) -> None:
+        if (bet := self._bet(fan)) is not None:
+            stake = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX)
+            self._send(fan, msgspec.structs.replace(bet, stake=stake, policy=Policy.ANY))
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")
         leg = _known(fan.chance, fixture, view) if view is not None else None
         if leg is not None:
-            self._send(fan, PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,)))
+            bet = PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,))
+            self._send(fan, bet, near=True)
+            if fan.withdraws:  # gone with the return before anybody looks at the screen
+                self._later(fan.chance.randrange(5_000, 60_000), lambda: self._withdraw(fan))
 
     def gate_died(self, push: Door) -> None:
         """A gate is gone, its connections with it."""
@@ -156,9 +182,9 @@ class Crowd:
         if self._faults.over:
             return
         deed = fan.chance.random()
-        if deed < 0.04:
+        if deed < 0.01:
             self._send(fan, SetLimit(self._clock.new_id(), fan.account, fan.chance.choice((3_000, 20_000, 400_000)), 0))
-        elif deed < 0.08 or (fan.withdraws and deed < 0.3):
+        elif deed < 0.05 or (fan.withdraws and deed < 0.3):
             self._withdraw(fan)
         elif (bet := self._bet(fan)) is not None:
             delay = fan.chance.choice((100, 800, 2_000, 15_000, 40_000))
@@ -172,7 +198,7 @@ class Crowd:
         if view is None or view.balance is None:
             return
         whole = int(view.balance.replace(".", ""))
-        amount = -whole if fan.withdraws else fan.chance.choice((5_000, -1_000))
+        amount = -whole if fan.withdraws and whole else fan.chance.choice((5_000, -1_000))
         if amount:
             reason = "withdrawal" if amount < 0 else "deposit"
             self._send(fan, Transfer(self._clock.new_id(), fan.account, amount, "EUR", reason, 0))
@@ -192,8 +218,8 @@ class Crowd:
 
     # --- asking until answered ----------------------------------------------------------------------------------------
 
-    def _send(self, fan: Fan, command: Command, variant: str = "") -> None:
-        request = fan.requests[f"{command.id}{variant}"] = Request(command, answers=[])
+    def _send(self, fan: Fan, command: Command, variant: str = "", *, near: bool = False) -> None:
+        request = fan.requests[f"{command.id}{variant}"] = Request(command, answers=[], near=near)
         self._attempt(fan, request)
 
     def _attempt(self, fan: Fan, request: Request) -> None:
@@ -206,7 +232,8 @@ class Crowd:
         gates = self._gates()
         if not gates or self._faults.happens(Fault.LOST_REQUEST, 0.05):
             return
-        gate = fan.chance.choice(gates)
+        own = [gate for gate in gates if gate.push is fan.screen.door]
+        gate = fan.chance.choice(own if own and request.near and request.attempts == 1 else gates)
 
         def arrived(answer: Answer | Moment) -> None:
             if not self._faults.happens(Fault.LOST_ANSWER, 0.05):
@@ -233,15 +260,24 @@ class Crowd:
 
 def _known(chance: random.Random, fixture: str, view: View) -> Leg | None:
     """What somebody backs who has seen a goal: that it fell, in the market that this very goal decides."""
-    open_ = [market for market in view.markets.values() if market["status"] == "open" and market["selections"]]
-    of_goals = [market for market in open_ if market["type"] in ("next_goal", "total_goals")]
-    if not of_goals:
+    goals = sum(view.board["score"]) if view.board else 0
+    decided = [
+        market for market in view.markets.values()
+        if market["status"] == "open" and market["selections"] and _decides(goals, market["selections"][0]["selection"])
+    ]  # fmt: skip
+    if not decided:
         return None
-    market = chance.choice(
-        sorted(of_goals, key=lambda market: (market["type"], len(market["market"]), market["market"]))[:4]
-    )
-    selection = market["selections"][0]
+    market = chance.choice(decided)
+    selection = chance.choice(market["selections"])
     return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])
+
+
+def _decides(goals: int, selection: str) -> bool:
+    """Whether the goal that follows so many decides a selection's market, whoever gets it."""
+    _, key, _ = split_selection(selection)
+    if key.type == TOTAL_GOALS:
+        return 4 * goals < (key.line or 0) <= 4 * goals + 2
+    return key == next_goal(goals)
 
 
 def _leg(chance: random.Random, fixture: str, view: View) -> Leg | None:

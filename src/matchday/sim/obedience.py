@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
+from matchday.model.bet import Leg
 from matchday.model.football import MATERIAL
 from matchday.model.football_markets import TOUCHED
 from matchday.model.ledger import PlaceBet
@@ -169,21 +170,25 @@ class Obedience:
     def sealed(self, gate: str, command: PlaceBet, now: int) -> None:
         """A gate has judged a bet to be acceptable, its clock and the owner's being right."""
         for leg in command.legs:
-            _, key, outcome = split_selection(leg.selection)
-            keys = [command.id, leg.fixture]
-            since = self._suspended_since(leg.fixture, key)
-            if since is not None and since < now - self._window_ms:
-                detail = f"{gate} took {leg} for {command.id}; it is suspended by a trader since {since}"
-                raise Violation("trader_is_obeyed", detail, keys)
-            fixed = self._fixed(leg.fixture, f"{key.name}/{outcome}")
-            if fixed is None or fixed.at_ms >= now - self._window_ms:
-                continue
-            action = fixed.what.action if isinstance(fixed.what, TraderCommand) else None
-            if not isinstance(action, FixPrice) or action.generation != leg.generation:
-                continue
-            if action.price not in (None, leg.price):
-                detail = f"{gate} took {leg} for {command.id}; the price was fixed by {fixed}"
-                raise Violation("fixed_price_is_offered", detail, keys)
+            for selection in leg.selections:
+                since = self._suspended_since(leg.fixture, split_selection(selection)[1])
+                if since is not None and since < now - self._window_ms:
+                    detail = f"{gate} took {leg} for {command.id}; it is suspended by a trader since {since}"
+                    raise Violation("trader_is_obeyed", detail, [command.id, leg.fixture])
+            if not leg.parts:
+                self._check_price(gate, command, leg, now)
+
+    def _check_price(self, gate: str, command: PlaceBet, leg: Leg, now: int) -> None:
+        """A price that was fixed in this very generation, long enough ago, is the one that is taken."""
+        fixed = self._fixed(leg.fixture, leg.selection.removeprefix(f"{leg.fixture}:"))
+        if fixed is None or fixed.at_ms >= now - self._window_ms:
+            return
+        action = fixed.what.action if isinstance(fixed.what, TraderCommand) else None
+        if not isinstance(action, FixPrice) or action.generation != leg.generation:
+            return
+        if action.price not in (None, leg.price):
+            detail = f"{gate} took {leg} for {command.id}; the price was fixed by {fixed}"
+            raise Violation("fixed_price_is_offered", detail, [command.id, leg.fixture])
 
     def suspends(self, fixture: str, key: MarketKey) -> bool:
         """Whether a market may be suspended by a trader, by command or as its price was lifted."""

@@ -7,6 +7,7 @@ process is put together; everything that may go wrong is drawn by ``faults``, ev
 
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -23,6 +24,7 @@ from matchday.model.ledger import (
     Answer,
     Command,
     DecideLegs,
+    LimitName,
     Moment,
     OpenAccount,
     PlaceBet,
@@ -37,6 +39,7 @@ from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Record, Stored
 from matchday.pricing.football import price_book
+from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -47,10 +50,10 @@ from matchday.services.settlement import SettlementByAccount, SettlementByFixtur
 from matchday.services.trading import Logged, Trading
 from matchday.sim import checkers
 from matchday.sim.clock import VirtualClock
-from matchday.sim.crowd import Crowd
+from matchday.sim.crowd import RUSH_MS, Crowd
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.obedience import Obedience
-from matchday.sim.process import Process, ProcessClock
+from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
 from matchday.sim.provider import Provider, Truth
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
@@ -61,13 +64,19 @@ GATES: Final = 2
 START_MS: Final = 1_699_920_000_000
 """Midnight, UTC."""
 CURRENCY: Final = "EUR"
-GRANT: Final = 100_000
+GRANT: Final = 200_000
+_STAKES_PER_DAY: Final = (4_000, 10_000, 1_000_000, 1_000_000)
+"""A fan's own limit. Some are reached soon, some never."""
 _REST_MS: Final = 1_200_000
 """Milliseconds after the last fault in which everything must come to rest."""
 _WEATHER_MS: Final = 5_000
 _CALM_MS: Final = 420_000
 """Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
 _MAIN: Final = MarketKey("1x2")
+_SEEN_BEFORE_MS: Final = 3_000
+"""Milliseconds by which fans in the ground see a goal before the provider tells it."""
+_AIMED: Final = 1.0
+"""Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
 
@@ -84,7 +93,6 @@ def sim_settings() -> Settings:
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_fixture_max=400_000,
             writers=GATES,
         ),
-        accounts=replace(settings.accounts, stake_per_day=15_000),
         push=replace(
             settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
         ),
@@ -155,9 +163,11 @@ class World:
         self._weather = self.clock.random("weather")
         self.settings = sim_settings()
         self.provider = Provider(self.clock, self.faults, matches)
-        self.money, self.bets = checkers.Money(), checkers.Bets()
-        self.decided = checkers.Decided()
-        self.limits, self.acceptance = checkers.Limits(self.settings), checkers.Acceptance(self.settings)
+        self.reached: Counter[str] = Counter()
+        """Situation -> how often the world got into it: a promise about what never happened is not tested."""
+        self.money, self.bets = checkers.Money(), checkers.Bets(self.reached)
+        self.decided = checkers.Decided(self.reached)
+        self.limits, self.acceptance = checkers.Limits(self.settings, self.reached), checkers.Acceptance(self.settings)
         self._limits: dict[str, list[tuple[int, int]]] = {}
         self._shown: tuple[tuple[str, int, str, int], dict[str, Any]] = (("", 0, "", 0), {})
         self.processes: list[Process] = []
@@ -174,16 +184,16 @@ class World:
         self._make_processes()
 
     def _open_accounts(self, fans: int) -> None:
-        now, day = self.clock.now_ms(), self.settings.accounts.stake_per_day
+        now, chance = self.clock.now_ms(), self.clock.random("accounts")
         for number in range(fans):
-            account = f"fan{number}"
+            account, day = f"fan{number}", chance.choice(_STAKES_PER_DAY)
             commands: list[Command] = [
                 OpenAccount(f"open:{account}", account, CURRENCY, now, day),
                 Transfer(f"grant:{account}", account, GRANT, CURRENCY, "grant", now),
             ]
             self._limits[account] = [(0, day)]
             self._ledger_written(commands, self.ledger.core.commit(commands))
-            self.crowd.join(account, list(self.provider.truths))
+            self.crowd.join(account, day, list(self.provider.truths))
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +237,7 @@ class World:
         )
         ledger, books = self._ledger_of(process), Books()
         accounts = Accounts(clock, ledger, settings, b"simulation")
-        bets = Bets(clock, ledger, books, settings.bets)
+        bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
@@ -270,9 +280,8 @@ class World:
                 self.acceptance.written(record, self.clock.now_ms())
                 self.obedience.written(record)
             elif record.topic == Topic.INCIDENTS:
+                self.acceptance.incident(record, self.clock.now_ms())
                 self.obedience.incident(record, self.clock.now_ms())
-                if self.acceptance.incident(record, self.clock.now_ms()):
-                    self.crowd.goal(record.key)
             if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
                 self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
 
@@ -282,7 +291,9 @@ class World:
         self._take_facts()
         self.decided.committed(commands, answers, self.ledger.core)
         for command, answer in zip(commands, answers, strict=True):
-            if isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
+            if isinstance(command, PlaceBet) and answer.refusal is not None and not answer.repeated:
+                self.reached[f"refused: {answer.refusal}"] += 1
+            elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
                 self.limits.accepted(answer.bet, self._limit(command.account, command.at_ms))
             elif isinstance(command, SetLimit) and answer.refusal is None and not answer.repeated:
                 self._set_limit(command)
@@ -299,9 +310,10 @@ class World:
                 self.limits.known(self.bets.bets[fact.bet])
 
     def _set_limit(self, command: SetLimit) -> None:
+        assert command.amount is not None
         now = self._limit(command.account, command.at_ms)
-        after = command.at_ms + (86_400_000 if command.stake_per_day > now else 0)
-        self._limits[command.account] = [(0, now), (after, command.stake_per_day)]
+        after = command.at_ms + (86_400_000 if command.amount > now else 0)
+        self._limits[command.account] = [(0, now), (after, command.amount)]
 
     def _limit(self, account: str, now: int) -> int:
         return [limit for since, limit in self._limits[account] if since <= now][-1]
@@ -344,6 +356,12 @@ class World:
         for process in self.processes:
             process.start()
         self.clock.call_later(_WEATHER_MS, self._blow)
+        midnight_ms = DAY_MS - self.began_ms % DAY_MS
+        self.clock.call_later(midnight_ms - RUSH_MS, self.crowd.midnight)
+        self.clock.call_later(midnight_ms + self._weather.randrange(SHORT_JUMP_MS), self._midnight)
+        for told_ms, fixture in self.provider.goals:
+            before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
+            self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
         self.trader.start()
         self.clock.run_until(self.provider.over_ms + 60_000)
         self.faults.over = True
@@ -369,6 +387,27 @@ class World:
             self._change_owner()
         if self.faults.happens(Fault.POWER_CUT, 0.0006):
             self._cut_power()
+
+    def _midnight(self) -> None:
+        """A new day has just begun, and fans whose limit it renews bet: the worst moment for a clock to go back."""
+        if not self.faults.happens(Fault.CLOCK_JUMP, _AIMED):
+            return
+        for process in self._weather.choice((self._gates()[:1], self.processes)):  # one machine, or all are one
+            if process.name != "feed":
+                process.skew_ms = -SHORT_JUMP_MS
+                self.trace.say(f"clock of {process.name} jumps to {process.skew_ms} ms off")
+
+    def _goal(self, fixture: str) -> None:
+        """A goal is about to be told: the worst moment for a gate to lag, or for its bets to be on their way."""
+        self.trace.say(f"goal of {fixture}, not told yet")
+        for gate in self._gates():
+            if self.faults.happens(Fault.DELAY, _AIMED):
+                self.trace.say(f"{gate.name} lags")
+                gate.log.lag(Topic.BOOKS)
+            if self.faults.happens(Fault.SLOW_LEDGER, _AIMED):
+                self.trace.say(f"batches of {gate.name} are slow on their way")
+                gate.ledger.slow()
+        self.crowd.goal(fixture)
 
     def _look_for_calm(self) -> None:
         """A while after the last fault everything works: what is played can be bet on."""
@@ -432,8 +471,9 @@ class World:
             self.limits.known(bet)
         for account, limits in self._limits.items():
             held = self.ledger.core.account_at(account, self.clock.now_ms())
-            if held is not None and held.stake_per_day != limits[-1][1]:
-                limits.append((0, held.stake_per_day))
+            amount = None if held is None else held.limit(LimitName.STAKE_DAY).amount
+            if amount is not None and amount != limits[-1][1]:
+                limits.append((0, amount))
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
