@@ -279,7 +279,7 @@ class TraderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stake_max: _Amount | UnsetType | None = UNSET
 
 
-class TraderAnswer(msgspec.Struct, frozen=True):
+class CommandAnswer(msgspec.Struct, frozen=True):
     """The command is durable on the log; the owner of the books applies it when it gets there."""
 
     id: str
@@ -405,7 +405,7 @@ ROUTES: Final = (
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
           reasons=frozenset({"fixture_unknown"}),
           links=(Link("place", "a leg names a selection, its price and its market's generation"),)),
-    Route("POST", "/api/trader/commands", "trade", "Command something on a fixture's markets", {202: TraderAnswer},
+    Route("POST", "/api/trader/commands", "trade", "Command something on a fixture's markets", {202: CommandAnswer},
           TraderBody, signed_in=True, role=Role.TRADER, reasons=_TRADER_REASONS),
     Route("GET", "/api/trader/fixtures/{id}", "trader_fixture", "One fixture's book as traders have set it",
           {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 
 from matchday.config import Settings
-from matchday.edge.api import AppliedRow, TraderAnswer, TraderBody, TraderFixtureAnswer
+from matchday.edge.api import AppliedRow, CommandAnswer, TraderBody, TraderFixtureAnswer
 from matchday.edge.parse import amount_of, check_id, is_number, price_of, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.waiting import answered
@@ -97,7 +97,7 @@ class TraderDoor:
             raise Problem(logged, "nothing was recorded: the same id may be sent again", retry_after_s=1)
         if isinstance(logged, TraderRefusal):
             raise self._refused(logged, command)
-        return 202, TraderAnswer(body.id, logged.offset, logged.repeated)
+        return 202, CommandAnswer(body.id, logged.offset, logged.repeated)
 
     async def trader_fixture(self, request: Request, _: str) -> tuple[int, msgspec.Struct]:
         """GET /api/trader/fixtures/{id}."""

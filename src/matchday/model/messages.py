@@ -398,7 +398,8 @@ class CashOutSet(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kin
 
 
 class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_field="kind"):
-    """A free bet was given, or taken back as its time was over, or can be used again as its bet was void."""
+    """A free bet was given, or taken back as its time was over; or can be used again as its bet was void, or cannot as
+    that was corrected."""
 
     seq: int
     account: str
@@ -407,7 +408,7 @@ class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_fi
     free_bet: str
     amount: int
     until_ms: int
-    state: Literal["available", "expired"]
+    state: Literal["available", "used", "expired"]
 
 
 AccountFact = (

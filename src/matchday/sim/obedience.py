@@ -175,7 +175,7 @@ class Obedience:
                 if since is not None and since < now - self._window_ms:
                     detail = f"{gate} took {leg} for {command.id}; it is suspended by a trader since {since}"
                     raise Violation("trader_is_obeyed", detail, [command.id, leg.fixture])
-            if not leg.parts:
+            if not (leg.parts or command.answers_referral or command.offer):  # else a price of its own
                 self._check_price(gate, command, leg, now)
 
     def _check_price(self, gate: str, command: PlaceBet, leg: Leg, now: int) -> None:

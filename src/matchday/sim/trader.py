@@ -81,7 +81,7 @@ class Trader:
         answered: Callable[[TraderCommand, LoggedCommand | TraderRefusal], None],
     ) -> None:
         self._clock, self._faults, self._gates, self._answered = clock, faults, gates, answered
-        self._chance = clock.random("trader")
+        self._chance = clock.random("trading")
         self.at_work = self._chance.random() < AT_WORK
         self.orders: list[Order] = []
         self.nonsense: set[str] = set()
