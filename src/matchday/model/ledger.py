@@ -149,7 +149,7 @@ class SetLimit(msgspec.Struct, frozen=True, tag="set_limit", tag_field="kind"):
     id: str
     account: str
     amount: int | None
-    """Minor units; 0 stops all betting, None removes the limit."""
+    """Minor units; 0 stops all betting, that with free bets too; None removes the limit."""
     at_ms: int
     limit: LimitName = LimitName.STAKE_DAY
 
@@ -221,8 +221,10 @@ class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", o
     """The gate's own refusal. The ledger looks up the id before it takes it: a known id gets its first answer."""
     detail: str = ""
     """With the gate's refusal, for people."""
+    stake_min: int = 0
+    """Minor units: the smallest stake that the gate would take on these legs now."""
     stake_max: int | None = None
-    """With the gate's refusal: the stake that it would take now."""
+    """Minor units: the largest. None where no other stake would be taken either."""
     type: str = ""
     """Payload: a type of ``model/lines.py``; empty for a single or an accumulator, by its legs."""
     tolerance: int | None = None
@@ -408,6 +410,11 @@ class Referral(msgspec.Struct, frozen=True):
     until_ms: int
 
 
+def left_of(limit: int, used: int) -> int:
+    """Minor units that a fan's own limit leaves. One of zero leaves nothing, also where he has won."""
+    return limit - used if limit else 0
+
+
 class LimitView(msgspec.Struct, frozen=True):
     """One limit of a fan's own, as it stands."""
 
@@ -420,6 +427,11 @@ class LimitView(msgspec.Struct, frozen=True):
     """What it will be, where a higher one is cooling off."""
     next_at_ms: int
     """From when; 0 where none is."""
+
+    @property
+    def left(self) -> int | None:
+        """Minor units that may still be staked; None for no limit."""
+        return None if self.amount is None else left_of(self.amount, self.used)
 
 
 class AccountView(msgspec.Struct, frozen=True):

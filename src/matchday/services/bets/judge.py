@@ -1,19 +1,18 @@
 """Judging a bet by the gate's books: its legs, its prices, its stake, and what it charges. Nothing is kept here."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
 
 from matchday.config import Bets as BetSettings
 from matchday.model import lines
-from matchday.model.bet import PARTS_MAX, Leg, Part, Policy, combination
+from matchday.model.bet import PARTS_MAX, Leg, Part, Policy, combination, most_of
 from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import Charge, PlaceBet, Refusal
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
-from matchday.model.price import UNIT, as_fraction
+from matchday.model.price import UNIT
 
 Combine = Callable[[FixtureBook, Sequence[tuple[Market, str]]], int | str]
 """(a fixture's book, markets and outcomes) -> the joint price in thousandths, or the value of a ``Refusal``."""
@@ -31,6 +30,14 @@ class Judged(NamedTuple):
     legs: tuple[Leg, ...] = ()
     refusal: Refusal | None = None
     detail: str = ""
+
+
+class Stakes(NamedTuple):
+    """The stakes that a gate would take on some legs, in minor units, and why it would not take one."""
+
+    refusal: Refusal | None
+    least: int
+    most: int
 
 
 class Judge:
@@ -59,6 +66,12 @@ class Judge:
                 return Judged(refusal=Refusal.PRICE_MOVED, detail=f"leg {index + 1}: {asked.selection}")
             found.append(msgspec.structs.replace(asked, price=price))
         return Judged(tuple(found))
+
+    def now(self, command: PlaceBet) -> PlaceBet:
+        """The command with its legs at the generations that their markets have now; unknown ones as they are."""
+        found = [(leg, self._now(leg)) for leg in command.asked]
+        asked = tuple(leg if isinstance(now, Refusal) else now for leg, now in found)
+        return msgspec.structs.replace(command, asked=asked)
 
     def price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
         """The price of a leg now, whatever price or generation was asked."""
@@ -108,18 +121,20 @@ class Judge:
 
     # --- the stake ----------------------------------------------------------------------------------------------------
 
-    def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> tuple[Refusal, int] | None:
-        """Why the stake would not be taken, and the most that would be."""
-        unit = lines.most(command.type or lines.default_type(len(legs)), [as_fraction(leg.price) for leg in legs])
-        most = min(self.stake_max(legs), self._settings.return_max * unit.denominator // unit.numerator)
-        least = max(self._settings.stake_min, lines.count(command.type or lines.default_type(len(legs)), len(legs)))
+    def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> Stakes:
+        """What stakes would be taken on these legs, and why the command's would not be."""
+        bet_type = command.type or lines.default_type(len(legs))
+        within_return = lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        most = self.stake_max(legs)
+        least = max(self._settings.stake_min, lines.count(bet_type, len(legs)))
+        refusal = None
         if command.stake < least:
-            return Refusal.STAKE_BELOW_MINIMUM, least
-        if command.stake > self.stake_max(legs):
-            return Refusal.STAKE_ABOVE_MAXIMUM, most
-        if int(command.stake * unit) > self._settings.return_max:
-            return Refusal.RETURN_ABOVE_MAXIMUM, most
-        return None
+            refusal = Refusal.STAKE_BELOW_MINIMUM
+        elif command.stake > most:
+            refusal = Refusal.STAKE_ABOVE_MAXIMUM
+        elif command.stake > within_return:
+            refusal = Refusal.RETURN_ABOVE_MAXIMUM
+        return Stakes(refusal, least, min(most, within_return))
 
     def stake_max(self, legs: Sequence[Leg]) -> int:
         """The platform's maximum, or a trader's lower one for a market."""
@@ -172,8 +187,7 @@ def within(policy: Policy, tolerance: int | None, asked: int, price: int) -> boo
 
 def liability(stake: int, bet_type: str, legs: Sequence[Leg]) -> int:
     """The most the house can lose on a bet in minor units: what it returns if every leg wins, less the stake."""
-    prices = [as_fraction(leg.price) for leg in legs]
-    return int(Fraction(stake) * lines.most(bet_type or lines.default_type(len(legs)), prices)) - stake
+    return int(stake * most_of(legs, bet_type)) - stake
 
 
 def _parts(leg: Leg) -> Sequence[Part]:

@@ -24,12 +24,20 @@ import msgspec
 from matchday.config import Bets as BetSettings
 from matchday.model import lines
 from matchday.model.acceptance import StakeMax, TraderAnswer
-from matchday.model.bet import Leg
+from matchday.model.bet import Leg, most_of
 from matchday.model.book import Books
-from matchday.model.ledger import Answer, Moment, Offer, PlaceBet, Referral, Refusal
-from matchday.model.price import as_fraction
+from matchday.model.ledger import (
+    AccountStatus,
+    AccountView,
+    Answer,
+    Moment,
+    Offer,
+    PlaceBet,
+    Referral,
+    Refusal,
+)
 from matchday.ports import Clock, Ledger, LedgerUnavailable
-from matchday.services.bets.judge import Combine, Judge, liability
+from matchday.services.bets.judge import Combine, Judge
 
 Done = Callable[[Answer | Moment], None]
 Waits = Callable[[int], None]
@@ -178,20 +186,23 @@ class Bets:
         legs, refusal, detail = self._judge.legs(command, stale=stale, epoch=self._epoch, given=given)
         if refusal is not None:
             return msgspec.structs.replace(command, at_ms=now, refusal=refusal, detail=detail)
-        if not given and (refused := self._judge.stake(command, legs)) is not None:
-            return self._refer_or_refuse(command, now, *refused)
-        return msgspec.structs.replace(
-            command, bet=self._clock.new_id(), at_ms=now, legs=legs, charges=self._judge.charges(command, legs)
-        )
+        stakes = self._judge.stake(command, legs)
+        judged = msgspec.structs.replace(
+            command, at_ms=now, legs=legs, charges=self._judge.charges(command, legs), stake_min=stakes.least,
+            stake_max=stakes.most,
+        )  # fmt: skip
+        if stakes.refusal is not None and not given:
+            return self._refer_or_refuse(judged, stakes.refusal)
+        return msgspec.structs.replace(judged, bet=self._clock.new_id())
 
-    def _refer_or_refuse(self, command: PlaceBet, now: int, refusal: Refusal, most: int) -> PlaceBet:
-        above = refusal in (Refusal.STAKE_ABOVE_MAXIMUM, Refusal.RETURN_ABOVE_MAXIMUM)
-        if above and command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
-            return msgspec.structs.replace(command, at_ms=now, refer_until_ms=now + self._settings.referral_ms)
-        detail = f"{'at most' if above else 'at least'} {most} minor units are taken now"
-        return msgspec.structs.replace(
-            command, at_ms=now, refusal=refusal, detail=detail, stake_max=most if above else None
-        )
+    def _refer_or_refuse(self, command: PlaceBet, refusal: Refusal) -> PlaceBet:
+        if refusal == Refusal.STAKE_BELOW_MINIMUM:
+            detail = f"at least {command.stake_min} minor units are taken"
+            return msgspec.structs.replace(command, refusal=refusal, detail=detail, stake_max=None)
+        if command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
+            return msgspec.structs.replace(command, refer_until_ms=command.at_ms + self._settings.referral_ms)
+        detail = f"at most {command.stake_max} minor units are taken now" if command.free_bet else ""
+        return msgspec.structs.replace(command, refusal=refusal, detail=detail)
 
     # --- a trader's answers -------------------------------------------------------------------------------------------
 
@@ -248,28 +259,29 @@ class Bets:
         bet_type = command.type or lines.default_type(len(command.asked))
         number = lines.count(bet_type, len(command.asked))
         prices = tuple(self.price(leg) for leg in command.asked)
-        judged = self._judge.legs(command, stale=self.stale, epoch=self._epoch)
-        if judged.refusal is not None:
-            return StakeMax(prices, number, judged.refusal, 0, 0)
-        unit = lines.most(bet_type, [as_fraction(leg.price) for leg in judged.legs])
-        most = min(self._judge.stake_max(judged.legs), self._settings.return_max * unit.denominator // unit.numerator)
-        most = self._within_guards(command, judged.legs, most)
         account = self._ledger.account(command.account)
-        if account is not None:
-            most = min([most, account.balance, *(
-                limit.amount - limit.used for limit in account.limits if limit.amount is not None
-            )])  # fmt: skip
-        least = max(self._settings.stake_min, number)
-        most = most if most >= least else 0
-        return StakeMax(prices, number, None, most, int(most * unit))
+        judged = self._judge.legs(self._judge.now(command), stale=self.stale, epoch=self._epoch)
+        refusal = _account_refusal(account, command) or judged.refusal
+        if account is None or refusal is not None:
+            return StakeMax(prices, number, refusal, 0, 0)
+        stakes = self._judge.stake(command, judged.legs)
+        left = [limit.left for limit in account.limits if limit.left is not None]
+        most = min([stakes.most, account.balance, self._within_guards(command, judged.legs), *left])
+        most -= most % number  # whole minor units on each line
+        most = most if most >= stakes.least else 0
+        return StakeMax(prices, number, None, most, int(most * most_of(judged.legs, bet_type)))
 
-    def _within_guards(self, command: PlaceBet, legs: Sequence[Leg], most: int) -> int:
-        """The largest stake up to ``most`` that every exposure leaves room for."""
-        most = max(most, 0)
-        charges = self._judge.charges(msgspec.structs.replace(command, stake=most), legs)
+    def _within_guards(self, command: PlaceBet, legs: Sequence[Leg]) -> int:
+        """The largest stake that every exposure leaves room for."""
+        charges = self._judge.charges(command, legs)
         used = self._ledger.guards([charge.guard for charge in charges])
-        amount = liability(most, command.type, legs)
-        for charge in charges:
-            if amount > 0:
-                most = min(most, most * max(0, charge.cap - used.get(charge.guard, 0)) // amount)
-        return most
+        room = min(charge.cap - used.get(charge.guard, 0) for charge in charges)
+        return lines.stake_within(room, most_of(legs, command.type) - 1)
+
+
+def _account_refusal(account: AccountView | None, command: PlaceBet) -> Refusal | None:
+    if account is None:
+        return Refusal.ACCOUNT_UNKNOWN
+    if account.status != AccountStatus.OPEN:
+        return Refusal.ACCOUNT_NOT_OPEN
+    return Refusal.CURRENCY_MISMATCH if account.currency != command.currency else None
