@@ -52,13 +52,14 @@ class Refusal(StrEnum):
     REFUSED_BY_TRADER = "refused_by_trader"
     REFERRAL_EXPIRED = "referral_expired"  # no trader answered in time
     RE_OFFERED = "re_offered"  # refused as asked; the trader offers something else
+    # taking up what a trader offered, by the ledger: then the gate judges no stake
+    OFFER_UNKNOWN = "offer_unknown"  # not his, or of another stake, type or other legs, or taken up
+    OFFER_EXPIRED = "offer_expired"
     # the stake, by the gate
     STAKE_BELOW_MINIMUM = "stake_below_minimum"
     STAKE_ABOVE_MAXIMUM = "stake_above_maximum"
     RETURN_ABOVE_MAXIMUM = "return_above_maximum"
     # what the ledger holds for the fan
-    OFFER_UNKNOWN = "offer_unknown"  # not his, or of another stake or other legs, or taken up
-    OFFER_EXPIRED = "offer_expired"
     FREE_BET_UNKNOWN = "free_bet_unknown"  # not his, used, or of another amount
     FREE_BET_EXPIRED = "free_bet_expired"
     # guards, by the ledger in the same commit
@@ -193,11 +194,18 @@ class Offer(msgspec.Struct, frozen=True):
     """What a trader offers in place of a bet that was referred: the same legs at these prices, for this stake."""
 
     offer: str
-    """Our id of it."""
+    """Our id of it: that of ``offer_id``."""
     stake: int
     legs: tuple[Leg, ...]
     until_ms: int
     """Exclusive."""
+    type: str = ""
+    """A type of ``model/lines.py``, as in ``PlaceBet``."""
+
+
+def offer_id(account: str, id: str) -> str:  # noqa: A002 - the field's own word
+    """The id of what a trader offers in place of a bet: whoever knows the bet's own id finds the offer by it."""
+    return f"{account}:{id}"
 
 
 class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", omit_defaults=True):

@@ -78,7 +78,10 @@ def _by_what_is_held(command: PlaceBet, rows: Rows) -> tuple[Refusal, str] | Non
 
 
 def _fits(command: PlaceBet, held: HeldOffer) -> bool:
-    return (command.stake, command.legs) == (held.offer.stake, held.offer.legs)
+    """Whether a bet is what was offered. A type may be left out where it is that of the legs' number."""
+    offer, default = held.offer, default_type(len(command.legs))
+    asked = (command.stake, command.type or default, command.legs)
+    return asked == (offer.stake, offer.type or default, offer.legs)
 
 
 def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> tuple[Refusal, str] | None:
@@ -140,9 +143,10 @@ def _refuse(command: PlaceBet, account: Account, rows: Rows, refused: Refused) -
 
 
 def _refer(command: PlaceBet, account: Account, rows: Rows) -> Answer:
-    """Have it wait for a trader. Nothing is reserved: all is judged again when he has answered."""
+    """Have it wait for a trader, at the prices at which it would be taken now. Nothing is reserved: all but these is
+    judged again when he has answered."""
     until = command.refer_until_ms
-    asked = msgspec.structs.replace(command, refer_until_ms=0, legs=(), charges=(), bet="", stake_min=0, stake_max=None)
+    asked = msgspec.structs.replace(command, refer_until_ms=0, charges=(), bet="", stake_min=0, stake_max=None)
     rows.new_referrals[command.account, command.id] = Referral(asked, until)
     rows.new_facts.append(
         BetReferred(rows.fact(account), account.account, command.at_ms, account.balance, command.id, until)

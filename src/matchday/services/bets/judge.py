@@ -22,6 +22,8 @@ _BY_STATUS: Final = {
     MarketStatus.INACTIVE: Refusal.MARKET_SUSPENDED,
     MarketStatus.CLOSED: Refusal.MARKET_CLOSED,
 }
+_ORDER: Final = {refusal: place for place, refusal in enumerate(Refusal)}
+"""Of several legs' reasons the first is given."""
 
 
 class Judged(NamedTuple):
@@ -56,15 +58,20 @@ class Judge:
         if refusal := related(command.asked):
             return Judged(refusal=refusal)
         found: list[Leg] = []
+        refused: list[tuple[Refusal, int]] = []
         for index, asked in enumerate(command.asked):
             price = self._price(asked, stale=stale, epoch=epoch)
-            if isinstance(price, Refusal):
-                return Judged(refusal=price, detail=f"leg {index + 1}: {asked.selection}")
-            if given:
+            if isinstance(price, int) and given:
                 price = given[index].price
-            elif not within(command.policy, command.tolerance, asked.price, price):
-                return Judged(refusal=Refusal.PRICE_MOVED, detail=f"leg {index + 1}: {asked.selection}")
-            found.append(msgspec.structs.replace(asked, price=price))
+            elif isinstance(price, int) and not within(command.policy, command.tolerance, asked.price, price):
+                price = Refusal.PRICE_MOVED
+            if isinstance(price, Refusal):
+                refused.append((price, index))
+            else:
+                found.append(msgspec.structs.replace(asked, price=price))
+        if refused:
+            refusal, index = min(refused, key=lambda one: _ORDER[one[0]])
+            return Judged(refusal=refusal, detail=f"leg {index + 1}: {command.asked[index].selection}")
         return Judged(tuple(found))
 
     def now(self, command: PlaceBet) -> PlaceBet:
@@ -92,27 +99,31 @@ class Judge:
 
     def _price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
         """The current price of a leg whose markets are open, in the generation that the fan saw."""
-        found: list[tuple[Market, str]] = []
-        price = 0
-        for part in _parts(asked):
-            market = self._books.market(asked.fixture, part.market)
-            outcome = part.selection.rpartition("/")[2]
-            held = market.price_of(outcome) if market else None
-            named = part.selection.rpartition("/")[0] == part.market  # settlement finds a bet by this very id
-            if market is None or held is None or not named:
-                return Refusal.SELECTION_UNKNOWN
-            if market.status != MarketStatus.OPEN:
-                return _BY_STATUS[market.status]
-            if stale or self._books.fixtures[asked.fixture].epoch < epoch:  # the new owner has not spoken of it yet
-                return Refusal.MARKET_SUSPENDED
-            if market.generation != part.generation:
-                return Refusal.GENERATION_STALE
-            found.append((market, outcome))
-            price = held
+        found = [self._part(asked.fixture, part, stale=stale, epoch=epoch) for part in _parts(asked)]
+        refused = [part for part in found if isinstance(part, Refusal)]
+        if refused:
+            return min(refused, key=_ORDER.__getitem__)
+        held = [part for part in found if not isinstance(part, Refusal)]
         if not asked.parts:
-            return price
-        joint = self._combine(self._books.fixtures[asked.fixture], found)
+            return held[0][2]
+        joint = self._combine(self._books.fixtures[asked.fixture], [(market, outcome) for market, outcome, _ in held])
         return joint if isinstance(joint, int) else Refusal(joint)
+
+    def _part(self, fixture: str, part: Part, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
+        """The market, outcome and price of one selection, or the first reason why it cannot be backed."""
+        market = self._books.market(fixture, part.market)
+        outcome = part.selection.rpartition("/")[2]
+        price = market.price_of(outcome) if market else None
+        named = part.selection.rpartition("/")[0] == part.market  # settlement finds a bet by this very id
+        if market is None or price is None or not named:
+            return Refusal.SELECTION_UNKNOWN
+        if market.status != MarketStatus.OPEN:
+            return _BY_STATUS[market.status]
+        if stale or self._books.fixtures[fixture].epoch < epoch:  # the new owner has not spoken of it yet
+            return Refusal.MARKET_SUSPENDED
+        if market.generation != part.generation:
+            return Refusal.GENERATION_STALE
+        return market, outcome, price
 
     def in_play(self, legs: Sequence[Leg]) -> bool:
         """Whether a leg is on a match that is being played."""
