@@ -15,7 +15,7 @@ from matchday.model.messages import FixtureStatus
 from matchday.model.price import UNIT
 
 Combine = Callable[[FixtureBook, Sequence[tuple[Market, str]]], int | str]
-"""(a fixture's book, markets and outcomes) -> the joint price in thousandths, or the value of a ``Refusal``."""
+"""(a fixture's book, markets and outcomes) -> the joint price in thousandths, or why there is none."""
 
 _BY_STATUS: Final = {
     MarketStatus.SUSPENDED: Refusal.MARKET_SUSPENDED,
@@ -107,7 +107,10 @@ class Judge:
         if not asked.parts:
             return held[0][2]
         joint = self._combine(self._books.fixtures[asked.fixture], [(market, outcome) for market, outcome, _ in held])
-        return joint if isinstance(joint, int) else Refusal(joint)
+        if isinstance(joint, int):
+            return joint
+        contradictory = joint == Refusal.LEGS_CONTRADICTORY
+        return Refusal.LEGS_CONTRADICTORY if contradictory else Refusal.COMBINATION_UNPRICED
 
     def _part(self, fixture: str, part: Part, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
         """The market, outcome and price of one selection, or the first reason why it cannot be backed."""

@@ -75,18 +75,20 @@ class Bets:
         """Size of batch -> how many were committed, for reports."""
 
     def start(self) -> None:
-        """End referrals whose time is over and whose gate is gone, and free bets whose time is, now and again."""
+        """End referrals whose time is over and whose gate is gone, and take back free bets that nobody used in time;
+        now and again."""
         self._clock.call_later(_SWEEP_MS, self.start)
         now = self._clock.now_ms()
         try:
-            over, unused = self._ledger.referrals(now, _SWEEP_MAX), self._ledger.free_bets_over(now, _SWEEP_MAX)
+            over = self._ledger.referrals(now, _SWEEP_MAX)
+            unused = self._ledger.free_bets_over(now, _SWEEP_MAX)
         except LedgerUnavailable:
             return
         for referral in over:
             self._expire(referral)
         if unused:
-            ends = [ExpireFreeBet(f"expire:{free_bet}", account, free_bet, now) for account, free_bet in unused]
-            self._ledger.commit(ends, lambda _: None)  # one that is not taken is found again
+            expired = [ExpireFreeBet(f"expire:{free_bet}", account, free_bet, now) for account, free_bet in unused]
+            self._ledger.commit(expired, lambda _: None)  # whatever is not taken is found again
 
     def odds_owned(self, epoch: int) -> None:
         """A new owner of the books began: what a former one says counts no more, and the new one has yet to speak."""
