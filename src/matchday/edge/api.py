@@ -13,7 +13,7 @@ from matchday.model.price import format_price
 from matchday.model.role import Role
 from matchday.model.trader_views import TraderMarketView
 from matchday.model.trading import FACTOR_MAX, FACTOR_MIN, OVERROUND_MAX, TraderRefusal
-from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView
+from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView, OfferView
 
 SLIP_MAX: Final = 20
 """Bets of one slip."""
@@ -148,7 +148,7 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The free bet that is its stake, whole."""
     refer: bool = False
     """Whether a stake above the maximum may wait for a trader."""
-    offer: Annotated[str, Meta(max_length=64)] = ""
+    offer: Annotated[str, Meta(max_length=128)] = ""
     """The trader's offer that it takes up."""
 
 
@@ -215,6 +215,8 @@ class BetAnswer(msgspec.Struct, frozen=True):
     """Of a refused one of a slip: what is wrong and the remedy."""
     stake_max: str | UnsetType = UNSET
     """Where a limit refused it: the stake that would be taken now."""
+    offer: OfferView | UnsetType = UNSET
+    """Of one that was ``re_offered``: what the trader offers instead, until it is taken up."""
 
 
 class SlipAnswer(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -47,10 +48,10 @@ from matchday.edge.waiting import answered, in_time
 from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet
+from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
 from matchday.model.money import format_amount
 from matchday.model.role import Role, SignedIn
-from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view
+from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _PAGE_DEFAULT: Final = 50
@@ -278,6 +279,11 @@ class Door:
         """GET /api/bets/by-id/{id}."""
         id_ = request.path_params["id"]
         answer = self._ledger.answer(account, id_)
+        if answer is not None and answer.refusal == Refusal.RE_OFFERED:
+            offer = self._ledger.offer(account, offer_id(account, id_))
+            currency = self._view(account).currency
+            shown = UNSET if offer is None else offer_view(offer, currency)
+            return 200, msgspec.structs.replace(answer_of(answer), offer=shown)
         if answer is not None:
             return 200, answer_of(answer)
         if (until_ms := self._bets.waiting_until(account, id_)) is not None:

@@ -11,7 +11,7 @@ import msgspec
 from matchday.model import lines
 from matchday.model.bet import Bet, BetStatus, Leg, Policy
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView
+from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView, Offer
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
 from matchday.model.messages import (
     AccountFact,
@@ -344,6 +344,12 @@ def limit_view(limit: LimitView, currency: str) -> LimitShown:
 def free_bet_view(free_bet: FreeBet) -> FreeBetView:
     """A free bet with its amount as a decimal."""
     return FreeBetView(free_bet.free_bet, format_amount(free_bet.amount, free_bet.currency), free_bet.until_ms)
+
+
+def offer_view(offer: Offer, currency: str) -> OfferView:
+    """A trader's offer with its amounts and prices as decimals."""
+    prices = tuple(format_price(leg.price) for leg in offer.legs)
+    return OfferView(offer.offer, format_amount(offer.stake, currency), prices, offer.until_ms)
 
 
 def fact_view(fact: AccountFact, currency: str) -> FactView:
