@@ -5,6 +5,12 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from matchday.edge.api_desk import (
+    FreeBetAnswer,
+    FreeBetBody,
+    ReferralAnswerBody,
+    ReferralsAnswer,
+)
 from matchday.model.bet import PARTS_MAX, Policy
 from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
@@ -412,5 +418,20 @@ ROUTES: Final = (
     Route("GET", "/api/trader/fixtures/{id}", "trader_fixture", "One fixture's book as traders have set it",
           {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),
           links=(Link("trade", "name a market, or a selection and its market's generation"),)),
+    Route("GET", "/api/trader/referrals", "referrals", "Bets that wait for a trader", {200: ReferralsAnswer},
+          signed_in=True, role=Role.TRADER, query=(_LIMIT,),
+          links=(Link("answer_referral", "answer the most urgent",
+                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}),)),
+    Route("POST", "/api/trader/referrals/{account}/{id}", "answer_referral", "Accept, refuse or offer something else",
+          {200: BetAnswer}, ReferralAnswerBody, signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              "referral_unknown", "amount_invalid", "currency_invalid", "price_invalid", "not_answered",
+          })),
+    Route("POST", "/api/trader/free-bets", "give_free_bet", "Give a fan a free bet", {201: FreeBetAnswer}, FreeBetBody,
+          signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              Refusal.ACCOUNT_UNKNOWN, Refusal.ACCOUNT_NOT_OPEN, Refusal.CURRENCY_MISMATCH, Refusal.ID_REUSED,
+              "id_invalid", "amount_invalid", "currency_invalid", "not_answered",
+          })),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip

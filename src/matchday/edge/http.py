@@ -38,6 +38,7 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
 )
+from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
 from matchday.edge.parse import amount_of, check_id, is_number, read_body
@@ -66,7 +67,7 @@ _FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
 
 
-class BetsRoom(Protocol):
+class BetsRoom(ReferralsRoom, Protocol):
     """The bets room, as this door sees it."""
 
     @property
@@ -107,7 +108,7 @@ class NewGuest(Protocol):
         """Minor units."""
 
 
-class AccountsRoom(Protocol):
+class AccountsRoom(FreeBetsRoom, Protocol):
     """The accounts room, as this door sees it."""
 
     def identify(self, token: str) -> SignedIn | None:
@@ -128,11 +129,12 @@ def make_app(
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
     door = Door(bets, accounts, ledger, books, clock, settings)
-    doors = {Role.FAN: door, Role.TRADER: TraderDoor(trading, books, clock, settings)}
+    desk = DeskDoor(bets, accounts, ledger, clock, settings)
+    doors = {Role.FAN: (door,), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
         Route(
             route.path,
-            door.operation(getattr(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
             methods=[route.method],
         )
         for route in ROUTES
@@ -153,6 +155,14 @@ def make_app(
     app.router.redirect_slashes = False
     app.router.default = _Files(directory=web, html=True)
     return app
+
+
+def _named(doors: tuple[object, ...], name: str) -> Callable[..., Awaitable[tuple[int, msgspec.Struct]]]:
+    """The function of an operation, of whichever door has it."""
+    found: Callable[..., Awaitable[tuple[int, msgspec.Struct]]] = next(
+        getattr(door, name) for door in doors if hasattr(door, name)
+    )
+    return found
 
 
 class _Files(StaticFiles):

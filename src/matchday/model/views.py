@@ -300,7 +300,8 @@ def market_view(market: Market) -> MarketView:
     )
 
 
-def _leg_view(leg: Leg) -> LegView:
+def leg_view(leg: Leg) -> LegView:
+    """A leg with its price as a decimal."""
     parts = tuple(PartView(part.market, part.selection, part.generation) for part in leg.parts)
     return LegView(leg.fixture, leg.market, leg.selection, format_price(leg.price), leg.generation, parts)
 
@@ -317,7 +318,7 @@ def bet_view(bet: Bet) -> BetView:
         format_amount(bet.returns, bet.currency),
         bet.placed_ms,
         bet.version,
-        tuple(_leg_view(leg) for leg in bet.legs),
+        tuple(map(leg_view, bet.legs)),
         bet.type,
         lines.count(bet.type, len(bet.legs)),
         format_amount(_returns_max(bet), bet.currency),
