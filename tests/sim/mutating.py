@@ -80,8 +80,8 @@ def first_failure(report: dict[str, Any]) -> tuple[str, int] | None:
 def tested(copy: Path) -> str:
     """Whether the unit and contract tests notice: the first that fails, or nothing."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/unit", "tests/contract",
-         "--deselect", "tests/unit/test_architecture_attack.py"],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly",
+         "tests/unit", "tests/contract", "--deselect", "tests/unit/test_architecture_attack.py"],
         cwd=copy, env=environment(copy), capture_output=True, text=True, check=False,
     )  # fmt: skip
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
