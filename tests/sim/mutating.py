@@ -88,14 +88,13 @@ def tested(copy: Path) -> str:
     return failed[0].split(" - ")[0].partition("::")[2].partition("[")[0] if failed else ""
 
 
-def row(patch: Path, folder: Path, source: Path) -> str:
-    """A mutant's line of the table."""
+def row(patch: Path, folder: Path, source: Path, noticed: str | None) -> str:
+    """A mutant's line of the table. What unit tests notice is measured where it is not given."""
     copy = mutated(patch, folder, source)
     caught = first_failure(simulate(copy, f"1-{SEEDS_MAX}"))
-    noticed = tested(copy)
-    sys.stderr.write(f"{patch.stem}: {caught}, {noticed or 'no unit test'}\n")
+    by_unit = noticed or (f"`{found}`" if (found := tested(copy)) else "no")
+    sys.stderr.write(f"{patch.stem}: {caught}, {by_unit}\n")
     invariant, seed = caught or ("**nobody**", "")
-    by_unit = f"`{noticed}`" if noticed else "no"
     return f"| {patch.stem.replace('_', ' ')} | `{invariant}` | {seed} | {by_unit} |"
 
 
@@ -126,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only these; the rows of the others stay as they are")
     parser.add_argument("--folder", type=Path, help="where the mutated copies are made, and left for a look")
+    parser.add_argument("--sim-only", action="store_true", help="leave the column of unit and contract tests as it is")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="mutants at once")
     options = parser.parse_args()
     patches = [patch for patch in PATCHES if not options.names or patch.stem in options.names]
@@ -134,7 +134,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(options.processes) as pool:
         folder = options.folder or Path(temporary)
         clean = copied(ROOT, folder / "clean")  # the project may be edited meanwhile
-        rows = list(pool.map(lambda patch: row(patch, folder, clean), patches))
+        kept = {mutant: cells[3] for mutant, _, cells in rows_of_table()} if options.sim_only else {}
+        rows = list(pool.map(lambda patch: row(patch, folder, clean, kept.get(patch.stem)), patches))
         write({patch.stem: line for patch, line in zip(patches, rows, strict=True)})
         sys.stdout.write("\n".join(rows) + "\n")
         needed = max((seed for _, seed in known().values()), default=1)
