@@ -6,18 +6,16 @@ again under its id, to whichever gate is up, until it is answered. Never looks a
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from matchday.model.bet import Leg, Policy
-from matchday.model.football_markets import TOTAL_GOALS, next_goal
-from matchday.model.ledger import Answer, Command, Moment, PlaceBet, SetLimit, Transfer
-from matchday.model.market import split_selection
-from matchday.model.price import parse_price
+from matchday.model.ledger import Answer, Command, GrantFreeBet, LimitName, Moment, PlaceBet, SetLimit, Transfer
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
-from matchday.sim.screens import Door, Frames, Screen, View
+from matchday.sim.screens import Door, Frames, Screen
+from matchday.sim.slips import known_leg, legs_of, type_of
 
 THINK_MS: Final = (10_000, 240_000)
 _WIRE_MS: Final = (1, 60)
@@ -31,7 +29,8 @@ _RUSHES: Final = 0.7
 RUSH_MS: Final = 3_000
 """Milliseconds before midnight at which the first try whether the new day's limit counts already."""
 _RUSH_STAKE_MAX: Final = 4_000
-_STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 49_999)
+_STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 9_000, 49_999)
+_USES_FREE_BET: Final = 0.15
 
 
 class GateDoor(Protocol):
@@ -46,6 +45,9 @@ class GateDoor(Protocol):
 
     def run(self, call: Callable[[], object]) -> None:
         """Do something in its process."""
+
+    def quote(self, leg: Leg) -> int | None:
+        """The price of a leg now, in thousandths."""
 
     def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         """Send a command; ``done`` is called in the gate's process."""
@@ -73,6 +75,10 @@ class Fan:
         self.requests: dict[str, Request] = {}
         self.channels: list[str] = []
         self.gone = False
+        self.free_bets: list[tuple[str, int]] = []
+        """(id, amount) of those that were given, used or not."""
+        self.taken: set[str] = set()
+        """Offers of traders that were taken up."""
         self.withdraws = chance.random() < 0.3
         self.policy = chance.choice(tuple(Policy))
 
@@ -95,11 +101,11 @@ class Crowd:
         self.asked = 0
 
     def join(self, account: str, limit: int, fixtures: Sequence[str]) -> None:
-        """A fan with an account; follows one or two of the fixtures, the list, and the own account."""
+        """A fan with an account; follows one to three of the fixtures, the list, and the own account."""
         number = len(self.fans)
         chance = self._clock.random(f"fan-{number}")
         fan = Fan(number, account, limit, chance, Screen(account, self._frames, self._shown))
-        followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 2)))
+        followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 3)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
         self.fans.append(fan)
         self._later(chance.randrange(60_000), lambda: self._connect(fan))
@@ -125,7 +131,7 @@ class Crowd:
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")
-        leg = _known(fan.chance, fixture, view) if view is not None else None
+        leg = known_leg(fan.chance, fixture, view) if view is not None else None
         if leg is not None:
             bet = PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,))
             self._send(fan, bet, near=True)
@@ -182,8 +188,11 @@ class Crowd:
         if self._faults.over:
             return
         deed = fan.chance.random()
-        if deed < 0.01:
-            self._send(fan, SetLimit(self._clock.new_id(), fan.account, fan.chance.choice((3_000, 20_000, 400_000)), 0))
+        if deed < 0.015:
+            name, amount = fan.chance.choice(tuple(LimitName)), fan.chance.choice((3_000, 20_000, 400_000, None))
+            self._send(fan, SetLimit(self._clock.new_id(), fan.account, amount, 0, name))
+        elif self._take_offer(fan):
+            return
         elif deed < 0.05 or (fan.withdraws and deed < 0.3):
             self._withdraw(fan)
         elif (bet := self._bet(fan)) is not None:
@@ -204,17 +213,56 @@ class Crowd:
             self._send(fan, Transfer(self._clock.new_id(), fan.account, amount, "EUR", reason, 0))
 
     def _bet(self, fan: Fan) -> PlaceBet | None:
-        legs: list[Leg] = []
-        for channel in fan.channels[2:]:
-            view = fan.screen.views.get(channel)
-            if view is None or not view.markets or (legs and fan.chance.random() < 0.7):
-                continue
-            if (leg := _leg(fan.chance, channel.partition(":")[2], view)) is not None:
-                legs.append(leg)
+        chance = fan.chance
+        legs = legs_of(chance, fan.screen.views, fan.channels[2:], lambda leg: self._quoted(fan, leg))
         if not legs:
             return None
-        stake = fan.chance.choice(_STAKES)
-        return PlaceBet(self._clock.new_id(), fan.account, "EUR", stake, fan.policy, tuple(legs))
+        bet_type, lines = type_of(chance, len(legs))
+        stake = lines * max(1, chance.choice(_STAKES) // lines)
+        free_bet = ""
+        if fan.free_bets and chance.random() < _USES_FREE_BET:
+            free_bet, amount = chance.choice(fan.free_bets)  # perhaps one that was used, or whose time is over
+            stake = amount if chance.random() < 0.95 else stake
+        return PlaceBet(
+            self._clock.new_id(), fan.account, "EUR", stake, fan.policy, tuple(legs), type=bet_type,
+            tolerance=chance.choice((None, None, 0, 20, 150)), free_bet=free_bet, refer=chance.random() < 0.7,
+        )  # fmt: skip
+
+    def _quoted(self, fan: Fan, leg: Leg) -> int | None:
+        """The price of a combination, as the gate of the fan's screen quotes it."""
+        for gate in self._gates():
+            if gate.push is fan.screen.door:
+                return gate.quote(leg)
+        return None
+
+    def _take_offer(self, fan: Fan) -> bool:
+        """Take up what a trader offered, if that was; some do so twice."""
+        view = fan.screen.views.get("account")
+        for fact in view.facts if view is not None else ():
+            offer = fact.get("offer")
+            if (
+                not offer
+                or fact["id"] not in fan.requests
+                or (offer["offer"] in fan.taken and fan.chance.random() < 0.9)
+            ):
+                continue
+            asked = fan.requests[fact["id"]].command
+            assert isinstance(asked, PlaceBet)
+            fan.taken.add(offer["offer"])
+            stake = int(offer["stake"].replace(".", "")) + (fan.chance.random() < 0.05)
+            self._send(fan, PlaceBet(
+                self._clock.new_id(), fan.account, "EUR", stake, asked.policy, asked.asked, type=asked.type,
+                offer=offer["offer"],
+            ))  # fmt: skip
+            return True
+        return False
+
+    def given(self, account: str, free_bet: str, amount: int, until_ms: int) -> None:
+        """The house gives a fan a free bet."""
+        fan = next(fan for fan in self.fans if fan.account == account)
+        fan.free_bets.append((free_bet, amount))
+        grant = GrantFreeBet(f"give:{free_bet}", account, free_bet, amount, "EUR", until_ms, 0)
+        self._send(fan, grant)
 
     # --- asking until answered ----------------------------------------------------------------------------------------
 
@@ -251,43 +299,8 @@ class Crowd:
         return self._wire.randint(*_WIRE_MS)
 
     def _hear(self, request: Request, answer: Answer | Moment) -> None:
-        if isinstance(answer, Moment):
-            return
+        if isinstance(answer, Moment) or answer.pending_until_ms:
+            return  # it is asked about again
         request.settled = True
         request.answers.append(answer)
         self._answered(request.command, answer)
-
-
-def _known(chance: random.Random, fixture: str, view: View) -> Leg | None:
-    """What somebody backs who has seen a goal: that it fell, in the market that this very goal decides."""
-    goals = sum(view.board["score"]) if view.board else 0
-    decided = [
-        market for market in view.markets.values()
-        if market["status"] == "open" and market["selections"] and _decides(goals, market["selections"][0]["selection"])
-    ]  # fmt: skip
-    if not decided:
-        return None
-    market = chance.choice(decided)
-    selection = chance.choice(market["selections"])
-    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])
-
-
-def _decides(goals: int, selection: str) -> bool:
-    """Whether the goal that follows so many decides a selection's market, whoever gets it."""
-    _, key, _ = split_selection(selection)
-    if key.type == TOTAL_GOALS:
-        return 4 * goals < (key.line or 0) <= 4 * goals + 2
-    return key == next_goal(goals)
-
-
-def _leg(chance: random.Random, fixture: str, view: View) -> Leg | None:
-    """A selection that the screen shows; mostly of an open market."""
-    shown: list[dict[str, Any]] = [
-        market for market in view.markets.values()
-        if market["selections"] and (market["status"] == "open" or chance.random() < 0.02)
-    ]  # fmt: skip
-    if not shown:
-        return None
-    market = chance.choice(shown)
-    selection = chance.choice(market["selections"])
-    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from matchday.backends.ledger_sqlite import Done as LedgerDone
-from matchday.backends.ledger_sqlite import LedgerReads, SqliteLedgerCore
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.ledger_sqlite_reads import LedgerReads
 from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import Hear, LogReads, Move, SqliteLogCore
 from matchday.backends.sqlite import MEMORY, Database
