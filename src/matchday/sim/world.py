@@ -519,6 +519,7 @@ class World:
         for process in self.processes:
             process.stop()
         self.log.power_cut()
+        self.acceptance.power_cut()
         self.ledger.power_cut()
         self._take_facts()
         self._recount()
