@@ -5,6 +5,12 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from matchday.edge.api_desk import (
+    FreeBetAnswer,
+    FreeBetBody,
+    ReferralAnswerBody,
+    ReferralsAnswer,
+)
 from matchday.model.bet import PARTS_MAX, Policy
 from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
@@ -13,7 +19,7 @@ from matchday.model.price import format_price
 from matchday.model.role import Role
 from matchday.model.trader_views import TraderMarketView
 from matchday.model.trading import FACTOR_MAX, FACTOR_MIN, OVERROUND_MAX, TraderRefusal
-from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView
+from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView, OfferView
 
 SLIP_MAX: Final = 20
 """Bets of one slip."""
@@ -148,7 +154,7 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The free bet that is its stake, whole."""
     refer: bool = False
     """Whether a stake above the maximum may wait for a trader."""
-    offer: Annotated[str, Meta(max_length=64)] = ""
+    offer: Annotated[str, Meta(max_length=128)] = ""
     """The trader's offer that it takes up."""
 
 
@@ -215,6 +221,8 @@ class BetAnswer(msgspec.Struct, frozen=True):
     """Of a refused one of a slip: what is wrong and the remedy."""
     stake_max: str | UnsetType = UNSET
     """Where a limit refused it: the stake that would be taken now."""
+    offer: OfferView | UnsetType = UNSET
+    """Of one that was ``re_offered``: what the trader offers instead, until it is taken up."""
 
 
 class SlipAnswer(msgspec.Struct, frozen=True):
@@ -410,5 +418,20 @@ ROUTES: Final = (
     Route("GET", "/api/trader/fixtures/{id}", "trader_fixture", "One fixture's book as traders have set it",
           {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),
           links=(Link("trade", "name a market, or a selection and its market's generation"),)),
+    Route("GET", "/api/trader/referrals", "referrals", "Bets that wait for a trader", {200: ReferralsAnswer},
+          signed_in=True, role=Role.TRADER, query=(_LIMIT,),
+          links=(Link("answer_referral", "answer the most urgent",
+                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}),)),
+    Route("POST", "/api/trader/referrals/{account}/{id}", "answer_referral", "Accept, refuse or offer something else",
+          {200: BetAnswer}, ReferralAnswerBody, signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              "referral_unknown", "amount_invalid", "currency_invalid", "price_invalid", "not_answered",
+          })),
+    Route("POST", "/api/trader/free-bets", "give_free_bet", "Give a fan a free bet", {201: FreeBetAnswer}, FreeBetBody,
+          signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              Refusal.ACCOUNT_UNKNOWN, Refusal.ACCOUNT_NOT_OPEN, Refusal.CURRENCY_MISMATCH, Refusal.ID_REUSED,
+              "id_invalid", "amount_invalid", "currency_invalid", "not_answered",
+          })),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,6 +38,7 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
 )
+from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
 from matchday.edge.parse import amount_of, check_id, is_number, read_body
@@ -47,10 +49,10 @@ from matchday.edge.waiting import answered, in_time
 from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet
+from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
 from matchday.model.money import format_amount
 from matchday.model.role import Role, SignedIn
-from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view
+from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _PAGE_DEFAULT: Final = 50
@@ -65,7 +67,7 @@ _FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
 
 
-class BetsRoom(Protocol):
+class BetsRoom(ReferralsRoom, Protocol):
     """The bets room, as this door sees it."""
 
     @property
@@ -106,7 +108,7 @@ class NewGuest(Protocol):
         """Minor units."""
 
 
-class AccountsRoom(Protocol):
+class AccountsRoom(FreeBetsRoom, Protocol):
     """The accounts room, as this door sees it."""
 
     def identify(self, token: str) -> SignedIn | None:
@@ -127,11 +129,12 @@ def make_app(
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
     door = Door(bets, accounts, ledger, books, clock, settings)
-    doors = {Role.FAN: door, Role.TRADER: TraderDoor(trading, books, clock, settings)}
+    desk = DeskDoor(bets, accounts, ledger, clock, settings)
+    doors = {Role.FAN: (door,), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
         Route(
             route.path,
-            door.operation(getattr(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
             methods=[route.method],
         )
         for route in ROUTES
@@ -152,6 +155,14 @@ def make_app(
     app.router.redirect_slashes = False
     app.router.default = _Files(directory=web, html=True)
     return app
+
+
+def _named(doors: tuple[object, ...], name: str) -> Callable[..., Awaitable[tuple[int, msgspec.Struct]]]:
+    """The function of an operation, of whichever door has it."""
+    found: Callable[..., Awaitable[tuple[int, msgspec.Struct]]] = next(
+        getattr(door, name) for door in doors if hasattr(door, name)
+    )
+    return found
 
 
 class _Files(StaticFiles):
@@ -278,6 +289,11 @@ class Door:
         """GET /api/bets/by-id/{id}."""
         id_ = request.path_params["id"]
         answer = self._ledger.answer(account, id_)
+        if answer is not None and answer.refusal == Refusal.RE_OFFERED:
+            offer = self._ledger.offer(account, offer_id(account, id_))
+            currency = self._view(account).currency
+            shown = UNSET if offer is None else offer_view(offer, currency)
+            return 200, msgspec.structs.replace(answer_of(answer), offer=shown)
         if answer is not None:
             return 200, answer_of(answer)
         if (until_ms := self._bets.waiting_until(account, id_)) is not None:

@@ -23,6 +23,7 @@ REASONS: Final[dict[str, int]] = {
     "not_found": 404,
     "id_unknown": 404,
     "fixture_unknown": 404,
+    "referral_unknown": 404,
     "market_unknown": 404,
     "method_not_allowed": 405,
     **dict.fromkeys(Refusal, 409),

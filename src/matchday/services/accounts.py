@@ -10,7 +10,7 @@ import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from matchday.config import Settings
-from matchday.model.ledger import Answer, LimitName, Moment, OpenAccount, SetLimit, Transfer
+from matchday.model.ledger import Answer, GrantFreeBet, LimitName, Moment, OpenAccount, SetLimit, Transfer
 from matchday.model.role import Role, SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
@@ -105,6 +105,19 @@ class Accounts:
         """A limit of the fan's own in minor units (None: none): less counts at once, more after a day. ``id_`` is the
         caller's."""
         command = SetLimit(id_, account, amount, self._clock.now_ms(), limit)
+
+        def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
+
+        self._ledger.commit([command], answered)
+
+    def give_free_bet(
+        self, account: str, id_: str, amount: int, currency: str, until_ms: int,
+        done: Callable[[Answer | Moment], None],
+    ) -> None:  # fmt: skip
+        """Give a fan a free bet of the house's, in minor units, to be used before ``until_ms``. ``id_`` is the caller's
+        and the free bet's name; given twice, it is one."""
+        command = GrantFreeBet(f"give:{id_}", account, id_, amount, currency, until_ms, self._clock.now_ms())
 
         def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
             done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
