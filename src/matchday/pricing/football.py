@@ -1,5 +1,5 @@
 """Football's prices: one grid of the goals still to come behind every market on goals, counts of their own for corners
-and cards.
+and cards. Who goes through in a knock-out match: ``tie.py``.
 
 Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at
 each final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where
@@ -28,6 +28,7 @@ from matchday.model.football_markets import (
     KINDS,
     NEXT_GOAL,
     OUTCOMES,
+    TO_QUALIFY,
     Tally,
     next_goal,
     resolve,
@@ -37,10 +38,9 @@ from matchday.model.market import MarketKey, Selection
 from matchday.model.messages import Strengths
 from matchday.pricing import to_come
 from matchday.pricing.overround import Floats, to_prices, with_overround
-from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
+from matchday.pricing.tie import goes_through
+from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX, PENALTY_SCORED
 
-PENALTY_SCORED: Final = 0.76
-"""Share of penalties that are scored (about three in four in the big leagues)."""
 WAYS: Final = (2.0, 3.0, 9.0, 28.0)
 WIDER: Final = (1.0, 1.5, 3.0, 5.0)
 """A market with so many outcomes that can still win carries so many times a two-way one's overround; between them in
@@ -57,6 +57,7 @@ _CORNERS: Final = tuple(key for key in CATALOGUE if key.type == CORNERS)
 _CARDS: Final = tuple(key for key in CATALOGUE if key.type == CARDS)
 assert (*_FULL, *_HALF, MarketKey(HALF_FULL), *_CORNERS, *_CARDS) == CATALOGUE
 
+_TIE: Final = MarketKey(TO_QUALIFY)
 _TYPES: Final = (*(key.type for key in CATALOGUE), NEXT_GOAL)
 _SIZES: Final = np.array([len(OUTCOMES[name]) for name in _TYPES])
 _ENDS: Final = np.cumsum(_SIZES)
@@ -79,17 +80,34 @@ def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> d
     """Fair probabilities of every market's outcomes, in their order, where the stake is not returned. Each market's sum
     is the number of its outcomes that win; all are 0 once the half that answers it is over."""
     fair = _fair(strengths, state, clock_s).tolist()
-    return {
+    found: dict[MarketKey, tuple[float, ...]] = {
         key: tuple(fair[start:end])
         for key, start, end in zip(_keys(state), _STARTS.tolist(), _ENDS.tolist(), strict=True)
     }
+    if state.knockout and not state.all_over:
+        found[_TIE] = goes_through(strengths, state, clock_s)
+    return found
 
 
 def price_book(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
     """Prices in thousandths of everything that can be offered: markets of which two selections can still win, each
-    without those that cannot. Nothing once regular time is over."""
-    if state.regular_over:
+    without those that cannot. Once regular time is over only the tie is left, until it is decided."""
+    quote: Quote = {} if state.regular_over else _price_regular(strengths, state, clock_s, overround)
+    if state.knockout and not state.all_over:
+        quote.update(_price_tie(strengths, state, clock_s, overround))
+    return quote
+
+
+def _price_tie(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
+    """Nothing where one side cannot win any more."""
+    fair = goes_through(strengths, state, clock_s)
+    if not all(fair):
         return {}
+    prices = to_prices(with_overround(np.array(fair), np.array([0]), np.array([1 + overround]))).tolist()
+    return {_TIE: tuple(map(Selection, OUTCOMES[TO_QUALIFY], prices))}
+
+
+def _price_regular(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
     fair = _fair(strengths, state, clock_s)
     alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
     margins = overround * np.interp(alive, WAYS, WIDER)
