@@ -152,7 +152,7 @@ def test_it_is_void_when_its_time_is_up_and_not_before() -> None:
 
 
 def test_a_clock_that_was_behind_when_the_match_was_announced_delays_it_by_minutes() -> None:
-    """Found by simulation: a process two hours behind waited two hours too long, though its clock was soon put right."""
+    """Found by simulation: a process two hours behind waited two hours too long, though its clock was right again."""
     house = House([])
     house.stop()
     house._settling = Process(house.clock, house.log, behind_ms=2 * HOUR)

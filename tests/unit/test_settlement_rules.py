@@ -3,6 +3,10 @@
 Sources are those of ``football_rules.RULES``; a row here is what the rule means for one selection.
 """
 
+import re
+from itertools import takewhile
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -82,6 +86,30 @@ def test_the_table_says_one_thing_of_each_ending_and_market() -> None:
 def test_every_rule_has_a_source_or_says_that_it_is_ours(rule: object) -> None:
     source = getattr(rule, "source").lower()  # noqa: B009 - a NamedTuple by its field
     assert "https://" in source or "house rule" in source
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows of the page's table that begins so."""
+    lines = PAGE.partition(f"| {head} |")[2].splitlines()[2:]
+    rows = takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows]
+
+
+def test_the_page_for_people_says_the_same() -> None:
+    rules = table("ending | what the market counts")
+    everything = "; ".join(Counts)
+    told = [(ending, frozenset(counts.replace("everything", everything).split("; ")), decided, undecided)
+            for ending, counts, decided, undecided, _ in rules]  # fmt: skip
+    assert told == [(rule.ending, frozenset(rule.counts), rule.decided, rule.undecided) for rule in RULES]
+    for (*_, source), rule in zip(rules, RULES, strict=True):
+        assert set(re.findall(r"https://[^\s)]+", source)) <= set(re.findall(r"https://[^\s:]+[^\s:.]", rule.source))
+        assert ("house rule" in source.lower()) == ("house rule" in rule.source.lower())
+    assert {ending for ending, _ in table("ending | means")} == {rule.ending for rule in RULES}
+    counts = {name: set(re.findall("`(.*?)`", markets)) for name, markets, _ in table("counts | markets")}
+    assert counts == {part: {name for name, kind in KINDS.items() if kind.counts == part} for part in Counts}
 
 
 states = matches().flatmap(st.sampled_from)

@@ -100,13 +100,6 @@ class SettlementByFixture:
         offset = records[-1].offset
         self._voice.say(said, lambda: self._log.advance(GROUP_FIXTURE, Topic.INCIDENTS, offset))
 
-    def _scheduled(self, message: FixtureScheduled, *, new: bool) -> None:
-        """Nothing has been decided of a fixture that is announced for the first time while this process listens."""
-        seq, before = self._seen.get(message.fixture, (-1, {} if new and message.seq == 1 else None))
-        self._seen[message.fixture] = (max(seq, message.seq), before)
-        if message.void_at_ms:
-            self._look_at(message.void_at_ms)
-
     def _decide(self, message: Incident | ResultConfirmed) -> list[Record]:
         fixture = message.fixture
         seq, before = self._seen.get(fixture, (-1, None))
@@ -144,6 +137,13 @@ class SettlementByFixture:
         return [Record(Topic.DECISIONS, fixture, encode(legs))]
 
     # --- what is not played in its time -------------------------------------------------------------------------------
+
+    def _scheduled(self, message: FixtureScheduled, *, new: bool) -> None:
+        """Nothing has been decided of a fixture that is announced for the first time while this process listens."""
+        seq, before = self._seen.get(message.fixture, (-1, {} if new and message.seq == 1 else None))
+        self._seen[message.fixture] = (max(seq, message.seq), before)
+        if message.void_at_ms:
+            self._look_at(message.void_at_ms)
 
     def _look_at(self, at_ms: int) -> None:
         """Look then, unless it will be looked sooner."""
