@@ -45,7 +45,9 @@ CLOCKS = {"backends/clock_wall.py"}
 STOPWATCHES = {"sim/replay.py", "sim/run.py"}
 """Where it is measured how long a run took, which changes nothing in it."""
 MONEY = (
-    "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py", "model/posting.py",
+    "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py",
+    "model/posting/__init__.py", "model/posting/rows.py", "model/posting/accounts.py", "model/posting/placing.py",
+    "model/posting/settling.py", "model/acceptance.py", "services/bets/judge.py", "services/bets/room.py",
     "model/market.py", "calc.py",
 )  # fmt: skip
 """No float at all."""
@@ -56,7 +58,7 @@ AMOUNTS = {
 """Names of what is money or a price, wherever it stands."""
 ESTIMATES = ("pricing/", "feeds/", "sim/")
 """Where probabilities are at home; what leaves it as a price is rounded to thousandths."""
-POSTS = re.compile(r"model/posting\.py|backends/ledger_\w+\.py")
+POSTS = re.compile(r"model/posting/\w+\.py|backends/ledger_\w+\.py")
 """Where entries are made, and read from where they are stored."""
 REWRITES = re.compile(r"\b(UPDATE|DELETE\s+FROM|REPLACE\s+INTO)\s+(entries|postings)\b", re.IGNORECASE)
 SYNCHRONOUS = re.compile(r"PRAGMA\s+synchronous\s*=\s*(\w+)", re.IGNORECASE)
@@ -64,7 +66,7 @@ HANDED_ON = {"backends/writer.py", "sim/run.py"}
 """Where any exception is caught because it is handed on: to what stops the process, or as a broken invariant."""
 BOUNDED = {
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
-    "services/bets.py": "Bets.queue_max: beyond it the answer is busy",
+    "services/bets/room.py": "Bets.queue_max and, of bets in play, waiting_max: beyond it the answer is busy",
     "services/push/channel.py": "Push.history_frames_max and history_ms",
     "services/settlement.py": "not yet: by what the log brings while the ledger is away",
 }
@@ -392,8 +394,10 @@ def stronger_ports(root: Path) -> list[str]:
         is_port = any(_name(base) == "Protocol" for base in port.bases) and port.name != "Timer"
         if is_port and not (suites / f"test_{port.name.lower()}.py").exists():
             found.append(f"{port.name} has no contract suite")
-    for path in sorted((package(root) / "backends").glob("*_*.py")):
-        if not path.stem.startswith("__") and f"matchday.backends.{path.stem} " not in conftest:
+    backends = sorted((package(root) / "backends").glob("*_*.py"))
+    for path in backends:
+        part_of_another = any(path.stem.startswith(f"{other.stem}_") for other in backends)
+        if not path.stem.startswith("__") and not part_of_another and f"matchday.backends.{path.stem} " not in conftest:
             found.append(f"backends/{path.name} runs no contract suite")
     return found
 

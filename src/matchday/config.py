@@ -118,6 +118,24 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Minor units; above it ``stake_above_maximum``."""
     return_max: Level = 2_500_000
     """Minor units a bet may return; above it ``return_above_maximum``."""
+    delay_ms: Level = 4_000
+    """Milliseconds that a bet or a cash-out with a leg in play waits; then all of it is judged again. 0: no delay."""
+    waiting_max: Limit = 10_000
+    """Bets and cash-outs that wait their delay; more are answered ``busy`` at once."""
+    referral_stake_max: Level = 500_000
+    """Minor units up to which a stake above the maximum is referred to a trader, where the fan asks for it."""
+    referral_ms: Limit = 60_000
+    """Milliseconds a trader has to answer a referral; then ``referral_expired``."""
+    offer_ms: Limit = 30_000
+    """Milliseconds a trader's offer holds; then ``offer_expired``."""
+    cash_out_margin: Annotated[int, Meta(ge=0, le=1_000)] = 50
+    """Thousandths of a bet's fair value that a cash-out is lower."""
+    quote_ms: Limit = 10_000
+    """Milliseconds a cash-out quote holds; then ``quote_expired``. More than ``delay_ms``."""
+    exposure_account_max: Level = 5_000_000
+    """Minor units the house may lose on one account's open bets; beyond it ``exposure_reached``."""
+    exposure_market_max: Level = 20_000_000
+    """Minor units of liability on one market, all selections added; beyond it ``exposure_reached``."""
     exposure_selection_max: Level = 10_000_000
     """Minor units the house may lose on one selection; beyond it ``exposure_reached``."""
     exposure_fixture_max: Level = 50_000_000
@@ -130,6 +148,8 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if not self.writer < self.writers:
             raise ValueError(f"writer {self.writer} is none of {self.writers} writers; they count from 0")
+        if self.quote_ms <= self.delay_ms:
+            raise ValueError(f"quote_ms {self.quote_ms} is over before delay_ms {self.delay_ms} is")
 
 
 class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

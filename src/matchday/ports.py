@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from matchday.model.bet import Bet, Outcome
-from matchday.model.ledger import AccountView, Answer, Command, Entry, Window
+from matchday.model.ledger import AccountView, Answer, Command, Entry, FreeBet, Offer, Referral, Window
 from matchday.model.messages import AccountFact, Topic
 
 
@@ -153,6 +153,28 @@ class Ledger(Protocol):
 
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """The void windows of those fixtures that have any."""
+
+    def guards(self, names: Sequence[str]) -> dict[str, int]:
+        """The counters of those guards that were ever charged, in minor units. They move on at once: for what might be
+        taken, not for what is."""
+
+    def referral(self, account: str, id: str) -> Referral | None:  # noqa: A002 - the field's own word
+        """A bet that waits for a trader, by its caller's id."""
+
+    def referrals(self, due_ms: int, limit: int) -> Sequence[Referral]:
+        """Bets that wait for a trader until ``due_ms`` or earlier, the most urgent first."""
+
+    def offer(self, account: str, offer: str) -> Offer | None:
+        """A trader's offer to an account that was not taken up, perhaps too late to be."""
+
+    def free_bets(self, account: str) -> Sequence[FreeBet]:
+        """An account's free bets that were not used, the most urgent first; perhaps some whose time is just over."""
+
+    def free_bets_over(self, now_ms: int, limit: int) -> Sequence[tuple[str, str]]:
+        """(account, free bet) of those that were not used and whose time is over."""
+
+    def to_cash_out(self, after: str, limit: int) -> Sequence[Bet]:
+        """Open bets that are to be cashed out from some offer on, by our bet id in rising order, those after it."""
 
     def statement(self, account: str, before: int | None, limit: int) -> Sequence[Entry]:
         """Entries that touched an account, newest first, those numbered below ``before``."""

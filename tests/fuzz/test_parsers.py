@@ -22,8 +22,9 @@ from starlette.requests import Request
 
 from matchday.config import Settings, SettingsError, load
 from matchday.edge.api import BetBody, LegBody, LimitBody, Nothing
-from matchday.edge.parse import amount_of, check_id, leg_of, read_body
+from matchday.edge.parse import amount_of, check_id, read_body
 from matchday.edge.problems import REASONS, Problem
+from matchday.edge.slips import command_of
 from matchday.feeds import wyscout_files
 from matchday.feeds.prices import PricesError, PriceTable
 from matchday.model.football import FootballState, advance
@@ -181,7 +182,7 @@ def judged(body: BetBody) -> None:
     for judge in (
         lambda: check_id(body.id, 1_700_000_000_000),
         lambda: amount_of(body.stake, body.currency, "stake"),
-        lambda: [leg_of(leg, "legs") for leg in body.legs],
+        lambda: command_of(body, "anna", 1_700_000_000_000),
     ):
         try:
             judge()

@@ -6,13 +6,15 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from itsdangerous import URLSafeTimedSerializer
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import Accounts as AccountSettings
 from matchday.config import Doors, Settings
-from matchday.model.ledger import Answer, Moment, Refusal, is_player
+from matchday.model.ledger import Answer, LimitName, Moment, Refusal, is_player
 from matchday.model.posting import uuid7_ms
-from matchday.services.accounts import Accounts, Guest
+from matchday.model.role import Role, SignedIn
+from matchday.services.accounts import Accounts, Guest, Tokens
 from matchday.sim.clock import VirtualClock
 from tests.unit.doors import SECRET, MoodyLedger
 
@@ -26,6 +28,7 @@ class Desk:
         self.clock = VirtualClock(seed=3)
         self.ledger = MoodyLedger(core, self.clock)
         self.room = Accounts(self.clock, self.ledger, SETTINGS, SECRET)
+        self.tokens = Tokens(self.clock, SETTINGS, SECRET)
         self.heard: list[Guest | Answer | Moment] = []
 
     def guest(self) -> Guest:
@@ -35,8 +38,8 @@ class Desk:
         assert isinstance(guest, Guest)
         return guest
 
-    def limit(self, account: str, id_: str, stake_per_day: int) -> Answer | Moment:
-        self.room.set_limit(account, id_, stake_per_day, self.heard.append)
+    def limit(self, account: str, id_: str, amount: int) -> Answer | Moment:
+        self.room.set_limit(account, id_, LimitName.STAKE_DAY, amount, self.heard.append)
         self.clock.run_for(10)
         answer = self.heard[-1]
         assert isinstance(answer, Answer | Moment)
@@ -56,7 +59,7 @@ def test_a_guest_is_an_account_with_its_grant_and_its_limit(desk: Desk) -> None:
     assert (guest.balance, guest.currency) == (5_000, "EUR")
     view = desk.ledger.account(guest.account)
     assert view is not None
-    assert (view.balance, view.stake_per_day, view.currency) == (5_000, 700, "EUR")
+    assert (view.balance, view.limit(LimitName.STAKE_DAY).amount, view.currency) == (5_000, 700, "EUR")
     assert desk.ledger.totals() == {"EUR": 0}
     assert desk.room.verify(guest.token) == guest.account
 
@@ -102,6 +105,23 @@ def test_another_gate_with_the_same_secret_knows_the_token_and_one_with_another_
     assert Accounts(desk.clock, desk.ledger, SETTINGS, b"another secret" * 3).verify(token) is None
 
 
+def test_a_token_is_of_one_role_and_a_fan_s_is_as_it_always_was(desk: Desk) -> None:
+    """Tokens that were signed before there were roles are fans'."""
+    fan, trader = desk.room.sign("anna")[0], desk.room.sign("anna", Role.TRADER)[0]
+    assert desk.room.identify(fan) == SignedIn("anna", Role.FAN)
+    assert desk.room.identify(trader) == SignedIn("anna", Role.TRADER)
+    assert (desk.room.verify(fan), desk.room.verify(trader)) == ("anna", None)
+    before = URLSafeTimedSerializer(SECRET, salt="matchday.token.1")
+    made, _, _ = before.dumps("anna").partition(".")  # its time is not the platform's
+    assert fan.startswith(f"{made}.")
+
+
+@pytest.mark.parametrize("signed", [["owner", "tom"], ["trader"], ["trader", 7], ["fan", "tom"], {"role": "trader"}, 7])
+def test_what_is_signed_but_says_no_role_signs_nobody_in(desk: Desk, signed: object) -> None:
+    token = str(desk.tokens._signer.dumps(signed))
+    assert desk.tokens.identify(token) is None
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the room is the same each time
 @given(text=st.text(max_size=80) | st.text(st.characters(codec="ascii"), max_size=80))
 @example(text="\ud800")
@@ -129,7 +149,7 @@ def test_limits_go_to_the_ledger_under_the_caller_s_id(desk: Desk) -> None:
     assert other.refusal == Refusal.ID_REUSED
     view = desk.ledger.account(account)
     assert view is not None
-    assert view.stake_per_day == 300
+    assert view.limit(LimitName.STAKE_DAY).amount == 300
 
 
 def test_without_a_ledger_no_limit_is_set(desk: Desk) -> None:
@@ -139,4 +159,4 @@ def test_without_a_ledger_no_limit_is_set(desk: Desk) -> None:
     desk.ledger.away = False
     view = desk.ledger.account(account)
     assert view is not None
-    assert view.stake_per_day == 700
+    assert view.limit(LimitName.STAKE_DAY).amount == 700

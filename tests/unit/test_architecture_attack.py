@@ -86,7 +86,7 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit\n    'Taps.'\n", "no default"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: int = 9\n    'Taps.'\n", "no range"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit = 9\n", "no docstring"),
-    ("unbounded_queues", "services/odds.py", "from collections import deque\nwaiting = deque()\n", "deque"),
+    ("unbounded_queues", "services/odds/room.py", "from collections import deque\nwaiting = deque()\n", "deque"),
     ("unbounded_queues", "edge/http.py", "WAITING = asyncio.Queue()\n", "Queue"),
     ("unbounded_queues", "edge/http.py", "WAITING = asyncio.Queue(maxsize=0)\n", "Queue"),
     ("unbounded_queues", "voice.py", "import queue\nWAITING = queue.SimpleQueue()\n", "SimpleQueue"),
@@ -105,8 +105,8 @@ REPLACED: list[tuple[str, str, str, str, str]] = [
     # check                  the file              what stands there         what it becomes           what is named
     ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    amount: int",
      "    account: str\n    amount: int", "Transfer"),
-    ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    stake_per_day: int\n",
-     "    account: str\n    stake_per_day: int\n    id: str = ''\n", "SetLimit"),
+    ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    amount: int | None\n",
+     "    account: str\n    amount: int | None\n    id: str = ''\n", "SetLimit"),
     ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL", "NORMAL"),
     ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA user_version", "nowhere"),
 ]  # fmt: skip

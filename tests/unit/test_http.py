@@ -37,8 +37,17 @@ def test_a_guest_begins_with_a_grant_of_play_money(site: Site) -> None:
     assert guest["expires_ms"] == site.clock.now_ms() + 43_200_000
     assert site.ask("GET", "/api/account", token=guest["token"]).json == {
         "account": guest["account"], "currency": "EUR", "balance": "1000.00", "status": "open",
-        "stake_per_day": "2000.00", "staked_today": "0.00",
+        "free_bets": [], "limits": [
+            {"limit": "stake_day", "amount": "2000.00", "used": "0.00", "next_amount": None, "next_at_ms": 0},
+            *({"limit": name, "amount": None, "used": "0.00", "next_amount": None, "next_at_ms": 0} for name in (
+                "stake_week", "stake_month", "loss_day", "loss_week", "loss_month"))
+        ],
     }  # fmt: skip
+
+
+def limit_of(account: Json, name: str = "stake_day") -> Json:
+    found: Json = next(limit for limit in account["limits"] if limit["limit"] == name)
+    return found
 
 
 def test_two_guests_are_two_accounts(site: Site) -> None:
@@ -51,21 +60,23 @@ def test_two_guests_are_two_accounts(site: Site) -> None:
 
 def test_a_lower_limit_counts_at_once_and_a_higher_one_after_a_day(site: Site) -> None:
     token = site.guest()
-    lower = {"id": site.clock.new_id(), "stake_per_day": "15.00"}
-    assert site.ask("POST", "/api/account/limit", lower, token).json["stake_per_day"] == "15.00"
+    lower = {"id": site.clock.new_id(), "amount": "15.00"}
+    assert limit_of(site.ask("POST", "/api/account/limit", lower, token).json)["amount"] == "15.00"
     place(site, token, stake="10.00")
     reply = site.ask("POST", "/api/bets", site.bet(stake="5.01"), token)
-    assert (reply.status, reply.json["reason"]) == (409, "stake_limit_reached")
-    higher = {"id": site.clock.new_id(), "stake_per_day": "50"}
-    assert site.ask("POST", "/api/account/limit", higher, token).json["stake_per_day"] == "15.00"
+    assert (reply.status, reply.json["reason"], reply.json["stake_max"]) == (409, "stake_limit_reached", "5.00")
+    higher = {"id": site.clock.new_id(), "amount": "50"}
+    shown = limit_of(site.ask("POST", "/api/account/limit", higher, token).json)
+    assert (shown["amount"], shown["next_amount"]) == ("15.00", "50.00")
+    assert shown["next_at_ms"] >= site.clock.now_ms() + 86_000_000
 
 
 def test_a_limit_sent_twice_is_one_change_and_its_id_is_good_for_no_other(site: Site) -> None:
     token, made = site.guest(), site.clock.new_id()
     for _ in range(2):
-        reply = site.ask("POST", "/api/account/limit", {"id": made, "stake_per_day": "0"}, token)
-        assert (reply.status, reply.json["stake_per_day"]) == (200, "0.00")
-    reply = site.ask("POST", "/api/account/limit", {"id": made, "stake_per_day": "9"}, token)
+        reply = site.ask("POST", "/api/account/limit", {"id": made, "amount": "0"}, token)
+        assert (reply.status, limit_of(reply.json)["amount"]) == (200, "0.00")
+    reply = site.ask("POST", "/api/account/limit", {"id": made, "amount": "9"}, token)
     assert (reply.status, reply.json["reason"]) == (409, "id_reused")
 
 
@@ -84,7 +95,7 @@ def test_a_bet_is_accepted_and_its_stake_is_reserved(site: Site) -> None:
         {"fixture": "F", "market": "F:total_goals@2.5", "selection": OVER, "price": "1.90", "generation": 1}
     ]
     account = site.ask("GET", "/api/account", token=token).json
-    assert (account["balance"], account["staked_today"]) == ("990.00", "10.00")
+    assert (account["balance"], limit_of(account)["used"]) == ("990.00", "10.00")
 
 
 def test_a_bet_sent_twice_is_one_bet_with_one_answer(site: Site) -> None:
@@ -169,7 +180,7 @@ def test_a_bet_is_judged_as_the_market_stands(
 
 
 def test_more_than_the_balance_is_refused(tmp_path: Path) -> None:
-    site = Site(tmp_path, Settings(bets=BetSettings(stake_max=200_000, return_max=10**9)))
+    site = Site(tmp_path, Settings(bets=BetSettings(delay_ms=0, stake_max=200_000, return_max=10**9)))
     reply = site.ask("POST", "/api/bets", site.bet(stake="1000.01"), site.guest())
     assert (reply.status, reply.json["reason"]) == (409, "insufficient_funds")
 
@@ -222,7 +233,7 @@ def test_a_bet_that_is_answered_just_in_time_is_not_pending(site: Site) -> None:
 def test_guests_and_limits_do_not_wait_for_ever_either(site: Site) -> None:
     token = site.guest()
     site.ledger.late_ms = 60_000
-    limit = {"id": site.clock.new_id(), "stake_per_day": "1.00"}
+    limit = {"id": site.clock.new_id(), "amount": "1.00"}
     for path, body in (("/api/guest", {}), ("/api/account/limit", limit)):
         reply = site.ask("POST", path, body, token, step_ms=100)
         assert (reply.status, reply.json["reason"], reply.headers["retry-after"]) == (503, "not_answered", "1")
@@ -230,7 +241,7 @@ def test_guests_and_limits_do_not_wait_for_ever_either(site: Site) -> None:
 
 def test_without_a_ledger_nothing_is_recorded_and_the_same_id_is_good_later(site: Site) -> None:
     token, bet = site.guest(), site.bet()
-    limit = {"id": site.clock.new_id(), "stake_per_day": "1.00"}
+    limit = {"id": site.clock.new_id(), "amount": "1.00"}
     site.ledger.away = True
     for method, path, body in (
         ("POST", "/api/bets", bet), ("POST", "/api/guest", {}), ("POST", "/api/account/limit", limit),

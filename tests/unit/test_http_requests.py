@@ -58,7 +58,33 @@ BROKEN_BETS: list[tuple[str, Json, str, str]] = [
     ("an unknown currency", {"currency": "XXX"}, "currency_invalid", "currency"),
     ("an unknown policy", {"policy": "worse"}, "field_invalid", "policy"),
     ("no leg", {"legs": []}, "legs_invalid", "legs"),
-    ("two legs", {"legs": [{"selection": OVER, "price": "2", "generation": 1}] * 2}, "legs_invalid", "legs"),
+    ("21 legs", {"legs": [{"selection": OVER, "price": "2", "generation": 1}] * 21}, "legs_invalid", "legs"),
+    ("an accumulator of one leg", {"type": "accumulator"}, "legs_invalid", "legs"),
+    ("a trixie of one leg", {"type": "trixie"}, "legs_invalid", "legs"),
+    ("an unknown type", {"type": "tripple"}, "type_invalid", "type"),
+    ("a system of none", {"type": "system:0/1"}, "type_invalid", "type"),
+    ("a leg that is neither", {"legs": [{"price": "2"}]}, "legs_invalid", "legs[0]"),
+    ("a leg that is both", {"leg": {"parts": [{"selection": OVER, "generation": 1}] * 2}}, "legs_invalid", "legs[0]"),
+    (
+        "a combination of one",
+        {"legs": [{"price": "2", "parts": [{"selection": OVER, "generation": 1}]}]},
+        "legs_invalid",
+        "legs[0].parts",
+    ),
+    (
+        "a combination over two fixtures",
+        {
+            "legs": [
+                {
+                    "price": "2",
+                    "parts": [{"selection": OVER, "generation": 1}, {"selection": "G:1x2/home", "generation": 1}],
+                }
+            ]
+        },
+        "legs_invalid",
+        "legs[0].parts",
+    ),
+    ("a tolerance beyond the price", {"tolerance": 1001}, "field_invalid", "tolerance"),
     ("legs as null", {"legs": None}, "field_invalid", "legs"),
     ("no market", {"leg": {"selection": "F"}}, "selection_invalid", "legs[0].selection"),
     ("no outcome", {"leg": {"selection": GOALS}}, "selection_invalid", "legs[0].selection"),
@@ -175,9 +201,9 @@ def test_a_statement_s_place_is_the_number_of_an_entry(site: Site, before: str) 
     assert (reply.status, reply.json["field"]) == (422, "before")
 
 
-@pytest.mark.parametrize(("amount", "field"), [("-0.01", "stake_per_day"), ("x", "stake_per_day")])
+@pytest.mark.parametrize(("amount", "field"), [("-0.01", "amount"), ("x", "amount")])
 def test_a_limit_is_an_amount(site: Site, amount: str, field: str) -> None:
-    body = {"id": site.clock.new_id(), "stake_per_day": amount}
+    body = {"id": site.clock.new_id(), "amount": amount}
     reply = site.ask("POST", "/api/account/limit", body, site.guest())
     assert (reply.status, reply.json["reason"], reply.json["field"]) == (422, "amount_invalid", field)
 

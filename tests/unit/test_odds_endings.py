@@ -28,7 +28,7 @@ def tie() -> Iterator[Ground]:
     clock = VirtualClock(seed=1)
     core = SqliteLogCore(":memory:", clock.new_id)
     with closing(core):
-        yield Ground(core, clock, knockout=True, stand_ms=3_600_000)
+        yield Ground(core, clock, played=False, knockout=True, stand_ms=3_600_000)
 
 
 def play(tie: Ground, *whistles: IncidentType) -> None:

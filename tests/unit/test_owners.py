@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from matchday.app import Gate
+from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.model.bet import Leg, Policy
 from matchday.model.book import Books
@@ -27,9 +28,11 @@ from matchday.model.messages import (
 from matchday.ports import Record, Stored
 from matchday.services.bets import Bets
 from matchday.sim.clock import VirtualClock
+from tests.unit.doors import no_joint_price
 
 NOW = 1_500_000_000_000
-MOST = Settings().bets.odds_silence_ms_max
+BETS = BetSettings(delay_ms=0)
+MOST = BETS.odds_silence_ms_max
 
 
 class JumpyClock(VirtualClock):
@@ -88,7 +91,7 @@ def judged(clock: VirtualClock, bets: Bets, ledger: Refusing) -> str:
 def room(clock: JumpyClock) -> tuple[Bets, Books, Refusing]:
     books, ledger = Books(), Refusing()
     books.apply(change(10, 1), 10)
-    return Bets(clock, ledger, books, Settings().bets), books, ledger  # type: ignore[arg-type]
+    return Bets(clock, ledger, books, BETS, no_joint_price), books, ledger  # type: ignore[arg-type]
 
 
 def test_silence_is_time_elapsed_whatever_the_clock_shows(
@@ -147,7 +150,7 @@ def test_of_whole_books_the_highest_epoch_is_read_wherever_it_stands() -> None:
 
 
 def test_a_gate_hears_of_owners_and_leaves_out_what_is_past(clock: JumpyClock) -> None:
-    bets, books = Bets(clock, Refusing(), Books(), Settings().bets), Books()  # type: ignore[arg-type]
+    bets, books = Bets(clock, Refusing(), Books(), BETS, no_joint_price), Books()  # type: ignore[arg-type]
     gate = Gate(clock, None, books, Silent(), bets, Settings())  # type: ignore[arg-type]
     over = msgspec.structs.replace(change(12, 1), board=board(FixtureStatus.FINISHED))
     said: list[Message] = [OddsOwned(NOW), OddsAlive(5, NOW), over, change(12, 2), change(5, 9), OddsAlive(12, NOW)]

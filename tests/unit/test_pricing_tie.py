@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matchday.model.football import FootballState, Period, Team
 from matchday.model.market import MarketKey
 from matchday.model.messages import Strengths
+from matchday.model.trading import Controls
 from matchday.pricing.calibrate import PRIOR
 from matchday.pricing.football import price_book, probabilities
 from matchday.pricing.tie import goes_through, shoot_out
@@ -165,3 +166,16 @@ def test_somebody_goes_through_and_the_house_keeps_its_share(
         assert away >= result[2] - 1e-9
     for selection in price_book(strengths, state, clock_s, 0.05).get(TIE, ()):
         assert selection.price > 1000
+
+
+def test_a_trader_overrules_the_price_of_a_tie_too() -> None:
+    plain = price_book(EVEN, tie(), 0, 0.05)[TIE]
+    assert plain[0].price == plain[1].price
+    wider = price_book(EVEN, tie(), 0, 0.05, Controls(overround=((TIE.type, 0.2),)))[TIE]
+    assert all(after.price < before.price for after, before in zip(wider, plain, strict=True))
+    shifted = price_book(EVEN, tie(), 0, 0.05, Controls(factors=(("to_qualify/home", 1_500),)))[TIE]
+    assert shifted[0].price > plain[0].price
+    assert shifted[1].price < plain[1].price
+    for state in (tie(), tie(Period.SHOOT_OUT)):
+        fixed = price_book(EVEN, state, 0, 0.05, Controls(fixed=(("to_qualify/away", 3_000),)))[TIE]
+        assert (fixed[1].price, fixed[0].price < plain[0].price) == (3_000, True)

@@ -5,15 +5,24 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from matchday.model.bet import Policy
-from matchday.model.ledger import Moment, Refusal
+from matchday.edge.api_desk import (
+    FreeBetAnswer,
+    FreeBetBody,
+    ReferralAnswerBody,
+    ReferralsAnswer,
+)
+from matchday.model.bet import PARTS_MAX, Policy
+from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
 from matchday.model.messages import Board
-from matchday.model.views import BetView, EntryView, MarketView
+from matchday.model.price import format_price
+from matchday.model.role import Role
+from matchday.model.trader_views import TraderMarketView
+from matchday.model.trading import FACTOR_MAX, FACTOR_MIN, OVERROUND_MAX, TraderRefusal
+from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView, OfferView
 
-LEGS_NOW: Final = 1
-"""Legs of a bet that are taken today; the schema of bets holds up to LEGS_MAX."""
-assert LEGS_NOW <= LEGS_MAX
+SLIP_MAX: Final = 20
+"""Bets of one slip."""
 
 _UUID7: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
@@ -37,8 +46,28 @@ _Price = Annotated[
         extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
     ),
 ]
+_Factor = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description=f"Multiplies the fair odds against an outcome (price - 1); {format_price(FACTOR_MIN)} to "
+        f"{format_price(FACTOR_MAX)}, above 1 lengthens.",
+        examples=["1.1"],
+        extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
+    ),
+]
+_Selection = Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
+_Generation = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Currency = Annotated[
     str, Meta(max_length=32, description="ISO 4217, as in the account.", extra_json_schema={"pattern": "^[A-Z]{3}$"})
+]
+
+
+_Markets = Annotated[
+    str, Meta(min_length=1, max_length=200, description="`all`, a type such as `total_goals`, or a market's id.")
+]
+_Overround = Annotated[
+    float, Meta(ge=0, le=OVERROUND_MAX, description="Sum of implied probabilities - 1 of a two-way market.")
 ]
 
 
@@ -64,23 +93,48 @@ class AccountAnswer(msgspec.Struct, frozen=True):
     currency: str
     balance: str
     status: str
-    stake_per_day: str
-    staked_today: str
+    limits: tuple[LimitShown, ...]
+    """The fan's own, one of each name."""
+    free_bets: tuple[FreeBetView, ...]
 
 
 class LimitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fan's own limit: less counts at once, more after 24 hours."""
 
     id: _Id
-    stake_per_day: _Amount
+    amount: _Amount | None
+    """Zero stops all betting; null removes the limit."""
+    limit: LimitName = LimitName.STAKE_DAY
+
+
+class PartBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One selection of a combination, with the generation that the fan saw."""
+
+    selection: _Selection
+    generation: _Generation
 
 
 class LegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A selection, with the price and the generation that the fan saw."""
+    """A selection with the price and the generation that the fan saw; or a combination of several on one fixture, with
+    their joint price."""
 
-    selection: Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
     price: _Price
-    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    selection: _Selection | UnsetType = UNSET
+    generation: _Generation = 0
+    parts: Annotated[tuple[PartBody, ...], Meta(extra_json_schema={"maxItems": PARTS_MAX})] = ()
+    """2 to 10 selections of different markets of one fixture, in place of ``selection``."""
+
+
+_Type = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description="single, accumulator, trixie, patent, yankee, canadian, lucky15, lucky31, lucky63, heinz, "
+        "super_heinz, goliath or system:K/N; left out, a single or an accumulator, by the legs.",
+        examples=["system:2/3"],
+    ),
+]
+_Legs = Annotated[tuple[LegBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": LEGS_MAX})]
 
 
 class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,8 +143,63 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: _Id
     stake: _Amount
     currency: _Currency
-    legs: Annotated[tuple[LegBody, ...], Meta(extra_json_schema={"minItems": LEGS_NOW, "maxItems": LEGS_NOW})]
+    legs: _Legs
     policy: Policy = Policy.BETTER
+    type: _Type = ""
+    stake_per: Literal["bet", "line"] = "bet"
+    """Whether ``stake`` is of the whole bet or of each of its lines."""
+    tolerance: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    """Thousandths of a price by which it may differ against the policy."""
+    free_bet: Annotated[str, Meta(max_length=64)] = ""
+    """The free bet that is its stake, whole."""
+    refer: bool = False
+    """Whether a stake above the maximum may wait for a trader."""
+    offer: Annotated[str, Meta(max_length=128)] = ""
+    """The trader's offer that it takes up."""
+
+
+class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several bets, each with an id and an answer of its own."""
+
+    bets: Annotated[tuple[BetBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": SLIP_MAX})]
+
+
+class QuoteLegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A selection, or the selections of a combination."""
+
+    selection: _Selection | UnsetType = UNSET
+    parts: Annotated[tuple[_Selection, ...], Meta(extra_json_schema={"maxItems": PARTS_MAX})] = ()
+
+
+class QuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A slip to be priced: what would be taken now."""
+
+    currency: _Currency
+    legs: Annotated[tuple[QuoteLegBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": LEGS_MAX})]
+    type: _Type = ""
+
+
+class LegQuote(msgspec.Struct, frozen=True):
+    """A leg as it stands now."""
+
+    price: str | None
+    """Null where it cannot be backed now."""
+    reason: Refusal | None
+    """Why not."""
+
+
+class QuoteAnswer(msgspec.Struct, frozen=True):
+    """What would be taken now. Nothing of it is reserved."""
+
+    legs: tuple[LegQuote, ...]
+    type: str
+    lines: int
+    stake_max: str
+    """The largest stake that every limit leaves room for; zero where none is."""
+    returns_max: str
+    """What that stake returns if every leg wins."""
+    reason: Refusal | None
+    """Why the legs together would be refused."""
 
 
 class BetAnswer(msgspec.Struct, frozen=True):
@@ -104,8 +213,22 @@ class BetAnswer(msgspec.Struct, frozen=True):
     """As it now stands, where a bet was accepted."""
     balance: str | UnsetType = UNSET
     """After the command, where it touched one."""
-    reason: Refusal | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     """Where it was refused."""
+    until_ms: int | UnsetType = UNSET
+    """Of a pending one: when it is answered at the latest; the answer is also said on the account's channel."""
+    detail: str | UnsetType = UNSET
+    """Of a refused one of a slip: what is wrong and the remedy."""
+    stake_max: str | UnsetType = UNSET
+    """Where a limit refused it: the stake that would be taken now."""
+    offer: OfferView | UnsetType = UNSET
+    """Of one that was ``re_offered``: what the trader offers instead, until it is taken up."""
+
+
+class SlipAnswer(msgspec.Struct, frozen=True):
+    """What became of each bet of a slip, in its order."""
+
+    answers: tuple[BetAnswer, ...]
 
 
 class BetsAnswer(msgspec.Struct, frozen=True):
@@ -149,6 +272,50 @@ class Health(msgspec.Struct, frozen=True):
     fixtures: int
 
 
+class TraderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a trader wants done on a fixture; null clears what was set. Which action needs which: docs/trading.md."""
+
+    id: _Id
+    fixture: Annotated[str, Meta(min_length=1, max_length=100)]
+    action: Literal["suspend", "resume", "set_overround", "shift_price", "fix_price", "set_stake_max"]
+    markets: _Markets | UnsetType = UNSET
+    selection: _Selection | UnsetType = UNSET
+    overround: _Overround | UnsetType | None = UNSET
+    factor: _Factor | UnsetType | None = UNSET
+    price: _Price | UnsetType | None = UNSET
+    generation: _Generation | UnsetType = UNSET
+    stake_max: _Amount | UnsetType | None = UNSET
+
+
+class CommandAnswer(msgspec.Struct, frozen=True):
+    """The command is durable on the log; the owner of the books applies it when it gets there."""
+
+    id: str
+    offset: int
+    """Where it stands."""
+    repeated: bool = False
+    """This id was applied before; this is where."""
+
+
+class AppliedRow(msgspec.Struct, frozen=True):
+    """A command that has been applied."""
+
+    id: str
+    trader: str
+    offset: int
+
+
+class TraderFixtureAnswer(msgspec.Struct, frozen=True):
+    """A fixture's whole book, and what traders have set on it."""
+
+    board: Board
+    currency: str
+    """Of the maximum stakes."""
+    markets: tuple[TraderMarketView, ...]
+    applied: tuple[AppliedRow, ...]
+    """The last commands, newest first."""
+
+
 class Query(msgspec.Struct, frozen=True):
     """A parameter of the query."""
 
@@ -178,6 +345,8 @@ class Route(msgspec.Struct, frozen=True):
     answers: dict[int, type[msgspec.Struct]]
     body: type[msgspec.Struct] | None = None
     signed_in: bool = False
+    role: Role = Role.FAN
+    """Of whoever signs in; another's token is not allowed."""
     query: tuple[Query, ...] = ()
     reasons: frozenset[str] = frozenset()
     """Of the problems that it alone may answer with, see ``reasons_of``."""
@@ -188,7 +357,7 @@ def reasons_of(route: Route) -> frozenset[str]:
     """Every reason with which an operation may fail."""
     found = route.reasons | {"internal_error"}
     if route.signed_in:
-        found |= {"not_signed_in", "too_many_requests", Moment.UNAVAILABLE}
+        found |= {"not_signed_in", "not_allowed", "too_many_requests", Moment.UNAVAILABLE}
     if route.body is not None:
         found |= {
             "not_json", "body_too_slow", "body_incomplete", "body_too_large", "content_type_unsupported",
@@ -209,7 +378,10 @@ _LIMIT_REASONS: Final = frozenset({
 })  # fmt: skip
 _BET_REASONS: Final = frozenset({
     *Refusal, *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid", "selection_invalid",
-    "price_invalid",
+    "price_invalid", "type_invalid",
+})  # fmt: skip
+_TRADER_REASONS: Final = frozenset({
+    *TraderRefusal, Moment.BUSY, "id_invalid", "selection_invalid", "not_answered",
 })  # fmt: skip
 
 ROUTES: Final = (
@@ -231,10 +403,35 @@ ROUTES: Final = (
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
           reasons=_BET_REASONS,
           links=(Link("bet_by_id", "what became of it", {"id": "/id"}), Link("bets", "it stands first"))),
+    Route("POST", "/api/slips", "slip", "Place several bets", {200: SlipAnswer}, SlipBody, signed_in=True,
+          reasons=frozenset({"slip_invalid"}), links=(Link("bets", "they stand first"),)),
+    Route("POST", "/api/bets/quote", "quote", "What would be taken now", {200: QuoteAnswer}, QuoteBody, signed_in=True,
+          reasons=frozenset({"currency_invalid", "legs_invalid", "selection_invalid", "type_invalid"}),
+          links=(Link("place", "at these prices"),)),
     Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
           links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
           reasons=frozenset({"fixture_unknown"}),
           links=(Link("place", "a leg names a selection, its price and its market's generation"),)),
+    Route("POST", "/api/trader/commands", "trade", "Command something on a fixture's markets", {202: CommandAnswer},
+          TraderBody, signed_in=True, role=Role.TRADER, reasons=_TRADER_REASONS),
+    Route("GET", "/api/trader/fixtures/{id}", "trader_fixture", "One fixture's book as traders have set it",
+          {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),
+          links=(Link("trade", "name a market, or a selection and its market's generation"),)),
+    Route("GET", "/api/trader/referrals", "referrals", "Bets that wait for a trader", {200: ReferralsAnswer},
+          signed_in=True, role=Role.TRADER, query=(_LIMIT,),
+          links=(Link("answer_referral", "answer the most urgent",
+                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}),)),
+    Route("POST", "/api/trader/referrals/{account}/{id}", "answer_referral", "Accept, refuse or offer something else",
+          {200: BetAnswer}, ReferralAnswerBody, signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              "referral_unknown", "amount_invalid", "currency_invalid", "price_invalid", "not_answered",
+          })),
+    Route("POST", "/api/trader/free-bets", "give_free_bet", "Give a fan a free bet", {201: FreeBetAnswer}, FreeBetBody,
+          signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              Refusal.ACCOUNT_UNKNOWN, Refusal.ACCOUNT_NOT_OPEN, Refusal.CURRENCY_MISMATCH, Refusal.ID_REUSED,
+              "id_invalid", "amount_invalid", "currency_invalid", "not_answered",
+          })),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip

@@ -20,8 +20,8 @@ from starlette.staticfiles import StaticFiles
 
 from matchday.config import Settings
 from matchday.edge.api import (
-    LEGS_NOW,
     ROUTES,
+    SLIP_MAX,
     AccountAnswer,
     BetAnswer,
     BetBody,
@@ -33,19 +33,26 @@ from matchday.edge.api import (
     Health,
     LimitBody,
     Nothing,
+    QuoteBody,
+    SlipAnswer,
+    SlipBody,
     StatementAnswer,
 )
+from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
-from matchday.edge.parse import amount_of, check_id, is_number, leg_of, read_body, within
+from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.problems import Problem
-from matchday.model.bet import Leg
+from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, refused, wrong_bet
+from matchday.edge.trader import TraderDoor, TradingRoom
+from matchday.edge.waiting import answered, in_time
+from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import AccountView, Answer, Moment, PlaceBet, Refusal
+from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
 from matchday.model.money import format_amount
-from matchday.model.price import format_price
-from matchday.model.views import bet_view, entry_view, market_view
+from matchday.model.role import Role, SignedIn
+from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _PAGE_DEFAULT: Final = 50
@@ -60,15 +67,21 @@ _FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
 
 
-class BetsRoom(Protocol):
+class BetsRoom(ReferralsRoom, Protocol):
     """The bets room, as this door sees it."""
 
     @property
     def stale(self) -> bool:
         """Whether the odds owner is silent."""
 
-    def place(self, command: PlaceBet, done: Callable[[Answer | Moment], None]) -> None:
+    def place(self, command: PlaceBet, done: Callable[[Answer | Moment], None], waits: Callable[[int], None]) -> None:
         """Judge and commit."""
+
+    def waiting_until(self, account: str, id_: str) -> int | None:
+        """Until when a bet waits its delay."""
+
+    def stake_max(self, command: PlaceBet) -> StakeMax:
+        """What would be taken now."""
 
 
 class NewGuest(Protocol):
@@ -95,26 +108,35 @@ class NewGuest(Protocol):
         """Minor units."""
 
 
-class AccountsRoom(Protocol):
+class AccountsRoom(FreeBetsRoom, Protocol):
     """The accounts room, as this door sees it."""
 
-    def verify(self, token: str) -> str | None:
-        """The account of a token."""
+    def identify(self, token: str) -> SignedIn | None:
+        """Who a token speaks for."""
 
     def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
         """Open an account."""
 
-    def set_limit(self, account: str, id_: str, stake_per_day: int, done: Callable[[Answer | Moment], None]) -> None:
+    def set_limit(
+        self, account: str, id_: str, limit: LimitName, amount: int | None, done: Callable[[Answer | Moment], None]
+    ) -> None:
         """Set a limit."""
 
 
 def make_app(
-    *, bets: BetsRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock, settings: Settings, web: Path
-) -> Starlette:
+    *, bets: BetsRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger, books: Books, clock: Clock,
+    settings: Settings, web: Path,
+) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
     door = Door(bets, accounts, ledger, books, clock, settings)
+    desk = DeskDoor(bets, accounts, ledger, clock, settings)
+    doors = {Role.FAN: (door,), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
-        Route(route.path, door.operation(getattr(door, route.name), signed_in=route.signed_in), methods=[route.method])
+        Route(
+            route.path,
+            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            methods=[route.method],
+        )
         for route in ROUTES
     ]
     described = msgspec.json.encode(document(settings.doors.page_max))
@@ -133,6 +155,14 @@ def make_app(
     app.router.redirect_slashes = False
     app.router.default = _Files(directory=web, html=True)
     return app
+
+
+def _named(doors: tuple[object, ...], name: str) -> Callable[..., Awaitable[tuple[int, msgspec.Struct]]]:
+    """The function of an operation, of whichever door has it."""
+    found: Callable[..., Awaitable[tuple[int, msgspec.Struct]]] = next(
+        getattr(door, name) for door in doors if hasattr(door, name)
+    )
+    return found
 
 
 class _Files(StaticFiles):
@@ -184,12 +214,12 @@ class Door:
         self._by_address = RateLimit(clock, per_minute, 60_000, per_minute)
 
     def operation(
-        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, signed_in: bool
+        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A route's endpoint: signed in where the table says so, answered as JSON."""
+        """A route's endpoint: signed in, as whom the table says, and answered as JSON."""
 
         async def endpoint(request: Request) -> Response:
-            status, answer = await (run(request, self._signed_in(request)) if signed_in else run(request))
+            status, answer = await (run(request, self._signed_in(request, role)) if role is not None else run(request))
             return Response(msgspec.json.encode(answer), status, _ANSWER_HEADERS, "application/json")
 
         return endpoint
@@ -210,20 +240,23 @@ class Door:
         """GET /api/account."""
         view = self._view(account)
         currency = view.currency
-        balance, limit, staked = (
-            format_amount(a, currency) for a in (view.balance, view.stake_per_day, view.staked_today)
-        )
-        return 200, AccountAnswer(account, currency, balance, view.status, limit, staked)
+        now_ms = self._clock.now_ms()
+        free_bets = [free_bet for free_bet in self._ledger.free_bets(account) if free_bet.until_ms > now_ms]
+        return 200, AccountAnswer(
+            account, currency, format_amount(view.balance, currency), view.status,
+            tuple(limit_view(limit, currency) for limit in view.limits), tuple(map(free_bet_view, free_bets)),
+        )  # fmt: skip
 
     async def limit(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/account/limit."""
         body = await read_body(request, LimitBody, self._clock, self._settings.body_bytes_max)
         check_id(body.id, self._clock.now_ms())
-        limit = amount_of(body.stake_per_day, self._view(account).currency, "stake_per_day")
-        if limit < 0:
-            raise Problem("amount_invalid", "a limit is zero or more", field="stake_per_day")
+        currency = self._view(account).currency
+        amount = None if body.amount is None else amount_of(body.amount, currency, "amount")
+        if amount is not None and amount < 0:
+            raise Problem("amount_invalid", "a limit is zero or more", field="amount")
         answer: Answer | Moment = await self._answered(
-            lambda done: self._accounts.set_limit(account, body.id, limit, done)
+            lambda done: self._accounts.set_limit(account, body.id, body.limit, amount, done)
         )
         if isinstance(answer, Moment):
             raise _moment(answer)
@@ -256,30 +289,61 @@ class Door:
         """GET /api/bets/by-id/{id}."""
         id_ = request.path_params["id"]
         answer = self._ledger.answer(account, id_)
-        if answer is None:
-            raise Problem("id_unknown", "no answer to this id is recorded; it may be sent (again)")
-        return 200, self._answer(answer)
+        if answer is not None and answer.refusal == Refusal.RE_OFFERED:
+            offer = self._ledger.offer(account, offer_id(account, id_))
+            currency = self._view(account).currency
+            shown = UNSET if offer is None else offer_view(offer, currency)
+            return 200, msgspec.structs.replace(answer_of(answer), offer=shown)
+        if answer is not None:
+            return 200, answer_of(answer)
+        if (until_ms := self._bets.waiting_until(account, id_)) is not None:
+            return 200, pending(id_, until_ms)
+        raise Problem("id_unknown", "no answer to this id is recorded; it may be sent (again)")
 
     async def place(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/bets."""
         body = await read_body(request, BetBody, self._clock, self._settings.body_bytes_max)
-        check_id(body.id, self._clock.now_ms())
-        stake = amount_of(body.stake, body.currency, "stake")
-        if stake <= 0:
-            raise Problem("amount_invalid", "a stake is more than zero", field="stake")
-        if len(body.legs) != LEGS_NOW:
-            raise Problem("legs_invalid", f"a bet has exactly {LEGS_NOW} leg for now", field="legs")
-        legs = tuple(leg_of(leg, f"legs[{index}]") for index, leg in enumerate(body.legs))
-        command = PlaceBet(body.id, account, body.currency, stake, body.policy, legs)
+        command = command_of(body, account, self._clock.now_ms())
+        found = await self._asked(command)
+        if isinstance(found, Moment):
+            raise _moment(found)
+        if isinstance(found, int):
+            return 202, pending(command.id, found or None)
+        if found.refusal is not None:
+            raise refused(found, command, self._books)
+        return 202 if found.pending_until_ms else 201, answer_of(found)
+
+    async def slip(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
+        """POST /api/slips."""
+        body = await read_body(request, SlipBody, self._clock, self._settings.body_bytes_max)
+        if not 1 <= len(body.bets) <= SLIP_MAX or len({bet.id for bet in body.bets}) < len(body.bets):
+            raise Problem("slip_invalid", f"a slip has 1 to {SLIP_MAX} bets, each with an id of its own", field="bets")
+        now_ms = self._clock.now_ms()
+        commands: list[PlaceBet | BetAnswer] = []
+        for index, bet in enumerate(body.bets):
+            try:
+                commands.append(command_of(bet, account, now_ms, f"bets[{index}]."))
+            except Problem as problem:
+                commands.append(wrong_bet(bet, problem))
+        found = await asyncio.gather(*(self._asked(c) for c in commands if isinstance(c, PlaceBet)))
+        answers = iter(found)
+        return 200, SlipAnswer(tuple(
+            of_slip(c, next(answers), self._books) if isinstance(c, PlaceBet) else c for c in commands
+        ))  # fmt: skip
+
+    async def _asked(self, command: PlaceBet) -> Answer | Moment | int:
+        """The bets room's answer, or until when it is to come (0: unknown)."""
         try:
-            answer: Answer | Moment = await self._in_time(lambda done: self._bets.place(command, done))
+            found: Answer | Moment | int = await self._in_time(lambda done: self._bets.place(command, done, done))
         except TimeoutError:
-            return 202, BetAnswer("pending", body.id)
-        if isinstance(answer, Moment):
-            raise _moment(answer)
-        if answer.refusal is not None:
-            raise self._refused(answer, legs[0])
-        return 201, self._answer(answer)
+            return 0
+        return found
+
+    async def quote(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
+        """POST /api/bets/quote."""
+        body = await read_body(request, QuoteBody, self._clock, self._settings.body_bytes_max)
+        command = question_of(body, account)
+        return 200, quote_of(command, self._bets.stake_max(command))
 
     async def fixtures(self, _: Request) -> tuple[int, msgspec.Struct]:
         """GET /api/fixtures."""
@@ -302,13 +366,16 @@ class Door:
 
     # --- what they share ----------------------------------------------------------------------------------------------
 
-    def _signed_in(self, request: Request) -> str:
+    def _signed_in(self, request: Request, role: Role) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        account = self._accounts.verify(token) if scheme.lower() == "bearer" else None
-        if account is None:
-            raise Problem("not_signed_in", "send Authorization: Bearer with a token of POST /api/guest")
-        self._limited(self._by_account, account)
-        return account
+        signed_in = self._accounts.identify(token) if scheme.lower() == "bearer" else None
+        if signed_in is None:
+            source = "POST /api/guest" if role == Role.FAN else "`matchday token`"
+            raise Problem("not_signed_in", f"send Authorization: Bearer with a token of {source}")
+        self._limited(self._by_account, f"{signed_in.role} {signed_in.account}")
+        if signed_in.role != role:
+            raise Problem("not_allowed", f"this is for a {role}'s token; yours is a {signed_in.role}'s")
+        return signed_in.account
 
     def _view(self, account: str) -> AccountView:
         view = self._ledger.account(account)
@@ -322,18 +389,10 @@ class Door:
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
     async def _in_time(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        """A room's callback as something to await; TimeoutError where it takes too long. What was asked for goes on."""
-        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        async with within(self._clock, self._settings.answer_ms_max):
-            ask(lambda result: None if future.done() else future.set_result(result))
-            return await future
+        return await in_time(self._clock, self._settings.answer_ms_max, ask)
 
     async def _answered(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        try:
-            return await self._in_time(ask)
-        except TimeoutError:
-            detail = "it may yet be recorded: look again, or send the same id again"
-            raise Problem("not_answered", detail, retry_after_s=1) from None
+        return await answered(self._clock, self._settings.answer_ms_max, ask)
 
     def _page(self, request: Request) -> int:
         most = self._settings.page_max
@@ -343,27 +402,6 @@ class Door:
         if not is_number(text, digits=9) or not 1 <= int(text) <= most:
             raise Problem("parameter_invalid", f"limit is 1 to {most}", field="limit")
         return int(text)
-
-    @staticmethod
-    def _answer(answer: Answer) -> BetAnswer:
-        if answer.refusal is not None:
-            return BetAnswer("refused", answer.id, answer.repeated, reason=answer.refusal)
-        bet = answer.bet
-        if bet is None:
-            return BetAnswer("accepted", answer.id, answer.repeated)
-        balance = UNSET if answer.balance is None else format_amount(answer.balance, bet.currency)
-        return BetAnswer("accepted", answer.id, answer.repeated, bet_view(bet), balance)
-
-    def _refused(self, answer: Answer, leg: Leg) -> Problem:
-        """A refusal; where the book has moved on, with how it stands now."""
-        assert answer.refusal is not None
-        if answer.refusal in (Refusal.PRICE_MOVED, Refusal.GENERATION_STALE):
-            market = self._books.market(leg.fixture, leg.market)
-            now = market.price_of(leg.selection.rpartition("/")[2]) if market else None
-            if market is not None and now is not None:
-                price, generation = format_price(now), market.generation
-                return Problem(answer.refusal, answer.detail, price=price, generation=generation)
-        return Problem(answer.refusal, answer.detail)
 
 
 def _moment(moment: Moment) -> Problem:

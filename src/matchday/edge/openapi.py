@@ -11,7 +11,7 @@ from matchday.edge.api import ROUTES, Link, Query, Route, reasons_of
 from matchday.edge.problems import MEDIA_TYPE, REASONS, ProblemDetails
 
 _TITLES: Final = {
-    400: "Not understood", 401: "Not signed in", 404: "Not known", 409: "Refused, with its reason",
+    400: "Not understood", 401: "Not signed in", 403: "Not allowed", 404: "Not known", 409: "Refused, with its reason",
     413: "Body too large", 415: "Not JSON", 422: "A field is wrong", 429: "Too many requests",
     500: "A fault of this service", 503: "Try again later",
 }  # fmt: skip
@@ -28,7 +28,7 @@ def document(page_max: int) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, page_max)
-    return {
+    found = {
         "openapi": "3.1.0",
         "info": {
             "title": "Matchday",
@@ -38,6 +38,8 @@ def document(page_max: int) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
+    served: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return served
 
 
 def _operation(route: Route, page_max: int) -> dict[str, Any]:

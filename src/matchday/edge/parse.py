@@ -12,10 +12,8 @@ from typing import Final, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from matchday.edge.api import LegBody
 from matchday.edge.problems import Problem
-from matchday.model.bet import Leg
-from matchday.model.market import selection_id, split_selection
+from matchday.model.market import split_selection
 from matchday.model.money import MoneyError, decimals, parse_amount
 from matchday.model.posting import uuid7_ms
 from matchday.model.price import PriceError, parse_price
@@ -80,13 +78,13 @@ def is_number(text: str, *, digits: int) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= digits
 
 
-def check_id(made: str, now_ms: int) -> None:
+def check_id(made: str, now_ms: int, field: str = "id") -> None:
     """A caller's id must be a UUIDv7 of about now; an old one is the ledger's to judge."""
     made_ms = uuid7_ms(made) if _UUID.fullmatch(made) else None
     if made_ms is None:
-        raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field="id")
+        raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field=field)
     if made_ms > now_ms + AHEAD_MS_MAX:
-        raise Problem("id_invalid", "the id's time is more than a day ahead; check the clock", field="id")
+        raise Problem("id_invalid", "the id's time is more than a day ahead; check the clock", field=field)
 
 
 def amount_of(text: str, currency: str, field: str) -> int:
@@ -103,23 +101,24 @@ def amount_of(text: str, currency: str, field: str) -> int:
         raise Problem("amount_invalid", str(error), field=field) from error
 
 
-def leg_of(leg: LegBody, field: str) -> Leg:
-    """A leg as the bets room is asked for it."""
+def selection_of(selection: str, field: str) -> tuple[str, str]:
+    """Fixture and market of a selection's id. One selection has one name: under another it would escape its exposure
+    limit, and settlement would not find it."""
     try:
-        fixture, key, outcome = split_selection(leg.selection)
+        fixture, key, _ = split_selection(selection)
     except ValueError as error:
-        raise Problem("selection_invalid", str(error), field=f"{field}.selection") from error
-    # One selection has one name: under another it would escape its exposure limit, and settlement would not find it.
-    name = selection_id(key.of(fixture), outcome)
-    if name != leg.selection:
-        raise Problem("selection_invalid", f"this selection's id is {name!r}", field=f"{field}.selection")
+        raise Problem("selection_invalid", str(error), field=field) from error
+    return fixture, key.of(fixture)
+
+
+def price_of(text: str, field: str) -> int:
+    """Thousandths of the price in a field."""
     try:
-        if not leg.price.isascii():
-            raise PriceError(f"{leg.price!r} is not a price; send a decimal in the digits 0 to 9")
-        price = parse_price(leg.price)
+        if not text.isascii():
+            raise PriceError(f"{text!r} is not a price; send a decimal in the digits 0 to 9")
+        return parse_price(text)
     except PriceError as error:
-        raise Problem("price_invalid", str(error), field=f"{field}.price") from error
-    return Leg(fixture, key.of(fixture), leg.selection, price, leg.generation)
+        raise Problem("price_invalid", str(error), field=field) from error
 
 
 def _invalid(error: str) -> Problem:

@@ -82,15 +82,48 @@ def dead_heat(places: int, tied: int) -> Outcome:
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class Leg(msgspec.Struct, frozen=True):
-    """One selection of a bet, at the price and the generation that the fan saw (or, once accepted, got)."""
+class Part(msgspec.Struct, frozen=True):
+    """One selection of a combination, at the generation that the fan saw."""
+
+    market: str
+    selection: str
+    generation: int
+
+
+class Leg(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One selection of a bet, or a combination of several on one fixture, at the price that the fan saw (or, once
+    accepted, got)."""
 
     fixture: str
     market: str
+    """Of a combination ``FIXTURE:combination``, which is no market of the book."""
     selection: str
     price: int
-    """Thousandths."""
+    """Thousandths; of a combination the joint price of all its parts."""
     generation: int
+    parts: tuple[Part, ...] = ()
+    """Of a combination: the selections that have to win together."""
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        """What has to be decided before the leg is."""
+        return tuple(part.selection for part in self.parts) if self.parts else (self.selection,)
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """The markets of its selections."""
+        return tuple(part.market for part in self.parts) if self.parts else (self.market,)
+
+
+PARTS_MAX: Final = 10
+"""Parts of one combination (Sportradar MTS: at most 10 selections of a custom bet)."""
+
+
+def combination(fixture: str, price: int, parts: Sequence[Part]) -> Leg:
+    """The leg of a combination, its parts in one order, so that equal combinations are equal legs."""
+    ordered = tuple(sorted(parts, key=lambda part: part.selection))
+    name = f"{fixture}:combination"
+    return Leg(fixture, name, f"{name}/all", price, 0, ordered)
 
 
 class BetStatus(StrEnum):
@@ -99,16 +132,19 @@ class BetStatus(StrEnum):
     OPEN = "open"
     SETTLED = "settled"
     VOID = "void"
+    CASHED_OUT = "cashed_out"  # all of it: a cash-out is final, whatever its legs come to
 
 
+_BY_LEGS: Final = frozenset({BetStatus.OPEN, BetStatus.SETTLED, BetStatus.VOID})
 BET_MOVES: Final[dict[BetStatus, frozenset[BetStatus]]] = {
-    BetStatus.OPEN: frozenset({BetStatus.SETTLED, BetStatus.VOID}),
-    BetStatus.SETTLED: frozenset(BetStatus),  # resettled by a correction, or rolled back
-    BetStatus.VOID: frozenset(BetStatus),
+    BetStatus.OPEN: frozenset({BetStatus.SETTLED, BetStatus.VOID, BetStatus.CASHED_OUT}),
+    BetStatus.SETTLED: _BY_LEGS,  # resettled by a correction, or rolled back
+    BetStatus.VOID: _BY_LEGS,
+    BetStatus.CASHED_OUT: frozenset(),
 }
 
 
-class Bet(msgspec.Struct, frozen=True):
+class Bet(msgspec.Struct, frozen=True, omit_defaults=True):
     """A placed and accepted bet. ``legs`` holds what was accepted; a single has one."""
 
     bet: str
@@ -124,7 +160,7 @@ class Bet(msgspec.Struct, frozen=True):
     placed_ms: int
     status: BetStatus = BetStatus.OPEN
     returns: int = 0
-    """Minor units, once settled."""
+    """Minor units, once settled: what the part of the stake that was not cashed out returns."""
     version: int = 0
     """The version of ``ledger.standing`` that it was last brought to; 0 before."""
     type: str = ""
@@ -133,10 +169,23 @@ class Bet(msgspec.Struct, frozen=True):
     """Whether the house gave the stake: then it is not returned."""
     owed: int = 0
     """Minor units that a correction could not take back: what the fan has had beyond ``returns``."""
+    free_bet: str = ""
+    """Of a free bet: which one."""
+    cashed: int = 0
+    """Minor units of the stake that were cashed out."""
+    cash: int = 0
+    """Minor units that were paid for them."""
+    cash_out_at: int | None = None
+    """Minor units: the fan has it cashed out as soon as so much is offered."""
 
     def __post_init__(self) -> None:
         if not self.type:
             msgspec.structs.force_setattr(self, "type", lines.default_type(len(self.legs)))
+
+    @property
+    def remaining(self) -> int:
+        """Minor units of the stake that its legs decide: what was not cashed out."""
+        return self.stake - self.cashed
 
 
 class Priced(Protocol):
@@ -158,6 +207,24 @@ def return_of(
     bet_type = bet_type or lines.default_type(len(legs))
     multipliers = [outcome.multiplier(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
     return lines.returns(bet_type, stake, multipliers, free=free)
+
+
+def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:
+    """What one unit of total stake returns where every leg wins, unrounded. ``LinesError`` as ``return_of``."""
+    return lines.most(bet_type or lines.default_type(len(legs)), [as_fraction(leg.price) for leg in legs])
+
+
+def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:
+    """What a combination comes to by its parts: lost with any lost part, else undecided with any undecided one, else
+    void with any that is void (its joint price is of all parts together; sportsbook rules §3.1, "same-game void leg",
+    the rule of DraftKings), else won. Parts that can half win are not combined; one that does so all the same, by a
+    correction, voids it."""
+    if any(outcome is not None and outcome.result == Result.LOST for outcome in outcomes):
+        return OUTCOMES[Result.LOST]
+    if any(outcome is None for outcome in outcomes):
+        return None
+    won = OUTCOMES[Result.WON]
+    return won if all(outcome == won for outcome in outcomes) else VOID
 
 
 def status_of(outcomes: Sequence[Outcome]) -> BetStatus:

@@ -13,6 +13,8 @@ Accounts of the house carry the partition of the accounts they face, so that an 
 | ``house:CUR:PART`` | what the house has won and paid |
 | ``bank:CUR:PART`` | the other side of deposits, withdrawals and grants of play money |
 | ``shortfall:CUR:PART`` | what corrections could not take back |
+| ``freebets:CUR:PART`` | free bets that were given and not used yet |
+| ``promotions:CUR:PART`` | the other side of free bets: what the house has given |
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from matchday.model.bet import VOID, Bet, Leg, Outcome, Policy
+from matchday.model.bet import VOID, Bet, Leg, Outcome, Policy, combined
 from matchday.model.messages import Decision
 
 
@@ -35,20 +37,42 @@ class Refusal(StrEnum):
     ACCOUNT_UNKNOWN = "account_unknown"
     ACCOUNT_NOT_OPEN = "account_not_open"
     CURRENCY_MISMATCH = "currency_mismatch"
+    # the legs among themselves, by the gate
+    SELECTION_REPEATED = "selection_repeated"  # the same selection twice
+    LEGS_RELATED = "legs_related"  # two legs on one fixture that are not priced together as a combination
     # the selection and the price, by the gate when its batch is sealed
     SELECTION_UNKNOWN = "selection_unknown"
     MARKET_CLOSED = "market_closed"
     MARKET_SUSPENDED = "market_suspended"
     GENERATION_STALE = "generation_stale"
+    LEGS_CONTRADICTORY = "legs_contradictory"  # parts of a combination that cannot all win
+    COMBINATION_UNPRICED = "combination_unpriced"  # no joint model has all of its parts
     PRICE_MOVED = "price_moved"
+    # a trader's say, by the gate
+    REFUSED_BY_TRADER = "refused_by_trader"
+    REFERRAL_EXPIRED = "referral_expired"  # no trader answered in time
+    RE_OFFERED = "re_offered"  # refused as asked; the trader offers something else
+    # taking up what a trader offered, by the ledger: then the gate judges no stake
+    OFFER_UNKNOWN = "offer_unknown"  # not his, or of another stake, type or other legs, or taken up
+    OFFER_EXPIRED = "offer_expired"
     # the stake, by the gate
     STAKE_BELOW_MINIMUM = "stake_below_minimum"
     STAKE_ABOVE_MAXIMUM = "stake_above_maximum"
     RETURN_ABOVE_MAXIMUM = "return_above_maximum"
+    # what the ledger holds for the fan
+    FREE_BET_UNKNOWN = "free_bet_unknown"  # not his, used, or of another amount
+    FREE_BET_EXPIRED = "free_bet_expired"
     # guards, by the ledger in the same commit
     STAKE_LIMIT_REACHED = "stake_limit_reached"  # the fan's own limit of a window
-    EXPOSURE_REACHED = "exposure_reached"  # the house's limit on a selection or a fixture
+    LOSS_LIMIT_REACHED = "loss_limit_reached"  # the fan's own limit of a window
+    EXPOSURE_REACHED = "exposure_reached"  # the house's limit on an account, a selection, a market or a fixture
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    # cash-out
+    BET_UNKNOWN = "bet_unknown"  # not the fan's
+    BET_NOT_OPEN = "bet_not_open"
+    CASH_OUT_UNAVAILABLE = "cash_out_unavailable"  # a leg is suspended or not priced, a free bet, or nothing to offer
+    QUOTE_EXPIRED = "quote_expired"
+    QUOTE_MOVED = "quote_moved"  # less is offered now, or a leg was decided meanwhile
 
 
 class Moment(StrEnum):
@@ -71,7 +95,8 @@ class Charge(msgspec.Struct, frozen=True, array_like=True):
     """An amount against a guard: in the same commit, used + amount must stay within the cap, else ``refusal``."""
 
     guard: str
-    """Which counter: ``exposure:SELECTION#WRITER``, ``exposure:FIXTURE#WRITER``, ..."""
+    """Which counter: ``exposure:SELECTION#WRITER``, of a market and a fixture alike; ``exposure:account:ACCOUNT``, of
+    which writers have no shares, as it is touched by one fan alone."""
     amount: int
     cap: int
     refusal: Refusal
@@ -97,14 +122,37 @@ class SetStatus(msgspec.Struct, frozen=True, tag="set_status", tag_field="kind")
     at_ms: int
 
 
+class LimitName(StrEnum):
+    """A fan's own limits: what is limited, and in which window of days of UTC (UKGC RTS 12: 24 hours, 7 days, a month
+    of 30)."""
+
+    STAKE_DAY = "stake_day"
+    STAKE_WEEK = "stake_week"
+    STAKE_MONTH = "stake_month"
+    LOSS_DAY = "loss_day"
+    LOSS_WEEK = "loss_week"
+    LOSS_MONTH = "loss_month"
+
+    @property
+    def days(self) -> int:
+        """Days of its window, today included."""
+        return {"day": 1, "week": 7, "month": 30}[self.value.partition("_")[2]]
+
+    @property
+    def of_loss(self) -> bool:
+        """Whether it limits what was lost (stakes less returns) rather than what was staked."""
+        return self.value.startswith("loss")
+
+
 class SetLimit(msgspec.Struct, frozen=True, tag="set_limit", tag_field="kind"):
-    """A fan's own limit on stakes per 24 hours. A decrease counts at once, an increase after 24 hours (UKGC RTS 12)."""
+    """A fan's own limit. A decrease counts at once, an increase or its removal after 24 hours (UKGC RTS 12)."""
 
     id: str
     account: str
-    stake_per_day: int
-    """Minor units; 0 stops all betting."""
+    amount: int | None
+    """Minor units; 0 stops all betting, that with free bets too; None removes the limit."""
     at_ms: int
+    limit: LimitName = LimitName.STAKE_DAY
 
 
 class Transfer(msgspec.Struct, frozen=True, tag="transfer", tag_field="kind"):
@@ -118,8 +166,50 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer", tag_field="kind"):
     at_ms: int
 
 
-class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind"):
-    """Place a bet that the gate has judged. ``asked`` is what the fan sent; the rest is the gate's."""
+class GrantFreeBet(msgspec.Struct, frozen=True, tag="grant_free_bet", tag_field="kind"):
+    """Give a fan a free bet: a stake of the house's, to be used at once and whole."""
+
+    id: str
+    account: str
+    free_bet: str
+    """Our id of it."""
+    amount: int
+    currency: str
+    until_ms: int
+    """Exclusive: from then on it cannot be used."""
+    at_ms: int
+
+
+class ExpireFreeBet(msgspec.Struct, frozen=True, tag="expire_free_bet", tag_field="kind"):
+    """Take back a free bet whose time is over. One that was used, or has time left, stays as it is."""
+
+    id: str
+    """Derived: ``expire:FREE_BET``."""
+    account: str
+    free_bet: str
+    at_ms: int
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a trader offers in place of a bet that was referred: the same legs at these prices, for this stake."""
+
+    offer: str
+    """Our id of it: that of ``offer_id``."""
+    stake: int
+    legs: tuple[Leg, ...]
+    until_ms: int
+    """Exclusive."""
+    type: str = ""
+    """A type of ``model/lines.py``, as in ``PlaceBet``."""
+
+
+def offer_id(account: str, id: str) -> str:  # noqa: A002 - the field's own word
+    """The id of what a trader offers in place of a bet: whoever knows the bet's own id finds the offer by it."""
+    return f"{account}:{id}"
+
+
+class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", omit_defaults=True):
+    """Place a bet that the gate has judged. What the fan sent is its payload; the rest is the gate's."""
 
     id: str
     """The fan's UUIDv7."""
@@ -137,6 +227,63 @@ class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind"):
     charges: tuple[Charge, ...] = ()
     refusal: Refusal | None = None
     """The gate's own refusal. The ledger looks up the id before it takes it: a known id gets its first answer."""
+    detail: str = ""
+    """With the gate's refusal, for people."""
+    stake_min: int = 0
+    """Minor units: the smallest stake that the gate would take on these legs now."""
+    stake_max: int | None = None
+    """Minor units: the largest. None where no other stake would be taken either."""
+    type: str = ""
+    """Payload: a type of ``model/lines.py``; empty for a single or an accumulator, by its legs."""
+    tolerance: int | None = None
+    """Payload: thousandths of a price by which it may differ against the policy. None: not at all; under ``any``: by
+    any amount."""
+    free_bet: str = ""
+    """Payload: the free bet that is its stake."""
+    refer: bool = False
+    """Payload: a stake above the maximum may be referred to a trader."""
+    offer: str = ""
+    """Payload: the trader's offer that it takes up."""
+    refer_until_ms: int = 0
+    """The gate refers it to a trader, who has until then."""
+    answers_referral: bool = False
+    """It answers the referral of this id: accepted, or refused with a reason of the trader's."""
+    offered: Offer | None = None
+    """With ``RE_OFFERED``."""
+    waited: bool = False
+    """The fan was told to wait: a refusal is said in the outbox, too."""
+
+
+class CashOut(msgspec.Struct, frozen=True, tag="cash_out", tag_field="kind"):
+    """Pay a bet out before it is decided, whole or in part, for what the gate offers now. It is final."""
+
+    id: str
+    """The fan's UUIDv7, or derived where the bet's own threshold is reached."""
+    account: str
+    bet: str
+    stake: int
+    """Minor units of the bet's stake to be cashed out; 0: all that remain."""
+    asked: int
+    """Minor units that the fan was quoted, and is paid where the gate offers as much."""
+    at_ms: int = 0
+    offered: int = 0
+    """Minor units that the gate offers now."""
+    standing: int = 0
+    """The version that ``standing`` gave when it was valued: with another one, a leg was decided meanwhile."""
+    refusal: Refusal | None = None
+    """The gate's own refusal."""
+    detail: str = ""
+
+
+class SetCashOut(msgspec.Struct, frozen=True, tag="set_cash_out", tag_field="kind"):
+    """Have an open bet cashed out, whole, as soon as at least so much is offered."""
+
+    id: str
+    account: str
+    bet: str
+    amount: int | None
+    """Minor units; None: not any more."""
+    at_ms: int
 
 
 class DecideLegs(msgspec.Struct, frozen=True, tag="decide_legs", tag_field="kind"):
@@ -181,7 +328,20 @@ class SettleBet(msgspec.Struct, frozen=True, tag="settle_bet", tag_field="kind")
     at_ms: int
 
 
-Command = OpenAccount | SetStatus | SetLimit | Transfer | PlaceBet | DecideLegs | VoidLegs | SettleBet
+Command = (
+    OpenAccount
+    | SetStatus
+    | SetLimit
+    | Transfer
+    | GrantFreeBet
+    | ExpireFreeBet
+    | PlaceBet
+    | CashOut
+    | SetCashOut
+    | DecideLegs
+    | VoidLegs
+    | SettleBet
+)
 
 
 def standing(
@@ -191,9 +351,10 @@ def standing(
     None where a leg is undecided."""
     version, outcomes = 0, list[Outcome | None]()
     for leg in bet.legs:
-        decided, outcome = decisions.get(leg.selection, (0, None))
+        found = [decisions.get(selection, (0, None)) for selection in leg.selections]
         voided = [w.version for w in windows.get(leg.fixture, ()) if w.from_ms <= bet.placed_ms < w.until_ms]
-        version += decided + sum(voided)
+        version += sum(decided for decided, _ in found) + sum(voided)
+        outcome = combined([outcome for _, outcome in found]) if leg.parts else found[0][1]
         outcomes.append(VOID if voided else outcome)
     return version, tuple(outcomes)
 
@@ -212,6 +373,13 @@ class Answer(msgspec.Struct, frozen=True):
     """This id was answered before; this is that answer."""
     detail: str = ""
     """For people: what would have been allowed."""
+    stake_max: int | None = None
+    """Minor units, of a refusal by a limit: the stake that would be taken now. Nothing is reserved: asked for under a
+    new id, it may be refused again (Sportradar MTS, "alternative stake")."""
+    pending_until_ms: int = 0
+    """Of a bet that waits for a trader: until when it is answered at the latest."""
+    offered: Offer | None = None
+    """Of a bet that was refused as ``RE_OFFERED``."""
 
 
 class Posting(msgspec.Struct, frozen=True, array_like=True):
@@ -234,6 +402,46 @@ class Entry(msgspec.Struct, frozen=True):
     bet: str | None = None
 
 
+class FreeBet(msgspec.Struct, frozen=True):
+    """A free bet that can be used."""
+
+    free_bet: str
+    amount: int
+    currency: str
+    until_ms: int
+
+
+class Referral(msgspec.Struct, frozen=True):
+    """A bet that waits for a trader, as it was asked."""
+
+    command: PlaceBet
+    until_ms: int
+
+
+def left_of(limit: int, used: int) -> int:
+    """Minor units that a fan's own limit leaves. One of zero leaves nothing, also where he has won."""
+    return limit - used if limit else 0
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """One limit of a fan's own, as it stands."""
+
+    limit: LimitName
+    amount: int | None
+    """Minor units in force now; None for no limit."""
+    used: int
+    """What counts against it now."""
+    next_amount: int | None
+    """What it will be, where a higher one is cooling off."""
+    next_at_ms: int
+    """From when; 0 where none is."""
+
+    @property
+    def left(self) -> int | None:
+        """Minor units that may still be staked; None for no limit."""
+        return None if self.amount is None else left_of(self.amount, self.used)
+
+
 class AccountView(msgspec.Struct, frozen=True):
     """An account as a reader sees it at one moment."""
 
@@ -241,12 +449,14 @@ class AccountView(msgspec.Struct, frozen=True):
     currency: str
     status: AccountStatus
     balance: int
-    stake_per_day: int
-    """The limit in force now."""
-    staked_today: int
-    """What counts against it in the current window."""
+    limits: tuple[LimitView, ...]
+    """One for each name, in their order."""
     facts: int
     """Offset of the account's channel: the ``seq`` of its last fact included here."""
+
+    def limit(self, name: LimitName) -> LimitView:
+        """The limit of that name."""
+        return next(limit for limit in self.limits if limit.limit == name)
 
 
 ID_MEMORY_MS: Final = 48 * 3_600_000
@@ -254,7 +464,7 @@ ID_MEMORY_MS: Final = 48 * 3_600_000
 
 
 def house_account(role: str, currency: str, partition: int = 0) -> str:
-    """The id of an account of the house: role is stakes, house, bank or shortfall."""
+    """The id of an account of the house: role is stakes, house, bank, shortfall, freebets or promotions."""
     return f"{role}:{currency}:{partition}"
 
 

@@ -108,6 +108,27 @@ def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
     return chain.from_iterable(combinations(range(legs), size) for size in sizes(bet_type, legs))
 
 
+def most(bet_type: str, prices: Sequence[Fraction]) -> Fraction:
+    """What one unit of total stake returns where every leg wins: the mean over the lines of their products.
+
+    Sums of products by size without enumerating them (elementary symmetric polynomials), so that judging a bet costs
+    little however many lines it has. LinesError as ``sizes``.
+    """
+    legs = len(prices)
+    found = sizes(bet_type, legs)
+    sums = [Fraction(1)] + [Fraction(0)] * legs
+    for price in prices:
+        for size in range(legs, 0, -1):
+            sums[size] += sums[size - 1] * price
+    return sum((sums[size] for size in found), Fraction(0)) * Fraction(1, count(bet_type, legs))
+
+
+def stake_within(room: int, per_unit: Fraction) -> int:
+    """The largest stake, in minor units, of which ``floor(stake * per_unit)`` is at most ``room``; 0 where none is.
+    ``per_unit`` is above zero: what one unit of stake returns, or what the house can lose on it."""
+    return max(0, -(-(room + 1) * per_unit.denominator // per_unit.numerator) - 1)
+
+
 def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
     """All that a bet returns, in minor units: the sum over its lines, each rounded down once.
 

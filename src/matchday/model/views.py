@@ -8,13 +8,25 @@ from typing import Final
 
 import msgspec
 
+from matchday.model import lines
 from matchday.model.bet import Bet, BetStatus, Leg, Policy
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import Entry
+from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView, Offer
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
-from matchday.model.messages import AccountFact, BalanceChanged, BetAccepted, BetReopened, BetSettled
+from matchday.model.messages import (
+    AccountFact,
+    BalanceChanged,
+    BetAccepted,
+    BetCashedOut,
+    BetReferred,
+    BetRefused,
+    BetReopened,
+    BetSettled,
+    CashOutSet,
+    FreeBetChanged,
+)
 from matchday.model.money import format_amount
-from matchday.model.price import format_price
+from matchday.model.price import as_fraction, format_price
 
 
 class SelectionView(msgspec.Struct, frozen=True):
@@ -39,17 +51,27 @@ class MarketView(msgspec.Struct, frozen=True):
     selections: tuple[SelectionView, ...]
 
 
-class LegView(msgspec.Struct, frozen=True):
-    """One selection of a bet, at the price it was accepted at."""
+class PartView(msgspec.Struct, frozen=True):
+    """One selection of a combination."""
+
+    market: str
+    selection: str
+    generation: int
+
+
+class LegView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One selection of a bet, or a combination of several, at the price it was accepted at."""
 
     fixture: str
     market: str
     selection: str
     price: str
     generation: int
+    parts: tuple[PartView, ...] = ()
+    """Of a combination: what has to win together."""
 
 
-class BetView(msgspec.Struct, frozen=True):
+class BetView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A bet as its owner sees it."""
 
     bet: str
@@ -66,6 +88,19 @@ class BetView(msgspec.Struct, frozen=True):
     version: int
     """The decision version it was settled at; 0 while open."""
     legs: tuple[LegView, ...]
+    type: str
+    """single, accumulator, trixie, ..., system:K/N."""
+    lines: int
+    returns_max: str
+    """All that would come back of what is not cashed out, if every leg wins."""
+    free_bet: str = ""
+    """The free bet that was its stake: then that is not returned."""
+    cashed: str = ""
+    """What of the stake was cashed out."""
+    cash: str = ""
+    """What was paid for it."""
+    cash_out_at: str = ""
+    """From which offer on it is cashed out by itself."""
 
 
 class BetAcceptedView(msgspec.Struct, frozen=True, tag="bet_accepted", tag_field="kind"):
@@ -118,7 +153,118 @@ class BalanceChangedView(msgspec.Struct, frozen=True, tag="balance_changed", tag
     reason: str
 
 
-FactView = BetAcceptedView | BetSettledView | BetReopenedView | BalanceChangedView
+class BetReferredView(msgspec.Struct, frozen=True, tag="bet_referred", tag_field="kind"):
+    """A bet waits for a trader."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    id: str
+    """The caller's."""
+    until_ms: int
+    """When it is answered at the latest."""
+
+
+class OfferView(msgspec.Struct, frozen=True):
+    """What a trader offers in place of a bet: place it with ``offer``, for this stake."""
+
+    offer: str
+    stake: str
+    prices: tuple[str, ...]
+    """Of each leg."""
+    until_ms: int
+
+
+class BetRefusedView(msgspec.Struct, frozen=True, tag="bet_refused", tag_field="kind", omit_defaults=True):
+    """A bet whose fan was told to wait was refused."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    id: str
+    """The caller's."""
+    reason: str
+    detail: str
+    stake_max: str = ""
+    """What would be taken now, where a limit refused."""
+    offer: OfferView | None = None
+
+
+class BetCashedOutView(msgspec.Struct, frozen=True, tag="bet_cashed_out", tag_field="kind"):
+    """A bet, or a part of it, was paid out before it was decided."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    stake: str
+    """What of the stake this cashed out."""
+    amount: str
+    remaining: str
+    """The stake that its legs still decide; zero: the bet is over."""
+    change: str
+
+
+class CashOutSetView(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kind"):
+    """From which offer on a bet is cashed out by itself."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    amount: str | None
+
+
+class FreeBetChangedView(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_field="kind"):
+    """A free bet can be used, or not any more."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    free_bet: str
+    amount: str
+    until_ms: int
+    state: str
+
+
+FactView = (
+    BetAcceptedView
+    | BetSettledView
+    | BetReopenedView
+    | BalanceChangedView
+    | BetReferredView
+    | BetRefusedView
+    | BetCashedOutView
+    | CashOutSetView
+    | FreeBetChangedView
+)
+
+
+class LimitShown(msgspec.Struct, frozen=True):
+    """One of a fan's own limits."""
+
+    limit: LimitName
+    amount: str | None
+    """In force now; null for no limit."""
+    used: str
+    """What counts against it: stakes, or stakes less returns, which may be less than zero."""
+    next_amount: str | None
+    """What it will be, where a higher one (null: none) is cooling off."""
+    next_at_ms: int
+    """From when; 0 where none is."""
+
+
+class FreeBetView(msgspec.Struct, frozen=True):
+    """A free bet that can be used, whole, until its time is over."""
+
+    free_bet: str
+    amount: str
+    until_ms: int
 
 
 class EntryView(msgspec.Struct, frozen=True):
@@ -154,8 +300,10 @@ def market_view(market: Market) -> MarketView:
     )
 
 
-def _leg_view(leg: Leg) -> LegView:
-    return LegView(leg.fixture, leg.market, leg.selection, format_price(leg.price), leg.generation)
+def leg_view(leg: Leg) -> LegView:
+    """A leg with its price as a decimal."""
+    parts = tuple(PartView(part.market, part.selection, part.generation) for part in leg.parts)
+    return LegView(leg.fixture, leg.market, leg.selection, format_price(leg.price), leg.generation, parts)
 
 
 def bet_view(bet: Bet) -> BetView:
@@ -170,8 +318,39 @@ def bet_view(bet: Bet) -> BetView:
         format_amount(bet.returns, bet.currency),
         bet.placed_ms,
         bet.version,
-        tuple(_leg_view(leg) for leg in bet.legs),
+        tuple(map(leg_view, bet.legs)),
+        bet.type,
+        lines.count(bet.type, len(bet.legs)),
+        format_amount(_returns_max(bet), bet.currency),
+        bet.free_bet,
+        format_amount(bet.cashed, bet.currency) if bet.cashed else "",
+        format_amount(bet.cash, bet.currency) if bet.cashed else "",
+        "" if bet.cash_out_at is None else format_amount(bet.cash_out_at, bet.currency),
     )
+
+
+def _returns_max(bet: Bet) -> int:
+    most = int(bet.remaining * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs]))
+    return most - bet.remaining if bet.free else most
+
+
+def limit_view(limit: LimitView, currency: str) -> LimitShown:
+    """A limit with its amounts as decimals."""
+    amount, following = (
+        None if value is None else format_amount(value, currency) for value in (limit.amount, limit.next_amount)
+    )
+    return LimitShown(limit.limit, amount, format_amount(limit.used, currency), following, limit.next_at_ms)
+
+
+def free_bet_view(free_bet: FreeBet) -> FreeBetView:
+    """A free bet with its amount as a decimal."""
+    return FreeBetView(free_bet.free_bet, format_amount(free_bet.amount, free_bet.currency), free_bet.until_ms)
+
+
+def offer_view(offer: Offer, currency: str) -> OfferView:
+    """A trader's offer with its amounts and prices as decimals."""
+    prices = tuple(format_price(leg.price) for leg in offer.legs)
+    return OfferView(offer.offer, format_amount(offer.stake, currency), prices, offer.until_ms)
 
 
 def fact_view(fact: AccountFact, currency: str) -> FactView:
@@ -191,6 +370,32 @@ def fact_view(fact: AccountFact, currency: str) -> FactView:
         case BalanceChanged():
             change = format_amount(fact.change, currency)
             return BalanceChangedView(fact.seq, fact.account, fact.at_ms, balance, change, fact.reason)
+        case BetReferred():
+            return BetReferredView(fact.seq, fact.account, fact.at_ms, balance, fact.id, fact.until_ms)
+        case BetRefused():
+            return _refused_view(fact, balance, currency)
+        case BetCashedOut():
+            stake, amount, left, change = (
+                format_amount(value, currency) for value in (fact.stake, fact.amount, fact.remaining, fact.change)
+            )
+            return BetCashedOutView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, stake, amount, left, change)
+        case CashOutSet():
+            at = None if fact.amount is None else format_amount(fact.amount, currency)
+            return CashOutSetView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, at)
+        case FreeBetChanged():
+            amount = format_amount(fact.amount, currency)
+            return FreeBetChangedView(
+                fact.seq, fact.account, fact.at_ms, balance, fact.free_bet, amount, fact.until_ms, fact.state
+            )
+
+
+def _refused_view(fact: BetRefused, balance: str, currency: str) -> BetRefusedView:
+    most = "" if fact.stake_max is None else format_amount(fact.stake_max, currency)
+    offer = None
+    if fact.offer:
+        prices = tuple(map(format_price, fact.offer_prices))
+        offer = OfferView(fact.offer, format_amount(fact.offer_stake, currency), prices, fact.offer_until_ms)
+    return BetRefusedView(fact.seq, fact.account, fact.at_ms, balance, fact.id, fact.reason, fact.detail, most, offer)
 
 
 def entry_view(entry: Entry, account: str) -> EntryView:

@@ -4,16 +4,7 @@ Owns nothing: its cursor is the last fact that stands on ``accounts``. Says ever
 order; a fact's ``seq`` lets readers drop what they have heard. Never changes a fact.
 """
 
-from matchday.model.messages import (
-    AccountFact,
-    BalanceChanged,
-    BetAccepted,
-    BetReopened,
-    BetSettled,
-    Topic,
-    decode,
-    encode,
-)
+from matchday.model.messages import AccountFact, Topic, decode, encode
 from matchday.ports import Clock, Ledger, Log, Record
 from matchday.voice import BACKLOG_MAX, Voice
 
@@ -40,7 +31,7 @@ class Relay:
         after = max(-1, self._log.end(Topic.ACCOUNTS) - PAGE_MAX)
         for stored in self._log.read(Topic.ACCOUNTS, after, PAGE_MAX):
             fact = decode(stored.value)
-            if isinstance(fact, BetAccepted | BetSettled | BetReopened | BalanceChanged):
+            if isinstance(fact, AccountFact):
                 self._seq = max(self._seq, fact.seq)
         self._ledger.listen(self.wake)
         self.wake()

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from matchday.backends.ledger_sqlite import Done as LedgerDone
-from matchday.backends.ledger_sqlite import LedgerReads, SqliteLedgerCore
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.ledger_sqlite_reads import LedgerReads
 from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import Hear, LogReads, SqliteLogCore, Tail
 from matchday.model.ledger import AccountView, Command

@@ -205,7 +205,7 @@ class JournalledLedger:
             currency = account.currency if account else ""
             return [encoded("account", {"account": command.account, "currency": currency, "status": command.status})]
         if isinstance(command, SetLimit):
-            return [encoded("limit", {"account": command.account, "stake_per_day": command.stake_per_day})]
+            return [encoded("limit", {"account": command.account, "stake_per_day": command.amount})]
         return []
 
     def _bet(self, command: PlaceBet, answer: Answer) -> bytes:

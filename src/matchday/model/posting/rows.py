@@ -1,0 +1,293 @@
+"""Rows: the working set of a batch. What the rules read and change, and what a backend loads and writes."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from matchday.model.bet import Bet, Outcome
+from matchday.model.ledger import (
+    AccountStatus,
+    AccountView,
+    CashOut,
+    Charge,
+    Command,
+    DecideLegs,
+    Entry,
+    ExpireFreeBet,
+    GrantFreeBet,
+    LimitName,
+    LimitView,
+    Offer,
+    PlaceBet,
+    Posting,
+    Referral,
+    Refusal,
+    SetCashOut,
+    SettleBet,
+    VoidLegs,
+    Window,
+    house_account,
+    left_of,
+)
+from matchday.model.messages import AccountFact
+
+DAY_MS: Final = 86_400_000
+"""Milliseconds of a day: windows of limits are days of UTC."""
+DAYS_MAX: Final = 30
+"""Days that an account remembers: the longest window."""
+
+
+class Day(msgspec.Struct, array_like=True):
+    """What an account staked on a day, and what came back to it."""
+
+    day: int
+    """Days since 1970, UTC."""
+    staked: int
+    returned: int
+
+
+class Account(msgspec.Struct):
+    """A player's row."""
+
+    account: str
+    currency: str
+    status: AccountStatus
+    balance: int
+    facts: int = 0
+    """``seq`` of its last fact."""
+    limits: dict[LimitName, int] = {}
+    """Minor units; none for no limit."""
+    raised: dict[LimitName, tuple[int | None, int]] = {}
+    """A higher limit (None: no limit any more) that is cooling off, and from when it counts."""
+    days: list[Day] = []
+    """Oldest first; only those on which something happened."""
+
+    def limit(self, name: LimitName, now_ms: int) -> int | None:
+        """The limit in force, in minor units."""
+        if self.raised and name in self.raised and now_ms >= self.raised[name][1]:
+            return self.raised[name][0]
+        return self.limits.get(name)
+
+    def today(self, now_ms: int) -> int:
+        """The day that counts. A clock that went back over midnight begins no new day."""
+        return max(now_ms // DAY_MS, self.days[-1].day if self.days else 0)
+
+    def used(self, name: LimitName, now_ms: int) -> int:
+        """What counts against a limit now. A loss is stakes less returns, and less than zero where the fan has won."""
+        first = self.today(now_ms) - name.days + 1
+        days = [day for day in self.days if day.day >= first]
+        return sum(day.staked - day.returned if name.of_loss else day.staked for day in days)
+
+    def left(self, now_ms: int, *, of_loss: bool) -> int | None:
+        """The most that may be staked by the fan's own limits of a kind; None for no limit."""
+        found: int | None = None
+        for name in self.limits.keys() | self.raised.keys():
+            if name.of_loss == of_loss and (limit := self.limit(name, now_ms)) is not None:
+                left = left_of(limit, self.used(name, now_ms))
+                found = left if found is None else min(found, left)
+        return found
+
+    def stopped(self, now_ms: int, *, of_loss: bool) -> bool:
+        """Whether the fan has stopped all betting, by a limit of zero of a kind."""
+        return any(
+            name.of_loss == of_loss and self.limit(name, now_ms) == 0
+            for name in self.limits.keys() | self.raised.keys()
+        )
+
+    def count(self, now_ms: int, *, staked: int = 0, returned: int = 0) -> None:
+        """Remember what was staked, or came back."""
+        today = self.today(now_ms)
+        if not (self.days and self.days[-1].day == today):
+            self.days = [day for day in self.days if day.day > today - DAYS_MAX]
+            self.days.append(Day(today, 0, 0))
+        self.days[-1].staked += staked
+        self.days[-1].returned += returned
+
+    def view(self, now_ms: int) -> AccountView:
+        """As readers see it."""
+        return AccountView(
+            self.account, self.currency, self.status, self.balance,
+            tuple(self._limit_view(name, now_ms) for name in LimitName), self.facts,
+        )  # fmt: skip
+
+    def _limit_view(self, name: LimitName, now_ms: int) -> LimitView:
+        following, at_ms = self.raised.get(name, (None, 0))
+        if at_ms <= now_ms:
+            following, at_ms = None, 0
+        return LimitView(name, self.limit(name, now_ms), self.used(name, now_ms), following, at_ms)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An id that was answered, or waits for a trader."""
+
+    hash: bytes
+    refusal: Refusal | None = None
+    bet: str | None = None
+    balance: int | None = None
+    pending_until_ms: int = 0
+
+
+class PlacedBet(msgspec.Struct):
+    """A bet's row: what it is and what it charged when it was placed."""
+
+    bet: Bet
+    charges: tuple[Charge, ...]
+
+
+class FreeBetState(StrEnum):
+    """Where a free bet stands."""
+
+    AVAILABLE = "available"
+    USED = "used"
+    EXPIRED = "expired"
+
+
+class HeldFreeBet(msgspec.Struct):
+    """A free bet's row."""
+
+    free_bet: str
+    account: str
+    currency: str
+    amount: int
+    until_ms: int
+    state: FreeBetState = FreeBetState.AVAILABLE
+    bet: str = ""
+    """The bet that used it last."""
+
+
+class HeldOffer(msgspec.Struct):
+    """A trader's offer and whether it was taken up."""
+
+    offer: Offer
+    account: str
+    taken: bool = False
+
+
+class Needs(msgspec.Struct):
+    """Keys of the rows that a batch touches. ``bets`` first: what they name (guards, decisions) is needed too."""
+
+    ids: list[tuple[str, str]]
+    accounts: set[str] = set()
+    bets: set[str] = set()
+    guards: set[str] = set()
+    selections: set[str] = set()
+    fixtures: set[str] = set()
+    """Whose void windows are needed."""
+    free_bets: set[str] = set()
+    offers: set[str] = set()
+
+    def of_bets(self, bets: Iterable[PlacedBet]) -> None:
+        """What those bets name."""
+        for placed in bets:
+            self.guards.update(charge.guard for charge in placed.charges)
+            self.accounts.add(placed.bet.account)
+            if placed.bet.free_bet:
+                self.free_bets.add(placed.bet.free_bet)
+            for leg in placed.bet.legs:
+                self.selections.update(leg.selections)
+                self.fixtures.add(leg.fixture)
+
+
+def needs(commands: Sequence[Command]) -> Needs:
+    """What a batch touches, as far as its commands say."""
+    found = Needs([(account_of(c), c.id) for c in commands])
+    for command in commands:
+        match command:
+            case DecideLegs():
+                found.selections.update(decision.selection for decision in command.decisions)
+                continue
+            case VoidLegs():
+                found.fixtures.add(command.fixture)
+                continue
+            case SettleBet() | CashOut() | SetCashOut():
+                found.bets.add(command.bet)
+            case PlaceBet():
+                found.guards.update(charge.guard for charge in command.charges)
+                if command.free_bet:
+                    found.free_bets.add(command.free_bet)
+                if command.offer:
+                    found.offers.add(command.offer)
+            case GrantFreeBet() | ExpireFreeBet():
+                found.free_bets.add(command.free_bet)
+            case _:
+                pass
+        found.accounts.add(command.account)
+    return found
+
+
+class Rows(msgspec.Struct):
+    """The working set of a batch: rows as loaded, changed in place, and what is new."""
+
+    known: dict[tuple[str, str], Known]
+    accounts: dict[str, Account]
+    bets: dict[str, PlacedBet]
+    guards: dict[str, int]
+    decisions: dict[str, tuple[int, Outcome | None]]
+    windows: dict[str, list[Window]]
+    free_bets: dict[str, HeldFreeBet]
+    offers: dict[str, HeldOffer]
+    next_entry: int
+    next_fact: int
+    new_known: dict[tuple[str, str], Known] = {}
+    new_bets: list[str] = []
+    new_entries: list[Entry] = []
+    new_facts: list[AccountFact] = []
+    new_referrals: dict[tuple[str, str], Referral] = {}
+    answered_referrals: list[tuple[str, str]] = []
+    new_windows: list[tuple[str, Window]] = []
+    changed_accounts: set[str] = set()
+    changed_bets: set[str] = set()
+    changed_guards: set[str] = set()
+    changed_decisions: set[str] = set()
+    changed_free_bets: set[str] = set()
+    changed_offers: set[str] = set()
+    house: dict[str, int] = {}
+    """House account -> what this batch adds to it."""
+
+    def post(self, at_ms: int, reason: str, account: Account, bet: str | None, *amounts: tuple[str, int]) -> None:
+        """One balanced entry; amounts on one account are added up, and those of zero left out."""
+        sums: dict[str, int] = {}
+        for name, amount in amounts:
+            sums[name] = sums.get(name, 0) + amount
+        assert sum(sums.values()) == 0, amounts
+        postings = tuple(Posting(name, amount) for name, amount in sums.items() if amount)
+        for posting in postings:
+            if posting.account == account.account:
+                account.balance += posting.amount
+            else:
+                self.house[posting.account] = self.house.get(posting.account, 0) + posting.amount
+        assert account.balance >= 0, account
+        self.changed_accounts.add(account.account)
+        if postings:
+            self.new_entries.append(Entry(self.next_entry, at_ms, reason, account.currency, postings, bet))
+            self.next_entry += 1
+
+    def fact(self, account: Account) -> int:
+        """The next place in the outbox, which is also where the account's channel now stands."""
+        seq = self.next_fact
+        self.next_fact += 1
+        account.facts = seq
+        self.changed_accounts.add(account.account)
+        return seq
+
+    def charge(self, charge: Charge, amount: int) -> None:
+        """Change a guard's counter."""
+        self.guards[charge.guard] = self.guards.get(charge.guard, 0) + amount
+        self.changed_guards.add(charge.guard)
+
+
+def account_of(command: Command) -> str:
+    """Whose ids the command's id is unique among; decisions belong to their fixture."""
+    return f"fixture:{command.fixture}" if isinstance(command, DecideLegs | VoidLegs) else command.account
+
+
+def charged(charge: Charge, bet: Bet) -> int:
+    """What a bet holds of a guard while it is open: its charge, as far as its stake was not cashed out."""
+    return charge.amount if not bet.cashed else -(-charge.amount * bet.remaining // bet.stake)
+
+
+def roles(currency: str, *names: str) -> tuple[str, ...]:
+    """Accounts of the house by role."""
+    return tuple(house_account(name, currency) for name in names)

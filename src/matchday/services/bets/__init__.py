@@ -1,0 +1,5 @@
+"""Bets: acceptance, see ``room``."""
+
+from matchday.services.bets.room import Bets
+
+__all__ = ["Bets"]

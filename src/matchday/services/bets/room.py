@@ -1,0 +1,327 @@
+"""Bets: acceptance. A bet names the price that the fan saw; this room judges it.
+
+Owns the queue before the ledger and the bets that wait their delay. Hears ``PlaceBet`` and a trader's answers from the
+doors and reads the gate's books; says ``PlaceBet`` with its judgement to the ledger, and answers once that has
+committed. Never moves money itself, and never answers before it is durable.
+
+A bet with a leg in play waits for ``delay_ms`` (sportsbook rules §3.3, "in-play delay"): one that would be refused now
+is refused now, any other is judged again, whole, when its delay is over. A suspension or a material incident meanwhile
+is another generation, and refuses whatever side the bet is on. While it waits nothing is reserved; if the gate stops,
+the id is unknown and may be sent again.
+
+A stake above the maximum is referred to a trader where the fan asked for it. The ledger keeps it, so that any gate can
+hear the trader: he accepts, refuses or offers something else, or his time is over.
+
+One batch is in flight. Whatever has arrived when it returns is the next one: it is judged against the books at that
+moment, when it is sealed, and handed to the ledger in the same step. There is no timer and no task per bet.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from matchday.config import Bets as BetSettings
+from matchday.model import lines
+from matchday.model.acceptance import StakeMax, TraderAnswer
+from matchday.model.bet import Leg, most_of
+from matchday.model.book import Books
+from matchday.model.ledger import (
+    AccountStatus,
+    AccountView,
+    Answer,
+    ExpireFreeBet,
+    Moment,
+    Offer,
+    PlaceBet,
+    Referral,
+    Refusal,
+    offer_id,
+)
+from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.services.bets.judge import Combine, Judge
+
+Done = Callable[[Answer | Moment], None]
+Waits = Callable[[int], None]
+"""Told until when a bet waits, in milliseconds since 1970."""
+
+_SWEEP_MS = 30_000
+"""Milliseconds between two looks for what is over."""
+_SWEEP_MAX = 100
+
+
+class _Waiting(msgspec.Struct):
+    until_ms: int
+    asked: list[tuple[PlaceBet, Done]]
+
+
+class Bets:
+    """The acceptance of one gate."""
+
+    def __init__(self, clock: Clock, ledger: Ledger, books: Books, settings: BetSettings, combine: Combine) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._settings = settings
+        self._judge = Judge(books, settings, combine)
+        self._queue: deque[tuple[PlaceBet, Done]] = deque()
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._delayed = 0
+        """How many requests wait in it, those asked again included."""
+        self._in_flight = False
+        self._alive: tuple[int, int] | None = None
+        """Of the odds owner: (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
+        self._epoch = 0
+        self.batches: dict[int, int] = {}
+        """Size of batch -> how many were committed, for reports."""
+
+    def start(self) -> None:
+        """End referrals whose time is over and whose gate is gone, and take back free bets that nobody used in time;
+        now and again."""
+        self._clock.call_later(_SWEEP_MS, self.start)
+        now = self._clock.now_ms()
+        try:
+            over = self._ledger.referrals(now, _SWEEP_MAX)
+            unused = self._ledger.free_bets_over(now, _SWEEP_MAX)
+        except LedgerUnavailable:
+            return
+        for referral in over:
+            self._expire(referral)
+        if unused:
+            expired = [ExpireFreeBet(f"expire:{free_bet}", account, free_bet, now) for account, free_bet in unused]
+            self._ledger.commit(expired, lambda _: None)  # whatever is not taken is found again
+
+    def odds_owned(self, epoch: int) -> None:
+        """A new owner of the books began: what a former one says counts no more, and the new one has yet to speak."""
+        if epoch > self._epoch:
+            self._epoch, self._alive = epoch, None
+
+    def odds_alive(self, epoch: int, at_ms: int) -> None:
+        """The odds owner was heard now, saying what its clock shows. One whose place was taken does not count."""
+        if epoch >= self._epoch:
+            self._epoch, self._alive = epoch, (self._clock.elapsed_ms(), at_ms)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the odds owner has been silent for too long, or what is heard of it is old, or its clock and ours are
+        so far apart that nobody can tell: then every market counts as suspended. Silence is measured by time elapsed,
+        since clocks may jump."""
+        if self._alive is None:
+            return True
+        heard_ms, at_ms = self._alive
+        most = self._settings.odds_silence_ms_max
+        return self._clock.elapsed_ms() - heard_ms > most or abs(self._clock.now_ms() - at_ms) > most
+
+    def price(self, leg: Leg) -> int | Refusal:
+        """The price of a leg now, in thousandths, or why there is none."""
+        return self._judge.price(leg, stale=self.stale, epoch=self._epoch)
+
+    def in_play(self, legs: Sequence[Leg]) -> bool:
+        """Whether what is asked about these legs has to wait its delay."""
+        return self._settings.delay_ms > 0 and self._judge.in_play(legs)
+
+    # --- placing ------------------------------------------------------------------------------------------------------
+
+    def place(self, command: PlaceBet, done: Done, waits: Waits = lambda _: None) -> None:
+        """Judge and commit; ``done`` is called once, with the ledger's answer or with one about the moment. ``waits``
+        is called before that where the bet waits."""
+        key = (command.account, command.id)
+        moment: Moment | None = None
+        waits_now = key in self._waiting
+        if not waits_now and len(self._queue) >= self._settings.queue_max:
+            moment = Moment.BUSY
+        elif not waits_now:
+            try:
+                waits_now = self._has_to_wait(command)
+            except LedgerUnavailable:
+                moment = Moment.UNAVAILABLE
+        if waits_now and self._delayed >= self._settings.waiting_max:
+            moment = Moment.BUSY
+        if moment is not None:
+            answer = moment
+            self._clock.call_later(0, lambda: done(answer))
+        elif waits_now:
+            self._delay(key, command, done, waits)
+        else:
+            self._enqueue(command, done)
+
+    def _has_to_wait(self, command: PlaceBet) -> bool:
+        """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
+        return (
+            self.in_play(command.asked)
+            and self._judged(command, self.stale).refusal is None
+            and self._ledger.answer(command.account, command.id) is None
+        )
+
+    def _delay(self, key: tuple[str, str], command: PlaceBet, done: Done, waits: Waits) -> None:
+        """Have it wait; one that is asked for again meanwhile shares the wait of the first."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
+            self._clock.call_later(self._settings.delay_ms, lambda: self._delay_over(key))
+        self._delayed += 1
+        waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
+        until_ms = waiting.until_ms
+        self._clock.call_later(0, lambda: waits(until_ms))
+
+    def _delay_over(self, key: tuple[str, str]) -> None:
+        asked = self._waiting.pop(key).asked
+        self._delayed -= len(asked)
+        for command, done in asked:
+            self._enqueue(command, done)
+
+    def waiting_until(self, account: str, id_: str) -> int | None:
+        """Until when a bet waits its delay at this gate, by its caller's id; None where it does not."""
+        waiting = self._waiting.get((account, id_))
+        return None if waiting is None else waiting.until_ms
+
+    def _enqueue(self, command: PlaceBet, done: Done) -> None:
+        self._queue.append((command, done))
+        if not self._in_flight:
+            self._in_flight = True
+            self._clock.call_later(0, self._seal)
+
+    def _seal(self) -> None:
+        """Judge what has arrived and hand it to the ledger, as one batch."""
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.batch_max))]
+        if not batch:
+            self._in_flight = False
+            return
+        stale = self.stale
+        self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
+
+        def done(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            if isinstance(outcome, LedgerUnavailable):
+                for _, answer_to in batch:
+                    answer_to(Moment.UNAVAILABLE)
+            else:
+                for (command, answer_to), answer in zip(batch, outcome, strict=True):
+                    if answer.pending_until_ms and not answer.repeated:
+                        self._expire_later(command, answer.pending_until_ms)
+                    answer_to(answer)
+            self._seal()
+
+        try:
+            judged = [self._judged(command, stale) for command, _ in batch]
+        except LedgerUnavailable as error:  # an offer could not be read
+            unavailable = error
+            self._clock.call_later(0, lambda: done(unavailable))
+        else:
+            self._ledger.commit(judged, done)
+
+    def _judged(self, command: PlaceBet, stale: bool) -> PlaceBet:
+        """The command with this room's judgement: the legs at current prices and their charges, or a refusal."""
+        now = self._clock.now_ms()
+        if command.refusal is not None:  # a trader's
+            return msgspec.structs.replace(command, at_ms=now)
+        offer = self._ledger.offer(command.account, command.offer) if command.offer else None
+        fits = offer is not None and len(offer.legs) == len(command.asked)  # if not, the ledger refuses it
+        given = command.legs if command.answers_referral else offer.legs if offer is not None and fits else ()
+        legs, refusal, detail = self._judge.legs(command, stale=stale, epoch=self._epoch, given=given)
+        if refusal is not None:
+            return msgspec.structs.replace(command, at_ms=now, refusal=refusal, detail=detail)
+        stakes = self._judge.stake(command, legs)
+        judged = msgspec.structs.replace(
+            command, at_ms=now, legs=legs, charges=self._judge.charges(command, legs), stake_min=stakes.least,
+            stake_max=stakes.most,
+        )  # fmt: skip
+        if stakes.refusal is not None and not given and not command.offer:
+            return self._refer_or_refuse(judged, stakes.refusal)
+        return msgspec.structs.replace(judged, bet=self._clock.new_id())
+
+    def _refer_or_refuse(self, command: PlaceBet, refusal: Refusal) -> PlaceBet:
+        if refusal == Refusal.STAKE_BELOW_MINIMUM:
+            detail = f"at least {command.stake_min} minor units are taken"
+            return msgspec.structs.replace(command, refusal=refusal, detail=detail, stake_max=None)
+        if command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
+            return msgspec.structs.replace(command, refer_until_ms=command.at_ms + self._settings.referral_ms)
+        detail = f"at most {command.stake_max} minor units are taken now" if command.free_bet else ""
+        return msgspec.structs.replace(command, refusal=refusal, detail=detail)
+
+    # --- a trader's answers -------------------------------------------------------------------------------------------
+
+    def answer_referral(
+        self, account: str, id_: str, answer: TraderAnswer, done: Callable[[Answer | Moment | None], None]
+    ) -> None:
+        """A trader has decided; None where nothing waits under that id. Too late, the answer is ``referral_expired``.
+        What he accepts is judged again by markets, generations, exposures and the fan's own limits, at the prices at
+        which it was referred. ValueError where he offers no price for each leg, or no stake that the lines divide."""
+        referral = self._ledger.referral(account, id_)
+        if referral is None:
+            self._clock.call_later(0, lambda: done(None))
+            return
+        command = msgspec.structs.replace(referral.command, answers_referral=True)
+        if referral.until_ms <= self._clock.now_ms():
+            command = _expired(referral)
+        elif answer.stake is not None or answer.prices is not None:
+            command = self._re_offered(command, answer)
+        elif not answer.accept:
+            command = msgspec.structs.replace(command, refusal=Refusal.REFUSED_BY_TRADER, detail=answer.reason)
+        self._enqueue(command, done)
+
+    def _re_offered(self, command: PlaceBet, answer: TraderAnswer) -> PlaceBet:
+        stake = command.stake if answer.stake is None else answer.stake
+        prices = tuple(leg.price for leg in command.legs) if answer.prices is None else answer.prices
+        number = lines.count(command.type or lines.default_type(len(command.legs)), len(command.legs))
+        if stake <= 0 or stake % number:
+            raise ValueError(f"an offer's stake is more than zero and divides by {number} lines, not {stake}")
+        if len(prices) != len(command.legs):
+            raise ValueError(f"an offer has a price for each of {len(command.legs)} legs, not {len(prices)}")
+        legs = tuple(msgspec.structs.replace(leg, price=price) for leg, price in zip(command.legs, prices, strict=True))
+        until_ms = self._clock.now_ms() + self._settings.offer_ms
+        offer = Offer(offer_id(command.account, command.id), stake, legs, until_ms, command.type)
+        return msgspec.structs.replace(command, refusal=Refusal.RE_OFFERED, detail=answer.reason, offered=offer)
+
+    def _expire_later(self, command: PlaceBet, until_ms: int) -> None:
+        def over() -> None:
+            try:
+                referral = self._ledger.referral(command.account, command.id)
+            except LedgerUnavailable:  # the next sweep finds it
+                return
+            if referral is not None:
+                self._expire(referral)
+
+        self._clock.call_later(max(0, until_ms - self._clock.now_ms()), over)
+
+    def _expire(self, referral: Referral) -> None:
+        self._enqueue(_expired(referral), lambda _: None)
+
+    # --- what would be taken ------------------------------------------------------------------------------------------
+
+    def stake_max(self, command: PlaceBet) -> StakeMax:
+        """The largest stake that would be taken now, by every limit there is. LinesError where type and legs do not go
+        together; LedgerUnavailable."""
+        bet_type = command.type or lines.default_type(len(command.asked))
+        number = lines.count(bet_type, len(command.asked))
+        prices = tuple(self.price(leg) for leg in command.asked)
+        account = self._ledger.account(command.account)
+        judged = self._judge.legs(self._judge.now(command), stale=self.stale, epoch=self._epoch)
+        refusal = _account_refusal(account, command) or judged.refusal
+        if account is None or refusal is not None:
+            return StakeMax(prices, number, refusal, 0, 0)
+        stakes = self._judge.stake(command, judged.legs)
+        left = [limit.left for limit in account.limits if limit.left is not None]
+        most = min([stakes.most, account.balance, self._within_guards(command, judged.legs), *left])
+        most -= most % number  # whole minor units on each line
+        most = most if most >= stakes.least else 0
+        return StakeMax(prices, number, None, most, int(most * most_of(judged.legs, bet_type)))
+
+    def _within_guards(self, command: PlaceBet, legs: Sequence[Leg]) -> int:
+        """The largest stake that every exposure leaves room for."""
+        charges = self._judge.charges(command, legs)
+        used = self._ledger.guards([charge.guard for charge in charges])
+        room = min(charge.cap - used.get(charge.guard, 0) for charge in charges)
+        return lines.stake_within(room, most_of(legs, command.type) - 1)
+
+
+def _account_refusal(account: AccountView | None, command: PlaceBet) -> Refusal | None:
+    if account is None:
+        return Refusal.ACCOUNT_UNKNOWN
+    if account.status != AccountStatus.OPEN:
+        return Refusal.ACCOUNT_NOT_OPEN
+    return Refusal.CURRENCY_MISMATCH if account.currency != command.currency else None
+
+
+def _expired(referral: Referral) -> PlaceBet:
+    return msgspec.structs.replace(
+        referral.command, answers_referral=True, refusal=Refusal.REFERRAL_EXPIRED, detail="no trader answered in time"
+    )
