@@ -2,7 +2,7 @@
 
 Double entry: an entry is a balanced, immutable set of postings; a correction is a new entry. The sum over all accounts
 of a currency is always zero, and no player account is ever negative: what a correction cannot take back is posted to
-``shortfall``. The rules themselves are in ``model/posting.py``; backends store what those rules decide.
+``shortfall``. The rules themselves are in ``model/posting``; backends store what those rules decide.
 
 Accounts of the house carry the partition of the accounts they face, so that an entry stays within one partition:
 

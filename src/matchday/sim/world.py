@@ -16,6 +16,7 @@ import msgspec
 
 from matchday.app import Gate
 from matchday.config import Settings
+from matchday.model import lines
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.book import Books
@@ -457,7 +458,9 @@ class World:
         if deed < 0.5:
             return TraderAnswer(reason="not today")
         prices = tuple(max(PRICE_MIN, leg.price * self._trader.choice((9, 10)) // 10) for leg in command.asked)
-        return TraderAnswer(stake=max(10, command.stake // self._trader.choice((1, 2, 8))), prices=prices)
+        number = lines.count(command.type or lines.default_type(len(command.asked)), len(command.asked))
+        unit = max(10, command.stake // self._trader.choice((1, 2, 8)) // number)
+        return TraderAnswer(stake=unit * number, prices=prices)
 
     def _give(self) -> None:
         """The house gives somebody a free bet."""
