@@ -109,18 +109,21 @@ def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
 
 
 def most(bet_type: str, prices: Sequence[Fraction]) -> Fraction:
-    """What one unit of total stake returns where every leg wins: the mean over the lines of their products.
+    """What one unit of total stake returns where every leg wins: the mean over the lines of their products. With what
+    each leg is worth in place of its price: what one unit is worth.
 
     Sums of products by size without enumerating them (elementary symmetric polynomials), so that judging a bet costs
     little however many lines it has. LinesError as ``sizes``.
     """
     legs = len(prices)
     found = sizes(bet_type, legs)
-    sums = [Fraction(1)] + [Fraction(0)] * legs
-    for price in prices:
-        for size in range(legs, 0, -1):
+    scale = lcm(*(price.denominator for price in prices))
+    sums = [1] + [0] * legs  # in whole numbers, each 1 / scale**size: many fractions are slow to add
+    for number, price in enumerate(int(price * scale) for price in prices):
+        for size in range(number + 1, 0, -1):
             sums[size] += sums[size - 1] * price
-    return sum((sums[size] for size in found), Fraction(0)) * Fraction(1, count(bet_type, legs))
+    total = sum(sums[size] * scale ** (legs - size) for size in found)
+    return Fraction(total, scale**legs * count(bet_type, legs))
 
 
 def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
