@@ -20,9 +20,11 @@ from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
-from matchday.ports import Clock, LedgerUnavailable
+from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger
 
@@ -80,6 +82,13 @@ def no_joint_price(_book: FixtureBook, _parts: Sequence[tuple[Market, str]]) -> 
     return "combination_unpriced"
 
 
+def cash_outs_of(clock: Clock, ledger: Ledger, books: Books, settings: BetSettings, bets: Bets) -> CashOuts:
+    """A gate's cash-outs."""
+    return CashOuts(
+        clock, ledger, books, settings, price=bets.price, in_play=bets.in_play, worth=leg_worth, secret=SECRET
+    )
+
+
 class Site:
     """A whole door: guests, bets and books, with one fixture ``F`` whose two markets are open."""
 
@@ -90,10 +99,11 @@ class Site:
         self.ledger = MoodyLedger(self.core, self.clock)
         self.books = Books()
         self.room = Bets(self.clock, self.ledger, self.books, self.settings.bets, no_joint_price)
+        self.cash_outs = cash_outs_of(self.clock, self.ledger, self.books, self.settings.bets, self.room)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
         self.app = make_app(
-            bets=self.room, accounts=self.accounts, ledger=self.ledger, books=self.books, clock=self.clock,
-            settings=self.settings, web=web,
+            bets=self.room, cash_outs=self.cash_outs, accounts=self.accounts, ledger=self.ledger, books=self.books,
+            clock=self.clock, settings=self.settings, web=web,
         )  # fmt: skip
         self.document = document(self.settings.doors.page_max)
         self.read = 0

@@ -49,7 +49,7 @@ def book_of(strengths: Strengths, state: FootballState, clock_s: int) -> dict[st
     }
 
 
-def market(name: str, line: int | None, status: MarketStatus = MarketStatus.OPEN, **prices: int) -> Market:
+def market(name: str, line: int | None, status: MarketStatus = MarketStatus.OPEN, /, **prices: int) -> Market:
     key = MarketKey(name, line)
     selections = tuple(Selection(outcome, price) for outcome, price in prices.items())
     return Market(key.of("F"), name, line, status, 0, selections)

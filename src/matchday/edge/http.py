@@ -37,11 +37,13 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
 )
+from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
-from matchday.edge.parse import amount_of, check_id, is_number, read_body, within
+from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, refused, wrong_bet
+from matchday.edge.waiting import answered, in_time
 from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
@@ -119,14 +121,16 @@ class AccountsRoom(Protocol):
 
 
 def make_app(
-    *, bets: BetsRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock, settings: Settings, web: Path
-) -> Starlette:
+    *, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock,
+    settings: Settings, web: Path,
+) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, accounts, ledger, books, clock, settings)
-    routes = [
-        Route(route.path, door.operation(getattr(door, route.name), signed_in=route.signed_in), methods=[route.method])
-        for route in ROUTES
-    ]
+    door = Door(bets, cash_outs, accounts, ledger, books, clock, settings)
+    doors = (door, CashOutDoor(cash_outs, ledger, clock, settings))
+    routes = []
+    for route in ROUTES:
+        run = next(getattr(each, route.name) for each in doors if hasattr(each, route.name))
+        routes.append(Route(route.path, door.operation(run, signed_in=route.signed_in), methods=[route.method]))
     described = msgspec.json.encode(document(settings.doors.page_max))
 
     async def openapi(_: Request) -> Response:
@@ -184,9 +188,11 @@ class Door:
     """The operations of the table."""
 
     def __init__(
-        self, bets: BetsRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock, settings: Settings
-    ) -> None:
-        self._bets, self._accounts, self._ledger, self._books = bets, accounts, ledger, books
+        self, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger, books: Books,
+        clock: Clock, settings: Settings,
+    ) -> None:  # fmt: skip
+        self._bets, self._cash_outs, self._accounts = bets, cash_outs, accounts
+        self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
         per_second = settings.doors.requests_per_second_max
         self._by_account = RateLimit(clock, per_second, 1_000, 2 * per_second)
@@ -271,8 +277,9 @@ class Door:
         answer = self._ledger.answer(account, id_)
         if answer is not None:
             return 200, answer_of(answer)
-        if (until_ms := self._bets.waiting_until(account, id_)) is not None:
-            return 200, pending(id_, until_ms)
+        for room in (self._bets, self._cash_outs):
+            if (until_ms := room.waiting_until(account, id_)) is not None:
+                return 200, pending(id_, until_ms)
         raise Problem("id_unknown", "no answer to this id is recorded; it may be sent (again)")
 
     async def place(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
@@ -361,18 +368,10 @@ class Door:
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
     async def _in_time(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        """A room's callback as something to await; TimeoutError where it takes too long. What was asked for goes on."""
-        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        async with within(self._clock, self._settings.answer_ms_max):
-            ask(lambda result: None if future.done() else future.set_result(result))
-            return await future
+        return await in_time(self._clock, self._settings.answer_ms_max, ask)
 
     async def _answered(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        try:
-            return await self._in_time(ask)
-        except TimeoutError:
-            detail = "it may yet be recorded: look again, or send the same id again"
-            raise Problem("not_answered", detail, retry_after_s=1) from None
+        return await answered(self._clock, self._settings.answer_ms_max, ask)
 
     def _page(self, request: Request) -> int:
         most = self._settings.page_max

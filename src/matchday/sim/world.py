@@ -21,12 +21,14 @@ from matchday.model.football import Period
 from matchday.model.football_markets import decided, resolve, tally
 from matchday.model.ledger import (
     Answer,
+    CashOut,
     Command,
     DecideLegs,
     LimitName,
     Moment,
     OpenAccount,
     PlaceBet,
+    SetCashOut,
     SetLimit,
     SettleBet,
     Transfer,
@@ -37,8 +39,10 @@ from matchday.model.posting import DAY_MS
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Stored
 from matchday.pricing.football import price_book
+from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
@@ -108,6 +112,12 @@ class GateProcess(Process):
     def _ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         if isinstance(command, PlaceBet):
             self.gate.bets.place(command, done)
+            return
+        if isinstance(command, CashOut):
+            self.gate.cash_outs.cash_out(command, done)
+            return
+        if isinstance(command, SetCashOut):
+            self.gate.cash_outs.set_cash_out(command, done)
             return
 
         def committed(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
@@ -211,7 +221,11 @@ class World:
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
         )  # fmt: skip
-        process.gate = Gate(clock, log, books, push, bets, settings)
+        cash_outs = CashOuts(
+            clock, ledger, books, settings.bets, price=bets.price, in_play=bets.in_play, worth=leg_worth,
+            secret=b"simulation",
+        )  # fmt: skip
+        process.gate = Gate(clock, log, books, push, bets, cash_outs, settings)
         process.push, process.accounts, process.ledger, process.clock = push, accounts, ledger, clock
         process.gate.start()
 
