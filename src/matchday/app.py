@@ -37,10 +37,12 @@ from matchday.model.messages import (
     decode,
 )
 from matchday.model.reports import Adapter
+from matchday.model.role import Role
 from matchday.ports import Clock, Ledger, Log, Stored
 from matchday.pricing.football import price_book, warm_up
+from matchday.pricing.joint import combine
 from matchday.pricing.worth import leg_worth
-from matchday.services.accounts import Accounts
+from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
@@ -48,6 +50,7 @@ from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.trading import Trading
 
 _log = logging.getLogger(__name__)
 
@@ -170,7 +173,7 @@ class Platform:
         self.clock, self.log, self.ledger = clock, log, ledger
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
-        self.bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
+        self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale,
@@ -180,6 +183,7 @@ class Platform:
             secret=secret,
         )  # fmt: skip
         self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
+        self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
         self.by_fixture = SettlementByFixture(clock, log)
@@ -248,6 +252,19 @@ def _secret(path: Path, clock: WallClock) -> bytes:
         return secret
 
 
+def sign_token(data: Path, settings: Settings, name: str, role: Role) -> str:
+    """A token that the platform of a data folder takes. StartError where it has no key that can be read."""
+    path = data / "secret"
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise StartError(
+            f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with --data DIR"
+        ) from error
+    with asyncio.Runner() as runner:
+        return Tokens(WallClock(runner.get_loop()), settings, secret).sign(name, role)[0]
+
+
 async def _serve(
     make_adapter: Callable[[Clock], Adapter], settings: Settings, data: Path, listener: socket.socket, speed: float,
     ready: Callable[[str], None],
@@ -279,8 +296,8 @@ async def _serve(
         platform.start()
         _keep_house(clock, log_core, ledger_core, settings)
         web = make_app(
-            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, ledger=ledger,
-            books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
+            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
             web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",

@@ -27,7 +27,6 @@ from matchday.model.ledger import (
 )
 from matchday.model.messages import Decision
 from matchday.model.posting.rows import charged
-from matchday.model.price import as_fraction
 from matchday.sim.clock import VirtualClock
 from tests.unit.cashing import A
 
@@ -77,7 +76,7 @@ class Books:
             Leg(f, f"{f}:1x2", f"{f}:1x2/home", p, 0) for f, p in zip(FIXTURES[:legs], PRICES[:legs], strict=True)
         )
         name, type_ = f"b{len(self.names)}", TYPES[legs]
-        most = int(stake * lines.most(type_, [as_fraction(leg.price) for leg in taken]))
+        most = int(stake * lines.most(type_, [leg.price for leg in taken]))
         charges = tuple(
             Charge(f"exposure:{key}#0", most - stake, 10**9, Refusal.EXPOSURE_REACHED)
             for key in ("F", taken[0].selection)
@@ -95,11 +94,12 @@ class Books:
             return
         bet = self.bets[number % len(self.names)]
         stake = min(bet.remaining, 1 + bet.remaining * part // 1_000) if bet.remaining else 1
-        amount = int(stake * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs])) * share // 1_000
+        amount = int(stake * lines.most(bet.type, [leg.price for leg in bet.legs])) * share // 1_000
         now = self.clock.now_ms()
         command = CashOut(self.clock.new_id(), A, bet.bet, stake, amount, now, amount, self.at(bet))
         refusal = self.commit(command)[0].refusal
-        assert refusal == (None if bet.status == BetStatus.OPEN else Refusal.BET_NOT_OPEN)
+        expected = None if amount else Refusal.CASH_OUT_UNAVAILABLE
+        assert refusal == (expected if bet.status == BetStatus.OPEN else Refusal.BET_NOT_OPEN)
 
     def settle(self, *said: Command) -> None:
         self.commit(*said)
@@ -142,12 +142,12 @@ class Books:
         held: dict[str, int] = {}
         for bet in bets:
             assert 0 <= bet.cashed <= bet.stake
-            assert bet.cash <= bet.cashed * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs])
+            assert bet.cash <= bet.cashed * lines.most(bet.type, [leg.price for leg in bet.legs])
             assert (bet.remaining == 0) == (bet.status == BetStatus.CASHED_OUT)
             if bet.status == BetStatus.CASHED_OUT:
                 assert self.final.setdefault(bet.bet, bet) == bet  # it stands, whatever comes
             if bet.status == BetStatus.OPEN:
-                most = int(bet.stake * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs])) - bet.stake
+                most = int(bet.stake * lines.most(bet.type, [leg.price for leg in bet.legs])) - bet.stake
                 for key in ("F", bet.legs[0].selection):
                     guard = f"exposure:{key}#0"
                     held[guard] = held.get(guard, 0) + charged(Charge(guard, most, 0, Refusal.EXPOSURE_REACHED), bet)

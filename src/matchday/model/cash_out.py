@@ -65,8 +65,8 @@ def offer(bet_type: str, stake: int, legs: Sequence[LegNow], margin: int) -> int
     Lines that return something are paid one by one, each rounded down: the most that they return is surely not below
     their sum, rounded down, less one minor unit for each line but the first.
     """
-    fair = stake * lines.most(bet_type, [leg.expected for leg in legs])
-    best = stake * lines.most(bet_type, [leg.most for leg in legs])
+    fair = stake * lines.mean(bet_type, [leg.expected for leg in legs])
+    best = stake * lines.mean(bet_type, [leg.most for leg in legs])
     alive = sum(leg.most > 0 for leg in legs)
     paying = sum(comb(alive, size) for size in lines.sizes(bet_type, len(legs)))
     return max(0, min(int(fair * Fraction(UNIT - margin, UNIT)), int(best) - max(0, paying - 1)))

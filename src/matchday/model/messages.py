@@ -6,7 +6,7 @@ a new name.
 
 | topic | partitioned and keyed by | kept | says |
 | --- | --- | --- | --- |
-| incidents | fixture | some hours | feed, odds (ticks) |
+| incidents | fixture | some hours | feed, odds (ticks), gates (traders' commands) |
 | fixtures | fixture | the latest of each | feed |
 | books | fixture | some hours | odds |
 | book_states | fixture and epoch | the latest of each | odds |
@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.trading import Controls, TraderCommand
 
 
 class Topic(StrEnum):
@@ -180,6 +181,16 @@ class Board(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class PricedOn(msgspec.Struct, frozen=True):
+    """What the model was given for the prices of a book: whoever has it can price the same match, at the same moment,
+    by the same model."""
+
+    strengths: Strengths
+    state: FootballState
+    clock_s: int
+    """Seconds into the period."""
+
+
 class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="kind"):
     """All changes that one cause brought to one fixture: whole markets, only those that changed."""
 
@@ -189,10 +200,15 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     n: int
     """The book's change counter within the epoch."""
     cause: str
-    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, confirmed, abandoned, ..."""
+    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, trader, confirmed, ..."""
     at_ms: int
     board: Board
     markets: tuple[Market, ...]
+    model: PricedOn | None = None
+    """Of the whole book's prices; None where they are not of one moment (while a hold lasts) or their owner is of
+    before this was said."""
+    controls: Controls | None = None
+    """All that traders have set, where this changes it or the owner is new; None: as before."""
 
 
 class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
@@ -226,6 +242,10 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     markets: tuple[Market, ...]
     resume_at_ms: int | None = None
     """When a hold ends, while suspended by an incident."""
+    model: PricedOn | None = None
+    """As in ``BookChanged``."""
+    controls: Controls = Controls()
+    """What traders have set."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -393,7 +413,8 @@ class CashOutSet(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kin
 
 
 class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_field="kind"):
-    """A free bet was given, or taken back as its time was over, or can be used again as its bet was void."""
+    """A free bet was given, or taken back as its time was over; or can be used again as its bet was void, or cannot as
+    that was corrected."""
 
     seq: int
     account: str
@@ -402,7 +423,7 @@ class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_fi
     free_bet: str
     amount: int
     until_ms: int
-    state: Literal["available", "expired"]
+    state: Literal["available", "used", "expired"]
 
 
 AccountFact = (
@@ -420,7 +441,7 @@ AccountFact = (
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
-    """A record that a room could not read: kept with its reason, so that nothing is swallowed."""
+    """A record that a room could not read or take: kept with its reason, so that nothing is swallowed."""
 
     room: str
     topic: str
@@ -436,6 +457,7 @@ Message = (
     | WindowVoided
     | FeedAlive
     | Ticked
+    | TraderCommand
     | FixtureSnapshot
     | BookChanged
     | OddsOwned

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchday.model.bet import Result
-from matchday.model.football import FootballState
+from matchday.model.football import FootballState, Side
 from matchday.model.football_markets import (
     CARDS,
     CATALOGUE,
@@ -35,7 +35,9 @@ from matchday.model.football_markets import (
 )
 from matchday.model.market import MarketKey, Selection
 from matchday.model.messages import Strengths
+from matchday.model.trading import Controls
 from matchday.pricing import to_come
+from matchday.pricing.controls import overrounds, overrule
 from matchday.pricing.overround import Floats, to_prices, with_overround
 from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
 
@@ -49,6 +51,8 @@ proportion. At 5 % that is 15 % of half-time/full-time and 25 % of the correct s
 Quote = dict[MarketKey, tuple[Selection, ...]]
 """The markets that can be offered, each with those of its selections that can still win."""
 
+UNCONTROLLED: Final = Controls()
+_NONE_FIXED: Final[dict[int, int]] = {}
 _WARM_GOALS: Final = 6
 _APART: Final = (HALF_FULL, CORNERS, CARDS)
 _FULL: Final = tuple(key for key in CATALOGUE if not KINDS[key.type].of_half and key.type not in _APART)
@@ -85,15 +89,22 @@ def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> d
     }
 
 
-def price_book(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
+def price_book(
+    strengths: Strengths, state: FootballState, clock_s: int, overround: float, controls: Controls = UNCONTROLLED
+) -> Quote:
     """Prices in thousandths of everything that can be offered: markets of which two selections can still win, each
-    without those that cannot. Nothing once regular time is over."""
+    without those that cannot. Nothing once regular time is over. ``controls``: where a trader overrules the model."""
     if state.regular_over:
         return {}
     fair = _fair(strengths, state, clock_s)
     alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
-    margins = overround * np.interp(alive, WAYS, WIDER)
-    prices = to_prices(with_overround(fair, _STARTS, _WINNERS * (1 + margins))).tolist()
+    each = overrounds(list(_keys(state)), controls, overround) if controls.overround else overround
+    sums, fixed = _WINNERS * (1 + each * np.interp(alive, WAYS, WIDER)), _NONE_FIXED
+    if controls.factors or controls.fixed:
+        fair, sums, fixed = overrule(fair, sums, _STARTS, _WINNERS, _index(state), controls)
+    prices = to_prices(with_overround(fair, _STARTS, sums)).tolist()
+    for at, price in fixed.items():
+        prices[at] = price
     quote: Quote = {}
     for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):
         if count == end - start:
@@ -108,6 +119,12 @@ def _keys(state: FootballState) -> Iterable[MarketKey]:
     return *CATALOGUE, next_goal(sum(state.regular_score))
 
 
+def _index(state: FootballState) -> dict[str, int]:
+    """Name of each selection, without the fixture -> its place among the probabilities."""
+    markets = np.repeat(np.array([key.name for key in _keys(state)]), _SIZES).tolist()
+    return {f"{market}/{outcome}": at for at, (market, outcome) in enumerate(zip(markets, _NAMES, strict=True))}
+
+
 def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
     """Probabilities of all selections, market by market."""
     share = to_come.share_to_come(state.period, clock_s)
@@ -118,7 +135,7 @@ def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
     next_ = _NEXT @ grid.ravel()
     if state.penalty is not None:
         home = int(state.penalty == "home")
-        scored = _of_goals(grid, split, _with_goal(at, home))
+        scored = _of_goals(grid, split, with_goal(at, state.penalty))
         goals = PENALTY_SCORED * scored + (1 - PENALTY_SCORED) * goals
         next_ = PENALTY_SCORED * np.array([home, 0.0, 1.0 - home]) + (1 - PENALTY_SCORED) * next_
     corners = to_come.count_to_come(to_come.CORNERS_MEAN, to_come.CORNERS, state.period, clock_s)
@@ -128,10 +145,11 @@ def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
     return np.asarray(won * (_WINNERS / np.where(sums > 0, sums, 1.0))[_MARKET])
 
 
-def _with_goal(at: Tally, home: int) -> Tally:
-    goal = (home, 1 - home)
-    half = at.half if at.half_over else (at.half[0] + goal[0], at.half[1] + goal[1])
-    return at._replace(half=half, full=(at.full[0] + goal[0], at.full[1] + goal[1]))
+def with_goal(at: Tally, side: Side) -> Tally:
+    """A tally after one more goal, in the half that is running."""
+    home, away = (1, 0) if side == "home" else (0, 1)
+    half = at.half if at.half_over else (at.half[0] + home, at.half[1] + away)
+    return at._replace(half=half, full=(at.full[0] + home, at.full[1] + away), order=(*at.order, side))
 
 
 def _of_goals(grid: Floats, split: Floats | None, at: Tally) -> Floats:

@@ -40,7 +40,8 @@ def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Flo
     least = np.minimum.reduceat(np.where(real, fair, 1.0), starts)
     target = np.minimum(sums, np.add.reduceat(real, starts, dtype=np.float64))  # beyond it there is no k
     tangent = 1 - (sums - totals) / np.maximum(-np.add.reduceat(fair * logs, starts), _TINY)
-    taken = np.log(sums - totals + least) / np.minimum(np.log(least), -_TINY)
+    more = np.maximum(sums - totals, 0.0)  # with no overround at all, a rounding below it
+    taken = np.log(more + least) / np.minimum(np.log(least), -_TINY)
     k = np.maximum(np.maximum(tangent, taken), 0.0)
     implied = fair
     for _ in range(_ROUNDS):
@@ -73,3 +74,9 @@ def to_prices(implied: Floats) -> NDArray[np.int64]:
     prices = exact.astype(np.int64)
     steps = _STEPS[np.searchsorted(_BOUNDS, prices, side="right").clip(max=len(_STEPS) - 1)]
     return np.where(implied > 0, (prices // steps * steps).clip(PRICE_MIN, PRICE_MAX), 0)
+
+
+def on_ladder(price: int) -> int:
+    """The price of the ladder at or just below one of thousandths, up to ``PRICE_MAX``."""
+    step = next(step for bound, step in LADDER if price < bound)
+    return price - price % step

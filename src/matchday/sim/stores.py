@@ -1,8 +1,10 @@
 """Stores: the log and the ledger of a simulated world, each one core that all processes share over a slow wire.
 
 The synchronous cores are the embedded backends' own. Around them the seed draws what a network, a disk and a scheduler
-would do: latency of every request, boundaries of every group, deliveries again and late, a full disk (a real one: the
-page limit of SQLite), and a power cut that tears the group being written off the file at any byte.
+would do: latency of every request, boundaries of every group, deliveries again and late, a full disk, and a power cut
+that tears the group being written off the file at any byte. The full disk is a real one, SQLite's page limit; a trigger
+reaches it at the tables that the seed draws, so that what still fits does not depend on how a version of SQLite lays
+out its pages.
 """
 
 import shutil
@@ -30,11 +32,17 @@ _LAG_MS: Final = (5_000, 60_000)
 _SHORT_LAG_MS: Final = (3_000, 11_000)
 """Less than what a gate or an owner takes for silence: the ordinary lag of a bad evening."""
 _LAGS_FOR_MS: Final = (20_000, 300_000)
+_MOMENT_MS: Final = 15_000
+"""What goes wrong at the worst moment lasts so many milliseconds."""
 _SLOW_MS: Final = (500, 9_000)
 _FULL_MS: Final = (1_000, 60_000)
 _GROUP_MAX: Final = 8
 _PAGE_MAX: Final = 64
 _PAGES_UNLIMITED: Final = 2**31 - 2
+_PAGES_LEFT: Final = 400
+"""More than all writes take that touch no table at which the disk is full."""
+_FILLING: Final = "INSERT INTO filling VALUES (zeroblob(4000000))"
+"""More than fits."""
 
 _Core = TypeVar("_Core", SqliteLogCore, SqliteLedgerCore)
 _Work = TypeVar("_Work")
@@ -53,7 +61,8 @@ class Store(Generic[_Core, _Work]):
         self._waiting: deque[_Work] = deque()
         self._writing = False
         self._slow_until = self._full_until = 0
-        self._full = False
+        self._full: list[str] = []
+        """Tables at which the disk is full."""
 
     def near(self) -> int:
         """Milliseconds of one way."""
@@ -68,6 +77,7 @@ class Store(Generic[_Core, _Work]):
             # What is durable is the simulation's to say; a checkpoint would blur which bytes were.
             core.database.writer.execute("PRAGMA synchronous=OFF")
             core.database.writer.execute("PRAGMA wal_autocheckpoint=0")
+        core.database.writer.execute("CREATE TABLE IF NOT EXISTS filling (bytes BLOB)")
         return core
 
     def submit(self, work: _Work) -> None:
@@ -103,12 +113,27 @@ class Store(Generic[_Core, _Work]):
         """The disk becomes full, or is freed."""
         now = self._world.now_ms()
         if not self._full and self._faults.happens(Fault.DISK_FULL, 0.0005):
-            self._full, self._full_until = True, now + self._chance.randint(*_FULL_MS)
-            pages = self.core.database.writer.execute("PRAGMA page_count").fetchone()[0]
-            self.core.database.writer.execute(f"PRAGMA max_page_count={pages}")
+            self._full_until = now + self._chance.randint(*_FULL_MS)
+            self._fill()
         elif self._full and (now >= self._full_until or self._faults.over):
-            self._full = False
-            self.core.database.writer.execute(f"PRAGMA max_page_count={_PAGES_UNLIMITED}")
+            self._free()
+
+    def _fill(self) -> None:
+        """From now on the disk is full whenever a row comes to some of the tables."""
+        write = self.core.database.writer.execute
+        named = write("SELECT name FROM sqlite_master WHERE type='table' AND name<>'filling' ORDER BY name")
+        tables = [name for (name,) in named if not name.startswith("sqlite_")]
+        self._full = self._chance.sample(tables, self._chance.randint(1, len(tables)))
+        write(f"PRAGMA max_page_count={write('PRAGMA page_count').fetchone()[0] + _PAGES_LEFT}")
+        for table in self._full:
+            write(f"CREATE TEMP TRIGGER full_{table} AFTER INSERT ON main.{table} BEGIN {_FILLING}; END")
+
+    def _free(self) -> None:
+        write = self.core.database.writer.execute
+        for table in self._full:
+            write(f"DROP TRIGGER full_{table}")
+        write(f"PRAGMA max_page_count={_PAGES_UNLIMITED}")
+        self._full = []
 
     def power_cut(self) -> None:
         """The group being written reaches the file up to some byte; the file is opened anew. All processes are dead."""
@@ -120,7 +145,8 @@ class Store(Generic[_Core, _Work]):
         if group and not self._full:
             self._write_torn(group)
         after = self._wal_bytes()
-        kept = self._chance.choice((before, after, self._chance.randint(before, after)))
+        part = int(self._chance.random() * (after - before))  # as many draws however large a version's pages come out
+        kept = self._chance.choice((before, after, before + part))
         source = Path(str(self._path()))
         self._file += 1
         target = Path(str(self._path()))
@@ -132,7 +158,7 @@ class Store(Generic[_Core, _Work]):
             Path(f"{target}-wal").write_bytes(content[:kept] + torn)
         self.core.close()
         self.core = self._open()
-        self._full = False
+        self._full = []
 
     def _write_torn(self, group: Sequence[_Work]) -> None:
         raise NotImplementedError
@@ -226,6 +252,13 @@ class ProcessLog(LogReads):
         tail.wake()
         return tail
 
+    def lag(self, topic: Topic) -> None:
+        """The reader of a topic falls behind now, for a moment, by less than what it would take for silence."""
+        chance = self._process.faults.stream(Fault.DELAY)
+        for tail in self._tails:
+            if tail.topic == topic:
+                tail.lag(chance.randint(*_SHORT_LAG_MS), _MOMENT_MS)
+
     def appended(self, topics: set[Topic]) -> None:
         """Something was appended."""
         if self.lives:
@@ -262,9 +295,12 @@ class _Tail:
             self._late_ms = 0
         if process.faults.happens(Fault.DELAY, 0.0008):
             chance = process.faults.stream(Fault.DELAY)
-            self._late_ms = chance.randint(*chance.choice((_LAG_MS, _SHORT_LAG_MS)))
-            self._late_until = now + chance.randint(*_LAGS_FOR_MS)
+            self.lag(chance.randint(*chance.choice((_LAG_MS, _SHORT_LAG_MS))), chance.randint(*_LAGS_FOR_MS))
         return self._late_ms
+
+    def lag(self, late_ms: int, for_ms: int) -> None:
+        """Be given everything late from now on, for a while."""
+        self._late_ms, self._late_until = late_ms, self._log._process.world.now_ms() + for_ms
 
     def _pump(self) -> None:
         self._woken = False
@@ -333,14 +369,28 @@ class ProcessLedger(LedgerReads):
         self._store, self._process, self._sealed = store, process, sealed
         self._clock = ProcessClock(process)
         self._database: Database = store.core.database
-        self._answers_at = 0
+        self._answers_at = self._slow_until = 0
 
     def commit(self, commands: Sequence[Command], done: LedgerDone) -> None:
         """See ``Ledger.commit``."""
         self._process.risk()
         self._sealed(commands)
-        self._store.submit((self, tuple(commands), done))
+        work, world = (self, tuple(commands), done), self._process.world
+        if world.now_ms() < self._slow_until:
+            way_ms = self._process.faults.stream(Fault.SLOW_LEDGER).randint(*_SLOW_MS)
+            world.call_later(way_ms, lambda: self._arrive(work))
+        else:
+            self._store.submit(work)
         self._process.risk()
+
+    def _arrive(self, work: _LedgerWork) -> None:
+        """A batch has been on its way for long; its process may be gone by now. A power cut in between loses it."""
+        if self._store.core.database is self._database:
+            self._store.submit(work)
+
+    def slow(self) -> None:
+        """For a moment a batch of this process takes seconds to reach the ledger, while others' arrive at once."""
+        self._slow_until = self._process.world.now_ms() + _MOMENT_MS
 
     def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
         """Hand an outcome to the room, in order."""
