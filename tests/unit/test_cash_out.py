@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchday.model import lines
-from matchday.model.bet import OUTCOMES, Result, dead_heat
-from matchday.model.cash_out import UNKNOWN, LegNow, Range, decided, offer, seen, undecided
+from matchday.model.bet import OUTCOMES, Leg, Outcome, Part, Result, combination, dead_heat
+from matchday.model.cash_out import UNKNOWN, LegNow, Range, decided, offer, rest_of, seen, undecided
 
 W, L, V, HW, HL = (OUTCOMES[result] for result in Result)
 
@@ -78,6 +78,29 @@ def test_what_an_open_leg_is_worth_where_its_stake_may_be_returned(
     price: int, chance: Fraction, returned: Range, worth: Fraction
 ) -> None:
     assert undecided(price, chance, returned).expected == worth
+
+
+ONE, TWO, THREE = (Part(f"F:{name}", f"F:{name}/x", 1) for name in ("a", "b", "c"))
+BUILT = combination("F", 7000, [THREE, ONE, TWO])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rest"),
+    [
+        ({}, BUILT),
+        ({"F:a/x": None}, BUILT),
+        ({"F:a/x": W}, combination("F", 7000, [TWO, THREE])),
+        ({"F:a/x": W, "F:c/x": W}, Leg("F", "F:b", "F:b/x", 7000, 1)),
+        # void, it returns the stake, unless another part loses
+        ({"F:a/x": V}, combination("F", 1000, [TWO, THREE])),
+        ({"F:a/x": W, "F:c/x": HW}, Leg("F", "F:b", "F:b/x", 1000, 1)),
+    ],
+)
+def test_what_is_open_of_a_combination(outcomes: dict[str, Outcome | None], rest: Leg) -> None:
+    held = {name: (1, outcome) for name, outcome in outcomes.items()}
+    assert rest_of(BUILT, held) == rest
+    single = Leg("F", "F:a", "F:a/x", 2000, 1)
+    assert rest_of(single, held) is single
 
 
 def test_markets_in_another_generation_have_another_name() -> None:

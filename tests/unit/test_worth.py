@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.model.bet import Leg, Part, combination
+from matchday.model.book import FixtureBook
 from matchday.model.cash_out import LegNow
 from matchday.model.football import FootballState, IncidentType, advance
 from matchday.model.football_markets import (
@@ -21,10 +22,11 @@ from matchday.model.football_markets import (
     resolve,
     tally,
 )
-from matchday.model.market import Market, MarketKey, MarketStatus, Selection, selection_id
-from matchday.model.messages import Strengths
+from matchday.model.market import Market, MarketKey, MarketStatus, Selection, selection_id, split_selection
+from matchday.model.messages import Board, FixtureStatus, PricedOn, Strengths
 from matchday.pricing import to_come
 from matchday.pricing.football import price_book, probabilities
+from matchday.pricing.joint import Joint, combine, joint
 from matchday.pricing.worth import leg_worth
 
 LEVEL = Strengths(1.4, 1.1)
@@ -217,6 +219,36 @@ def test_a_combination_is_worth_no_more_than_its_least_likely_part_or_its_stake_
     found = combined(4000, markets={k: m for k, m in markets.items() if k != "F:1x2"}, parts=void)
     assert found is not None
     assert found.expected == 1  # it may always be void: its stake is the least that it is worth
+
+
+COMBINED = [
+    ["1x2/home", "both_teams_to_score/yes"],
+    ["1x2/away", "total_goals@2.5/over", "both_teams_to_score/yes"],
+    ["1x2/draw", "total_goals@2.5/under"],
+    ["total_goals@1.5/over", "next_goal@1/home", "half_time_result/draw"],
+    ["draw_no_bet/home", "total_goals@2.5/over"],  # may be void
+    ["total_goals@3.0/over", "1x2/home"],  # may be void
+]
+
+
+@pytest.mark.parametrize("names", COMBINED)
+@pytest.mark.parametrize("clock_s", [0, 1800])
+def test_a_combination_is_worth_what_the_joint_model_expects(names: list[str], clock_s: int) -> None:
+    state, now = played(), PricedOn(LEVEL, played(), clock_s)
+    markets = book_of(LEVEL, state, clock_s)
+    board = Board("F", "", "H", "A", 0, FixtureStatus.LIVE, "1H", 0, 0, 1.0, (0, 0), None, None, (0, 0), (0, 0))
+    book = FixtureBook(board, 1, 1, 1, markets, {}, now)
+    parts = [Part(f"F:{name.partition('/')[0]}", f"F:{name}", 0) for name in names]
+    price = combine(book, [(markets[part.market], part.selection.rpartition("/")[2]) for part in parts])
+    assert isinstance(price, int)
+    model = joint(now, [split_selection(part.selection)[1:] for part in parts])
+    assert isinstance(model, Joint)
+    got = combined(price, 8000, markets, parts)
+    assert got is not None
+    fair = 8 * model.won + model.void
+    assert got.expected <= fair * 1.01
+    # its price is taken for rounded down as far as the ladder goes; a void share is not known
+    assert got.expected >= fair * 0.96 - (0 if model.void == 0 else 7 * model.won * 0.3)
 
 
 def test_what_the_book_does_not_have_is_worth_nothing_that_could_be_said() -> None:

@@ -13,7 +13,7 @@ open leg wins (sportsbook rules §3.3, "Cash-out"; fair value less a margin:
 https://www.bettingoffers.uk/articles/how-is-cash-out-calculated-is-it-worth-it/).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from math import comb
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from matchday.model import lines
-from matchday.model.bet import Bet, Outcome
+from matchday.model.bet import OUTCOMES, Bet, Leg, Outcome, Result, combination
 from matchday.model.price import UNIT, as_fraction
 
 
@@ -56,6 +56,20 @@ def undecided(price: int, chance: Fraction, returned: Range = NOTHING) -> LegNow
     most = as_fraction(price)
     wins = chance * most
     return LegNow(min(share + (1 - share) * wins for share in returned), most)
+
+
+def rest_of(leg: Leg, held: Mapping[str, tuple[int, Outcome | None]]) -> Leg:
+    """What of an undecided leg is still open, by the ledger's decisions: of a combination the parts that are not won
+    yet, at its price; at 1.000 where a part is void, as then all of it is, unless another part loses."""
+    outcomes = [held.get(part.selection, (0, None))[1] for part in leg.parts]
+    if all(outcome is None for outcome in outcomes):
+        return leg
+    void = any(outcome not in (None, OUTCOMES[Result.WON]) for outcome in outcomes)
+    price = UNIT if void else leg.price
+    parts = [part for part, outcome in zip(leg.parts, outcomes, strict=True) if outcome is None]
+    if len(parts) > 1:
+        return combination(leg.fixture, price, parts)
+    return Leg(leg.fixture, parts[0].market, parts[0].selection, price, parts[0].generation)
 
 
 def offer(bet_type: str, stake: int, legs: Sequence[LegNow], margin: int) -> int:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from matchday.model.bet import Bet, BetStatus, Leg, Outcome
 from matchday.model.book import Books
-from matchday.model.cash_out import LegNow, decided, offer, seen
+from matchday.model.cash_out import LegNow, decided, offer, rest_of, seen
 from matchday.model.ledger import Refusal, Window, standing
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
@@ -65,34 +65,32 @@ class Valuer:
         version, outcomes = standing(bet, held, windows)
         if None not in outcomes:
             return "all of its legs are decided: it is being settled"
-        worth: list[LegNow] = []
+        worth, markets = list[LegNow](), dict[str, int]()
         for index, (leg, outcome) in enumerate(zip(bet.legs, outcomes, strict=True)):
-            found = self._leg(leg, outcome)
+            found = self._decided(leg, outcome) if outcome is not None else self._open(rest_of(leg, held), markets)
             if isinstance(found, str):
                 return f"leg {index + 1}: {found}"
             worth.append(found)
         amount = offer(bet.type, stake, worth, self._margin)
         if amount == 0:
             return "it is worth nothing now"
-        open_legs = [leg for leg, outcome in zip(bet.legs, outcomes, strict=True) if outcome is None]
-        return Valued(amount, version, self._seen(open_legs), self._versions(bet.legs))
+        return Valued(amount, version, seen(markets.items()), self._versions(bet.legs))
 
-    def _leg(self, leg: Leg, outcome: Outcome | None) -> LegNow | str:
+    def _decided(self, leg: Leg, outcome: Outcome) -> LegNow | str:
+        """What is decided on a match that is being played may be withdrawn as long as its book is suspended."""
         book = self._books.fixtures.get(leg.fixture)
-        if outcome is not None:
-            # What is decided on a match that is being played may be withdrawn as long as its book is suspended.
-            live = book is not None and book.board.status == FixtureStatus.LIVE
-            if book is not None and live and all(m.status != MarketStatus.OPEN for m in book.markets.values()):
-                return Refusal.MARKET_SUSPENDED
-            return decided(leg.price, outcome)
-        price = self._price(leg)
+        live = book is not None and book.board.status == FixtureStatus.LIVE
+        if book is not None and live and all(m.status != MarketStatus.OPEN for m in book.markets.values()):
+            return Refusal.MARKET_SUSPENDED
+        return decided(leg.price, outcome)
+
+    def _open(self, leg: Leg, markets: dict[str, int]) -> LegNow | str:
+        """What is still open; ``markets`` gets the generations of its markets."""
+        price, book = self._price(leg), self._books.fixtures.get(leg.fixture)
         if isinstance(price, Refusal) or book is None:
             return price if isinstance(price, Refusal) else Refusal.SELECTION_UNKNOWN
+        markets.update((name, book.markets[name].generation) for name in leg.markets)
         return self._worth(book.markets, leg, price) or "nobody can say what it is worth"
-
-    def _seen(self, legs: Sequence[Leg]) -> str:
-        found = ((name, self._books.market(leg.fixture, name)) for leg in legs for name in leg.markets)
-        return seen((name, market.generation) for name, market in found if market is not None)
 
     def _versions(self, legs: Sequence[Leg]) -> tuple[tuple[str, int, int], ...]:
         found = ((leg.fixture, self._books.fixtures.get(leg.fixture)) for leg in legs)
