@@ -21,9 +21,10 @@ from matchday.model.acceptance import TraderAnswer
 from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.book import Books
 from matchday.model.football import Period
-from matchday.model.football_markets import decided, resolve, tally
+from matchday.model.football_markets import HALF_FULL, decided, resolve, tally
 from matchday.model.ledger import (
     Answer,
+    CashOut,
     Command,
     DecideLegs,
     LimitName,
@@ -31,34 +32,41 @@ from matchday.model.ledger import (
     OpenAccount,
     PlaceBet,
     Refusal,
+    SetCashOut,
     SetLimit,
     SettleBet,
     Transfer,
 )
-from matchday.model.market import MarketStatus, split_selection
+from matchday.model.market import MarketKey, MarketStatus, split_selection
 from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, FixtureStatus, Topic
 from matchday.model.posting import DAY_MS
 from matchday.model.price import PRICE_MIN
+from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
-from matchday.ports import LedgerUnavailable, Stored
+from matchday.ports import LedgerUnavailable, Record, Stored
 from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
+from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.trading import Logged, Trading
 from matchday.sim import checkers
 from matchday.sim.clock import VirtualClock
 from matchday.sim.crowd import RUSH_MS, Crowd
 from matchday.sim.faults import Fault, Faults
+from matchday.sim.obedience import Obedience
 from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
-from matchday.sim.provider import Provider, Truth
+from matchday.sim.provider import STAND_MS, Provider, Truth
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
 from matchday.sim.trace import Trace, Violation
+from matchday.sim.trader import LoggedCommand, Trader
 
 GATES: Final = 2
 START_MS: Final = 1_699_920_000_000
@@ -72,6 +80,7 @@ _REST_MS: Final = 1_200_000
 _WEATHER_MS: Final = 5_000
 _CALM_MS: Final = 420_000
 """Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
+_MAIN: Final = MarketKey("1x2")
 _DELAYS_MS: Final = (0, 500, 4_000)
 """The delay in play, drawn by each seed: without one, races are closest."""
 _TRADES_MS: Final = 9_000
@@ -83,6 +92,8 @@ _AIMED: Final = 1.0
 """Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
 _COUNTED: Final = 40
 """Exposures are counted again after so many commits."""
+_NOT_OFFICIAL: Final = ("first_half", "half_time_result", "total_corners", "total_cards")
+"""Types of markets on which an official result of a match that was stopped says nothing."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
 
@@ -93,7 +104,7 @@ def sim_settings(delay_ms: int) -> Settings:
     replace = msgspec.structs.replace
     return replace(
         settings,
-        feed=replace(settings.feed, alive_ms=5_000),
+        feed=replace(settings.feed, alive_ms=5_000, bets_stand_ms=STAND_MS),
         odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
         bets=replace(
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_market_max=100_000,
@@ -113,9 +124,23 @@ class GateProcess(Process):
     gate: Gate
     push: Push
     accounts: Accounts
+    trading: Trading
     log: ProcessLog
     ledger: ProcessLedger
     clock: ProcessClock
+
+    @property
+    def books(self) -> Books:
+        """See ``TraderGate.books``."""
+        return self.gate.books
+
+    def trade(self, command: TraderCommand, done: Callable[[Logged | TraderRefusal | Moment], None]) -> None:
+        """See ``TraderGate.trade``."""
+        self.run(lambda: self.trading.command(command, done))
+
+    def say(self, records: Sequence[Record]) -> None:
+        """See ``TraderGate.say``."""
+        self.run(lambda: self.log.append(records, lambda _: None))
 
     def token(self, account: str) -> str:
         """See ``GateDoor.token``."""
@@ -133,6 +158,12 @@ class GateProcess(Process):
     def _ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         if isinstance(command, PlaceBet):
             self.gate.bets.place(command, done)
+            return
+        if isinstance(command, CashOut):
+            self.gate.cash_outs.cash_out(command, done)
+            return
+        if isinstance(command, SetCashOut):
+            self.gate.cash_outs.set_cash_out(command, done)
             return
 
         def committed(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
@@ -176,6 +207,8 @@ class World:
         self.log = LogStore(anchor, torn, self._log_written)
         self.ledger = LedgerStore(anchor, torn, self._ledger_written)
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
+        self.trader = Trader(self.clock, self.faults, self._gates, self._commanded)
+        self.obedience = Obedience(self.settings, self.trader.nonsense)
         self._odds = self._given = 0
         self._trader = self.clock.random("trader")
         self._fired, self._calm_since = 0, self.began_ms
@@ -241,8 +274,12 @@ class World:
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
         )  # fmt: skip
-        process.gate = Gate(clock, log, books, push, bets, settings)
-        process.push, process.accounts = push, accounts
+        cash_outs = CashOuts(
+            clock, ledger, books, settings.bets, price=bets.price, in_play=bets.in_play, worth=leg_worth,
+            secret=b"simulation",
+        )  # fmt: skip
+        process.gate = Gate(clock, log, books, push, bets, cash_outs, settings)
+        process.push, process.accounts, process.trading = push, accounts, Trading(clock, log, books)
         process.log, process.ledger, process.clock = log, ledger, clock
         process.gate.start()
         bets.start()
@@ -270,14 +307,18 @@ class World:
         for command in commands:
             if isinstance(command, PlaceBet) and command.refusal is None and not command.refer_until_ms:
                 self.acceptance.sealed(name, command, self.clock.now_ms(), clocks_agree=agree)
+                if agree:
+                    self.obedience.sealed(name, command, self.clock.now_ms())
 
     def _log_written(self, records: Sequence[Stored]) -> None:
         for record in records:
             self.trace.data(record.value)
             if record.topic == Topic.BOOKS:
                 self.acceptance.written(record, self.clock.now_ms())
+                self.obedience.written(record)
             elif record.topic == Topic.INCIDENTS:
                 self.acceptance.incident(record, self.clock.now_ms())
+                self.obedience.incident(record, self.clock.now_ms())
             if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
                 self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
 
@@ -324,6 +365,10 @@ class World:
         self.trace.say(f"answer {command.id} {answer.refusal or 'accepted'}")
         self.bets.answered(command, answer, self.ledger.core)
 
+    def _commanded(self, command: TraderCommand, answer: LoggedCommand | TraderRefusal) -> None:
+        self.trace.say(f"answer {command.id} {answer}")
+        self.obedience.answered(command, answer)
+
     def _screen_changed(self, screen: Screen, channel: str) -> None:
         fixture = channel.partition(":")[2]
         view = screen.views[channel]
@@ -362,6 +407,7 @@ class World:
         for told_ms, fixture in self.provider.goals:
             before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
             self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
+        self.trader.start()
         self.clock.run_until(self.provider.over_ms + 60_000)
         self.faults.over = True
         for process in self.processes:
@@ -426,9 +472,9 @@ class World:
         if deed < 0.5:
             return TraderAnswer(reason="not today")
         prices = tuple(max(PRICE_MIN, leg.price * self._trader.choice((9, 10)) // 10) for leg in command.asked)
-        stake = max(10, command.stake // self._trader.choice((1, 2, 8)))
-        number = lines.count(command.type or lines.default_type(len(prices)), len(prices))
-        return TraderAnswer(stake=stake + -stake % number, prices=prices)
+        number = lines.count(command.type or lines.default_type(len(command.asked)), len(command.asked))
+        unit = max(10, command.stake // self._trader.choice((1, 2, 8)) // number)
+        return TraderAnswer(stake=unit * number, prices=prices)
 
     def _give(self) -> None:
         """The house gives somebody a free bet."""
@@ -451,6 +497,8 @@ class World:
             for fixture, book in gate.gate.books.fixtures.items():
                 state = self._playing(fixture, now)
                 market = book.markets.get(f"{fixture}:1x2")
+                if self.obedience.suspends(fixture, _MAIN):
+                    continue
                 if state and (gate.gate.bets.stale or market is None or market.status != MarketStatus.OPEN):
                     detail = f"{gate.name} (stale: {gate.gate.bets.stale}) offers {market} in mid-match; {book.board}"
                     raise Violation("open_when_calm", detail, [fixture])
@@ -487,10 +535,12 @@ class World:
         for process in self.processes:
             process.stop()
         self.log.power_cut()
+        self.acceptance.power_cut()
         self.ledger.power_cut()
         self._take_facts()
         self._recount()
         self.bets.survived(self.ledger.core)
+        self.obedience.survived(self.log.core, self.clock.now_ms())
 
     def _recount(self) -> None:
         """What a torn group left in the file was heard by nobody: take it as the file has it."""
@@ -516,6 +566,9 @@ class World:
             for request in fan.requests.values():
                 if not request.settled:
                     raise Violation("every_request_is_answered", f"{request}", [request.command.id, fan.account])
+        for order in self.trader.orders:
+            if not order.settled:
+                raise Violation("every_request_is_answered", f"{order}", [order.command.id])
         for bet in self.bets.bets.values():
             self._check_settled(bet)
         if core.open_bets():
@@ -574,12 +627,16 @@ def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:
     """What a selection came to in a bet placed then, by what really happened."""
     if any(from_ms <= placed_ms < until_ms for from_ms, until_ms in truth.windows):
         return VOID
-    _, key, outcome = split_selection(selection)
-    if truth.status == FixtureStatus.FINISHED:
-        return resolve(key, outcome, tally(truth.state))
-    if truth.status == FixtureStatus.POSTPONED:
+    if truth.status == FixtureStatus.CANCELLED:
         return VOID
-    return decided(key, outcome, tally(truth.state)) or VOID
+    _, key, outcome = split_selection(selection)
+    at = tally(truth.state)
+    sure = decided(key, outcome, at)
+    if sure is not None:
+        return sure
+    if truth.status == FixtureStatus.SHORTENED and not key.type.startswith(_NOT_OFFICIAL):
+        return VOID if key.type == HALF_FULL and not at.half_over else resolve(key, outcome, at)
+    return VOID
 
 
 def _short(command: Command) -> str:

@@ -1,13 +1,16 @@
 """Odds: the books. What happens on the pitch comes in, prices of all markets go out.
 
-Owns markets, prices and suspensions. Hears ``incidents`` (and its own ticks there); says ``BookChanged`` and
-``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never judges a bet and never decides a leg.
+Owns markets, prices, suspensions and what traders have set. Hears ``incidents`` (its own ticks and traders' commands
+among them); says ``BookChanged`` and ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never
+judges a bet and never decides a leg.
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
 resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A
-feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A new owner (a
-restart) says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the next
-``FeedAlive``. Time in a match is its feed's: this room's own clock may jump.
+feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A postponed match
+is suspended until it is announced anew or kicks off, and closed once its bets no longer stand. A new owner (a restart)
+says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the next
+``FeedAlive``. Time in a match is its feed's: this room's own clock may jump, and so may that of the gate that took a
+trader's command, which therefore moves no time: the book is priced anew as of when it last was.
 """
 
 import logging
@@ -18,19 +21,19 @@ import msgspec
 from matchday.config import Odds as OddsSettings
 from matchday.model.book import Books
 from matchday.model.football import (
+    KICKS,
     MATERIAL,
     RUNNING,
     SENDINGS_OFF,
     FootballState,
     IncidentType,
     Period,
-    Team,
 )
 from matchday.model.football_markets import TOUCHED
+from matchday.model.football_rules import out_of_time
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection, may_move
 from matchday.model.messages import (
     OVER,
-    Board,
     BookChanged,
     BookState,
     DeadLetter,
@@ -49,15 +52,17 @@ from matchday.model.messages import (
     decode,
     encode,
 )
+from matchday.model.trading import Controls, TraderCommand, judge
 from matchday.ports import Clock, Log, Record, Stored
+from matchday.services.odds.board import board_of
 from matchday.voice import BACKLOG_MAX, Voice
 
 _log = logging.getLogger(__name__)
 
 Quote = Mapping[MarketKey, tuple[Selection, ...]]
-Pricer = Callable[[Strengths, FootballState, int, float], Quote]
-"""(strengths, state, seconds into the period, overround) -> every market that can be offered, with its selections that
-can still win. What is not among them any more is decided and closes; what is new is opened."""
+Pricer = Callable[[Strengths, FootballState, int, float, Controls], Quote]
+"""(strengths, state, seconds into the period, overround, what traders have set) -> every market that can be offered,
+with its selections that can still win. What is not among them any more is decided and closes; what is new is opened."""
 
 TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
@@ -79,10 +84,19 @@ class _Book(msgspec.Struct):
     """Changes since the whole book was kept."""
     priced_on: PricedOn | None = None
     """What its prices were made of; None while a hold leaves old ones beside new ones."""
+    heard: int = -1
+    """Offset in incidents up to which it has heard traders' commands, under its former owner at least."""
+    controls: Controls = Controls()
+    """What traders have set."""
+    controls_said: Controls | None = None
+    """The same as readers have it from this owner; None before its first word."""
+    priced_ms: int = 0
+    """As of when it was last priced, by its feed's clock."""
 
     @property
     def held(self) -> bool:
-        return self.silent or self.resume_at_ms is not None or self.snapshot.state.penalty is not None
+        waits = self.resume_at_ms is not None or self.snapshot.state.penalty is not None
+        return self.silent or waits or self.snapshot.status == FixtureStatus.POSTPONED
 
 
 class Odds:
@@ -132,7 +146,8 @@ class Odds:
         since = self._clock.now_ms() - FORGET_MS
         for state in states:
             if state.snapshot.status in OVER and state.snapshot.at_ms > since:
-                over = _Book(state.snapshot, {MarketKey(m.type, m.line): m for m in state.markets})
+                markets = {MarketKey(m.type, m.line): m for m in state.markets}
+                over = _Book(state.snapshot, markets, controls=state.controls)
                 self._publish(over, state.snapshot.status, state.markets, keep=True)
         self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in kept])
         self._log.tail(Topic.INCIDENTS, heard, self.hear)
@@ -158,7 +173,10 @@ class Odds:
     def _rebuild(self, state: BookState, seen: Books) -> None:
         last = seen.fixtures[state.fixture].markets
         markets = {MarketKey(m.type, m.line): last.get(m.market, m) for m in state.markets}
-        book = _Book(state.snapshot, markets, silent=True, resume_at_ms=state.resume_at_ms)
+        book = _Book(
+            state.snapshot, markets, silent=True, resume_at_ms=state.resume_at_ms, heard=state.heard,
+            controls=state.controls,
+        )  # fmt: skip
         self._books[state.fixture] = book
         self._suspend(book)
         book.priced_on = seen.fixtures[state.fixture].priced_on
@@ -168,12 +186,11 @@ class Odds:
     def hear(self, records: Sequence[Stored]) -> None:
         """Take in records of ``incidents``, in order; what was heard before changes nothing."""
         for stored in records:
-            self._heard = stored.offset
+            self._heard = max(self._heard, stored.offset)  # what was heard before may come again
             try:
                 message = decode(stored.value)
             except msgspec.MsgspecError as error:
-                letter = DeadLetter("odds", stored.topic, stored.offset, str(error), self._clock.now_ms())
-                self._voice.say([Record(Topic.DEAD_LETTERS, stored.key, encode(letter))])
+                self._bury(stored, str(error))
                 continue
             if isinstance(message, FixtureScheduled):
                 self._scheduled(message)
@@ -181,6 +198,8 @@ class Odds:
                 self._incident(message)
             elif isinstance(message, ResultConfirmed):
                 self._confirmed(message)
+            elif isinstance(message, TraderCommand):
+                self._command(message, stored)
             elif isinstance(message, FeedAlive) and stored.offset > self._live_after:
                 self._alive(message)
             elif isinstance(message, Ticked) and stored.offset > self._live_after:
@@ -193,11 +212,12 @@ class Odds:
         book = self._books.get(message.fixture)
         if book is not None and message.seq <= book.snapshot.seq:
             return
-        snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, FootballState(), message.at_ms)
-        book = _Book(snapshot, {}, silent=message.feed not in self._feeds)
-        self._books[message.fixture] = book
-        status = MarketStatus.SUSPENDED if book.silent else MarketStatus.OPEN
-        self._publish(book, "scheduled", self._add(book, self._quote(book, message.at_ms), status), keep=True)
+        state = FootballState(knockout=message.knockout)
+        snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, state, message.at_ms)
+        if book is None:
+            book = self._books[message.fixture] = _Book(snapshot, {}, silent=message.feed not in self._feeds)
+        book.snapshot = snapshot
+        self._publish(book, "scheduled", self._reprice(book, message.at_ms, resume=not book.held), keep=True)
 
     def _incident(self, message: Incident) -> None:
         book = self._books.get(message.fixture)
@@ -206,7 +226,9 @@ class Odds:
         book.snapshot = FixtureSnapshot(
             book.snapshot.scheduled, message.seq, FixtureStatus.LIVE, message.state, message.at_ms
         )
-        if message.state.regular_over:
+        touched = TOUCHED.get(message.type, frozenset())
+        book.controls = book.controls.lifted(None if message.type in MATERIAL else touched)
+        if message.state.regular_over and not self._quote(book, message.at_ms):
             book.resume_at_ms = None
             self._publish(book, message.type, self._close(book), keep=True)
         elif message.type in MATERIAL:
@@ -217,17 +239,23 @@ class Odds:
         elif book.held:
             self._publish(book, message.type, self._held(book, message.at_ms))
         else:
-            touched = TOUCHED.get(message.type, frozenset())
             self._publish(book, message.type, self._reprice(book, message.at_ms, resume=True, touched=touched))
 
     def _confirmed(self, message: ResultConfirmed) -> None:
-        book = self._books.pop(message.fixture, None)
-        if book is None:
+        book = self._books.get(message.fixture)
+        if book is None or message.seq <= book.snapshot.seq:
             return
         book.snapshot = FixtureSnapshot(
             book.snapshot.scheduled, message.seq, message.status, message.state, message.at_ms
         )
-        cause = "confirmed" if message.status == FixtureStatus.FINISHED else message.status.value
+        if message.status == FixtureStatus.POSTPONED:
+            self._publish(book, message.status, self._suspend(book), keep=True)
+        else:
+            self._finish(book, "confirmed" if message.status == FixtureStatus.FINISHED else message.status)
+
+    def _finish(self, book: _Book, cause: str) -> None:
+        """Nothing is offered on this fixture any more."""
+        del self._books[book.snapshot.scheduled.fixture]
         self._publish(book, cause, self._close(book), keep=True)
 
     def _alive(self, message: FeedAlive) -> None:
@@ -253,10 +281,25 @@ class Odds:
             if message.fixture and book.resume_at_ms == message.hold_ms:
                 book.resume_at_ms = None
                 cause = "resumed"
-            if book.held or book.snapshot.state.period not in RUNNING or book.snapshot.state.regular_over:
+            if book.held or book.snapshot.state.period not in {*RUNNING, Period.SHOOT_OUT}:
                 continue
             if changed := self._reprice(book, message.at_ms, resume=cause == "resumed"):
                 self._publish(book, cause, changed)
+
+    def _command(self, message: TraderCommand, stored: Stored) -> None:
+        """Apply a trader's command once. Of a fixture that is over nothing is left to trade."""
+        book = self._books.get(message.fixture)
+        if book is None or stored.offset <= book.heard or book.controls.repeats(message):
+            return
+        book.heard = stored.offset
+        if (refusal := judge(message, book.controls, book.markets)) is not None:
+            self._bury(stored, f"command {message.id} of {message.trader}: {refusal}")
+            return
+        book.controls = book.controls.after(message, stored.offset)
+        changed = {market.market: market for market in self._limit(book)}
+        if not book.held:
+            changed.update((market.market, market) for market in self._reprice(book, book.priced_ms, resume=True))
+        self._publish(book, "trader", changed.values(), keep=True)
 
     # --- markets ----------------------------------------------------------------------------------------------------
 
@@ -284,14 +327,26 @@ class Odds:
             if market.status != MarketStatus.CLOSED
         ]
 
+    def _limit(self, book: _Book) -> list[Market]:
+        """Markets whose maximum stake is not what traders want, now with it."""
+        return [
+            self._set(book, key, msgspec.structs.replace(market, stake_max=stake_max))
+            for key, market in book.markets.items()
+            if market.stake_max != (stake_max := book.controls.stake_max_of(key))
+            and market.status != MarketStatus.CLOSED
+        ]
+
     def _add(self, book: _Book, quote: Quote, status: MarketStatus) -> list[Market]:
         """Markets that the book does not have yet."""
-        fixture = book.snapshot.scheduled.fixture
+        fixture, controls = book.snapshot.scheduled.fixture, book.controls
         new = {
-            key: Market(key.of(fixture), key.type, key.line, status, 0, selections)
+            key: Market(
+                key.of(fixture), key.type, key.line, MarketStatus.SUSPENDED if controls.suspends(key) else status, 0,
+                selections, controls.stake_max_of(key),
+            )
             for key, selections in quote.items()
             if key not in book.markets
-        }
+        }  # fmt: skip
         book.markets.update(new)
         return list(new.values())
 
@@ -308,7 +363,7 @@ class Odds:
 
     def _reprice(self, book: _Book, at_ms: int, *, resume: bool, touched: frozenset[str] = frozenset()) -> list[Market]:
         """New prices of every market that is not closed, under a new generation for the types ``touched``; with
-        ``resume`` suspended ones open again."""
+        ``resume`` suspended ones open again, but for those that a trader keeps suspended."""
         changed = []
         quote = self._quote(book, at_ms)
         for key, before in book.markets.items():
@@ -318,7 +373,10 @@ class Odds:
                 market = msgspec.structs.replace(before, status=MarketStatus.CLOSED)
             else:
                 status = MarketStatus.OPEN if resume else before.status
-                generation = before.generation + (key.type in touched)
+                if book.controls.suspends(key):
+                    status = MarketStatus.SUSPENDED
+                suspended = before.status == MarketStatus.OPEN != status
+                generation = before.generation + (suspended or key.type in touched)
                 if selections != before.selections:
                     self.repriced += len(selections)
                 elif (status, generation) == (before.status, before.generation):
@@ -329,8 +387,9 @@ class Odds:
 
     def _quote(self, book: _Book, at_ms: int) -> Quote:
         strengths, state = book.snapshot.scheduled.strengths, book.snapshot.state
+        book.priced_ms = at_ms
         book.priced_on = PricedOn(strengths, state, self._clock_s(book, at_ms))
-        return self._price(strengths, state, book.priced_on.clock_s, self._settings.overround)
+        return self._price(strengths, state, book.priced_on.clock_s, self._settings.overround, book.controls)
 
     def _clock_s(self, book: _Book, at_ms: int) -> int:
         """Seconds into the period at a moment: from the last incident on, with the match clock's speed."""
@@ -347,7 +406,7 @@ class Odds:
             return
         if message.type in SENDINGS_OFF:
             hold = self._settings.hold_red_card_ms
-        elif message.type == IncidentType.PENALTY_MISSED:
+        elif message.type == IncidentType.PENALTY_MISSED or message.type in KICKS:
             hold = self._settings.hold_penalty_ms
         else:
             hold = self._settings.hold_goal_ms
@@ -393,6 +452,8 @@ class Odds:
         for feed in dict.fromkeys(book.snapshot.scheduled.feed for book in self._books.values()):
             if self._late(feed):
                 self._silence(feed)
+            elif feed in self._feeds:
+                self._give_up(feed)
         if self._voice.backlog < BACKLOG_MAX:
             self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms())))
         self._beating = bool(self._books)
@@ -410,6 +471,14 @@ class Odds:
         heard_ms, at_ms = self._feeds[feed]
         return at_ms + self._clock.elapsed_ms() - heard_ms
 
+    def _give_up(self, feed: str) -> None:
+        """Close what has not kicked off in its time: bets on it are void."""
+        now = self._feed_ms(feed)
+        for book in [b for b in self._books.values() if b.snapshot.scheduled.feed == feed]:
+            if out_of_time(book.snapshot, now):
+                book.snapshot = msgspec.structs.replace(book.snapshot, status=FixtureStatus.CANCELLED, at_ms=now)
+                self._finish(book, "out_of_time")
+
     def _silence(self, feed: str) -> None:
         for book in self._books.values():
             if book.snapshot.scheduled.feed == feed and not book.silent:
@@ -421,49 +490,28 @@ class Odds:
     def _say(self, topic: Topic, key: str, value: bytes) -> None:
         self._voice.say([Record(topic, key, value)])
 
+    def _bury(self, stored: Stored, reason: str) -> None:
+        """A record that has no effect goes to the dead letters, with the reason."""
+        letter = DeadLetter("odds", stored.topic, stored.offset, reason, self._clock.now_ms())
+        self._say(Topic.DEAD_LETTERS, stored.key, encode(letter))
+
     def _publish(self, book: _Book, cause: str, markets: Iterable[Market], *, keep: bool = False) -> None:
         """One message with all that one cause changed; now and then the whole book beside it, for a restart."""
         fixture = book.snapshot.scheduled.fixture
         book.n += 1
-        board = self._board(book)
+        board = board_of(book.snapshot, self._speed)
         now, model = self._clock.now_ms(), book.priced_on
-        change = BookChanged(fixture, self._epoch, book.n, cause, now, board, tuple(markets), model)
+        controls = None if book.controls is book.controls_said else book.controls
+        change = BookChanged(fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls)
         records = [Record(Topic.BOOKS, fixture, encode(change))]
+        book.controls_said = book.controls
         book.kept += 1
-        if keep or book.kept >= self._settings.whole_book_every:
+        if keep or controls is not None or book.kept >= self._settings.whole_book_every:
             book.kept = 0
             said = self._voice.offsets.get(Topic.BOOKS, self._log.end(Topic.BOOKS)) + 1
             state = BookState(
-                fixture, self._epoch, book.n, self._heard, said, book.snapshot, board,
-                tuple(book.markets.values()), book.resume_at_ms, model,
+                fixture, self._epoch, book.n, max(self._heard, book.heard), said, book.snapshot, board,
+                tuple(book.markets.values()), book.resume_at_ms, model, book.controls,
             )  # fmt: skip
             records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)
-
-    def _board(self, book: _Book) -> Board:
-        scheduled, state = book.snapshot.scheduled, book.snapshot.state
-        live = book.snapshot.status == FixtureStatus.LIVE
-        half = state.period not in (Period.PRE, Period.FIRST)
-        shoot_out = state.period == Period.SHOOT_OUT or state.home.shoot_out or state.away.shoot_out
-
-        def both(count: Callable[[Team], int]) -> tuple[int, int]:
-            return count(state.home), count(state.away)
-
-        return Board(
-            fixture=scheduled.fixture,
-            competition=scheduled.competition,
-            home=scheduled.home,
-            away=scheduled.away,
-            kickoff_ms=scheduled.kickoff_ms,
-            status=book.snapshot.status,
-            period=state.period,
-            clock_s=state.clock_s,
-            clock_at_ms=book.snapshot.at_ms,
-            clock_rate=self._speed if live and state.period in RUNNING else 0.0,
-            score=state.score,
-            half_time=both(lambda team: team.first_half) if half else None,
-            shoot_out=both(lambda team: team.shoot_out) if shoot_out else None,
-            red=both(lambda team: team.red),
-            corners=both(lambda team: team.corners),
-            source=scheduled.source,
-        )
