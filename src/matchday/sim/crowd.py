@@ -10,13 +10,12 @@ from typing import Final, Protocol
 
 import msgspec
 
-from matchday.model import lines
 from matchday.model.bet import Leg, Policy
 from matchday.model.ledger import Answer, Command, GrantFreeBet, LimitName, Moment, PlaceBet, SetLimit, Transfer
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.screens import Door, Frames, Screen
-from matchday.sim.slips import known_leg, legs_of, type_of
+from matchday.sim.slips import any_leg, known_leg, legs_of, type_of
 
 THINK_MS: Final = (10_000, 240_000)
 _WIRE_MS: Final = (1, 60)
@@ -126,10 +125,13 @@ class Crowd:
                     self._later(fan.chance.randrange(5 * RUSH_MS), lambda fan=fan: self._rush(fan))  # type: ignore[misc]
 
     def _rush(self, fan: Fan) -> None:
-        if (bet := self._bet(fan)) is not None:
-            number = lines.count(bet.type or lines.default_type(len(bet.asked)), len(bet.asked))
-            unit = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX) // number
-            self._send(fan, msgspec.structs.replace(bet, stake=unit * number, policy=Policy.ANY))
+        """A single on the shortest price at hand, which no exposure stands in the way of."""
+        views = [(channel.partition(":")[2], fan.screen.views.get(channel)) for channel in fan.channels[2:]]
+        found = [any_leg(fan.chance, fixture, view) for fixture, view in views * 3 if view is not None]
+        legs = sorted((leg for leg in found if leg is not None), key=lambda leg: leg.price)[:1]
+        if legs:
+            stake = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX)
+            self._send(fan, PlaceBet(self._clock.new_id(), fan.account, "EUR", stake, Policy.ANY, tuple(legs)))
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")

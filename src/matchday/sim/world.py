@@ -387,7 +387,9 @@ class World:
         self.clock.call_later(_GIVES_MS, self._give)
         midnight_ms = DAY_MS - self.began_ms % DAY_MS
         self.clock.call_later(midnight_ms - RUSH_MS, self.crowd.midnight)
-        self.clock.call_later(midnight_ms + self._weather.randrange(SHORT_JUMP_MS), self._midnight)
+        self.clock.call_later(
+            midnight_ms + (SHORT_JUMP_MS + self._weather.randrange(2 * SHORT_JUMP_MS)) // 4, self._midnight
+        )
         for told_ms, fixture in self.provider.goals:
             before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
             self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
