@@ -42,7 +42,8 @@ PERIOD_WORDS = {
     **dict.fromkeys(("p", "5", "shoot_out", "penalties"), "P"),
 }
 GOALS = frozenset({"goal", "own_goal", "penalty_scored"})
-MATERIAL = GOALS | {"penalty_awarded", "red_card", "second_yellow_card"}
+KICKS = frozenset({"shoot_out_scored", "shoot_out_missed"})
+MATERIAL = GOALS | KICKS | {"penalty_awarded", "red_card", "second_yellow_card"}
 TALLIED = frozenset(
     {
         "penalty_awarded",
@@ -93,6 +94,10 @@ OUTCOME_SIGN = {"home": 1, "away": -1, "over": 1, "under": -1}
 CARDS = frozenset({"yellow_card", "second_yellow_card", "red_card"})
 COUNTED_BY = {"corner": "total_corners", **dict.fromkeys(CARDS, "total_cards")}  # what begins a new generation of it
 OF_FIRST_HALF = frozenset({"half_time_result", "first_half_goals", "first_half_both_teams_to_score"})
+OF_THE_TIE = frozenset({"to_qualify"})  # counts extra time and the shoot-out
+# Of a match that was stopped and whose score stands, an official result does not answer these.
+NOT_OFFICIAL = OF_FIRST_HALF | {"total_corners", "total_cards"}
+ENDINGS = frozenset({"finished", "abandoned", "shortened", "awarded", "cancelled"})
 NAMED_GOALS_MAX = 4  # correct scores are named up to 4-4, beyond by who leads
 
 
@@ -106,7 +111,7 @@ class Goal(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What markets are settled on: all of it is of regular time."""
+    """What markets are settled on: of regular time, but for what the tie comes to."""
 
     half: Score = (0, 0)
     regular: Score = (0, 0)
@@ -115,6 +120,11 @@ class Facts(NamedTuple):
     cards: int = 0
     half_over: bool = False
     ended: bool = False
+    total: Score = (0, 0)
+    """Goals, those of extra time included."""
+    kicks: Score = (0, 0)
+    """Scored in the shoot-out."""
+    tie_over: bool = False
 
 
 class Report:
@@ -181,8 +191,15 @@ class Match:
     tallies: Counter[tuple[str, str]]
     names: dict[str, set[str]]
     facts: Facts
-    total: Score
     official: tuple[Score, Score] | None
+    knockout: bool
+    winner: str | None
+    """The side that the meta data calls the winner, shoot-out included; None where it names none."""
+
+    @property
+    def total(self) -> Score:
+        """Goals, those of extra time included."""
+        return self.facts.total
 
 
 def _score(goals: Iterable[Goal]) -> Score:
@@ -240,8 +257,14 @@ def read_match(data: Row, meta: Row) -> Match:
         sum(in_regular[card] for card in CARDS),
         half_over=True,
         ended=True,
+        total=_score(goals),
+        kicks=(tallies["shoot_out_scored", "home"], tallies["shoot_out_scored", "away"]),
+        tie_over=True,
     )
-    return Match(goals, tallies, names, facts, _score(goals), _official(meta))
+    # A tournament names the group of a match; a match of no group and no match day is of a knock-out round.
+    knockout = meta.get("groupName") == "" and meta.get("gameweek") == 0
+    winner = side_of.get(meta.get("winner", 0))
+    return Match(goals, tallies, names, facts, _official(meta), knockout, winner)
 
 
 def _official(meta: Row) -> tuple[Score, Score] | None:
@@ -303,6 +326,11 @@ def leader(score: Score) -> str:
     return "draw" if score[0] == score[1] else "home" if score[0] > score[1] else "away"
 
 
+def through(facts: Facts) -> str:
+    """The side that goes through: by goals, where they are level by the shoot-out; `draw` where neither tells."""
+    return leader(facts.total) if leader(facts.total) != "draw" else leader(facts.kicks)
+
+
 def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str, ...] | None:
     """The outcomes that win a market of named answers: none where stakes come back, None for another market."""
     home, away = facts.regular
@@ -321,6 +349,7 @@ def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str
         "half_time_result": (first,),
         "first_half_both_teams_to_score": ("yes" if all(facts.half) else "no",),
         "half_time_full_time": (f"{first}-{last}",),
+        "to_qualify": () if through(facts) == "draw" else (through(facts),),
     }
     return answers.get(kind)
 
@@ -334,6 +363,7 @@ def named_outcomes(kind: str) -> set[str]:
         "next_goal": {"home", "none", "away"},
         "double_chance": {"1x", "12", "x2"},
         "draw_no_bet": {"home", "away"},
+        "to_qualify": {"home", "away"},
         "odd_even": {"odd", "even"},
         "correct_score": {f"{h}-{a}" for h in named for a in named} | {f"other_{side}" for side in sides},
         "half_time_full_time": {f"{first}-{last}" for first in sides for last in sides},
@@ -379,6 +409,8 @@ def true_result(kind: str, quarters: int | None, outcome: str, facts: Facts) -> 
 
 def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> bool:
     """Whether nothing that may still happen can change the result of a selection."""
+    if kind in OF_THE_TIE:
+        return facts.tie_over
     if facts.ended or (facts.half_over and kind in OF_FIRST_HALF):
         return True
     amount = measured(kind, facts)
@@ -392,6 +424,19 @@ def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> b
     if kind == "half_time_full_time":
         return facts.half_over and outcome.split("-")[0] != leader(facts.half)
     return kind == "next_goal" and len(facts.order) >= (quarters or 0) // 4
+
+
+def when_stopped(status: str, kind: str, quarters: int | None, outcome: str, facts: Facts) -> str | None:
+    """The result of a selection of a match that did not end as it should: what is determined stands, the rest is void;
+    of a match whose score stands, what that score answers is settled on it."""
+    if status == "cancelled":
+        return "void"
+    if determined(kind, quarters, outcome, facts):
+        return true_result(kind, quarters, outcome, facts)
+    official = status == "shortened" and kind not in NOT_OFFICIAL
+    if official and (facts.half_over or kind != "half_time_full_time"):
+        return true_result(kind, quarters, outcome, facts)
+    return "void"
 
 
 def returns(stake: int, legs: Iterable[tuple[str | None, int]]) -> int | None:
@@ -470,9 +515,9 @@ class Market:
         return selection in self.prices, self.prices.get(selection)
 
     def decided(self, selection: str) -> bool:
-        """Whether what happened, the end of regular time or a result settles this selection for good."""
+        """Whether what happened, the end of what it counts or of the match settles this selection for good."""
         fixture = self.fixture
-        if fixture.status is not None:
+        if fixture.ended:
             return True
         known = fixture.decided.get(selection)
         if known is None:
@@ -496,8 +541,17 @@ class Fixture:
     cards: int = 0
     half_over: bool = False
     full_time: bool = False
+    played_out: bool = False
+    """Whether the last whistle left nothing to play: extra time and a shoot-out follow only a draw of a tie."""
     over: bool = False
+    kicked_off: bool = False
+    kicks: Score = (0, 0)
     status: str | None = None
+    void_at_ms: int = 0
+    """When it is void unless it has kicked off; 0 where the journal does not say."""
+    now_ms: int = 0
+    confirmed: int | None = None
+    """The version up to which its decisions are said to be confirmed."""
     version: tuple[int, int] | None = None
     last_book_ms: int = 0
     markets: dict[str, Market] = field(default_factory=dict)
@@ -510,7 +564,18 @@ class Fixture:
     def facts(self) -> Facts:
         """What markets stand on now."""
         half = self.half if self.half_over else self.regular
-        return Facts(half, self.regular, self.order, self.corners, self.cards, self.half_over, self.full_time)
+        known = Facts(half, self.regular, self.order, self.corners, self.cards, self.half_over, self.full_time)
+        return known._replace(total=self.score, kicks=self.kicks, tie_over=self.over or self.played_out)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it did not kick off in its time."""
+        return not self.kicked_off and self.status not in ENDINGS and 0 < self.void_at_ms <= self.now_ms
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is played. A postponed match waits."""
+        return self.status in ENDINGS or self.out_of_time
 
 
 @dataclass(slots=True)
@@ -559,6 +624,7 @@ class Journal:
         self._early: defaultdict[Any, list[tuple[int, list[Posting], bool]]] = defaultdict(list)
         self._staked: Counter[tuple[str, int]] = Counter()
         self._exposure: Counter[str] = Counter()
+        self._confirms = False
         self._doubtful: set[str] = set()  # fixtures with two legs of one bet: the rule does not say how they count
         self._shards: defaultdict[str, set[str]] = defaultdict(set)  # currency -> accounts that hold stakes
         self._decisions: dict[str, tuple[str, int, int]] = {}
@@ -577,6 +643,7 @@ class Journal:
             "account": self._on_account,
             "limit": self._on_limit,
             "decision": self._on_decision,
+            "confirmed": self._on_confirmed,
             "posting": self._on_posting,
             "balance": self._on_balance,
         }
@@ -587,6 +654,8 @@ class Journal:
         try:
             row = json.loads(text)
             kind = row["kind"]
+            if row.get("fixture") in self._fixtures:
+                self._fixtures[row["fixture"]].now_ms = row["t_ms"]
             if kind != "posting":
                 self._close_entry()
             handler = self._kinds.get(kind)
@@ -614,8 +683,13 @@ class Journal:
 
     def _on_fixture(self, row: Row) -> None:
         fixture = self._fixture(row["fixture"])
+        fixture.void_at_ms, fixture.status = row.get("void_at_ms", 0), None
         if fixture.match is None:
             return
+        if "knockout" in row:
+            told, knockout = row["knockout"], fixture.match.knockout
+            self._judge(told == knockout, "knock-out round", lambda: f"{fixture.id}: {told}, provider {knockout}")
+        self._on_winner(fixture, fixture.match)
         if fixture.match.official:
             derived = (fixture.match.facts.regular, fixture.match.total)
             official = fixture.match.official
@@ -630,8 +704,15 @@ class Journal:
             else:
                 self.report.unchecked("sides of a fixture", "the provider knows no team of this name")
 
+    def _on_winner(self, fixture: Fixture, match: Match) -> None:
+        if match.knockout and match.winner is not None:
+            found = through(match.facts)
+            text = f"{fixture.id}: {found} by goals and kicks, official {match.winner}"
+            self._judge(found == match.winner, "who goes through is official", lambda: text)
+
     def _on_incident(self, row: Row) -> None:
         fixture, kind, side = self._fixture(row["fixture"]), row["type"], row.get("side")
+        fixture.kicked_off, fixture.status = True, None if fixture.status == "postponed" else fixture.status
         told = (int(row["score"][0]), int(row["score"][1]))
         home, away = fixture.score
         goal = kind in GOALS
@@ -640,15 +721,20 @@ class Journal:
         fixture.score = told
         if not fixture.full_time:
             self._count(fixture, kind, side, told)
+        if kind in MATERIAL:
+            fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
         period = PERIOD_WORDS.get(str(row.get("period")).lower(), str(row.get("period")))
         if goal:
             fixture.goals.append((self.line, Goal(period, float(row["clock_s"]), str(side), kind)))
         if kind in TALLIED:
             fixture.tallies[kind, str(side)] += 1
-        if kind == "full_time":
-            fixture.full_time = True
-            fixture.decided.clear()
+        if kind == "shoot_out_scored":
+            fixture.kicks = (fixture.kicks[0] + (side == "home"), fixture.kicks[1] + (side == "away"))
+        fixture.full_time = fixture.full_time or kind == "full_time"
         fixture.over = fixture.over or kind == "over"
+        if kind in ("full_time", "extra_full_time", "extra_time", "shoot_out", "over"):
+            fixture.played_out = kind.endswith("full_time") and leader(told) != "draw"
+            fixture.decided.clear()
 
     def _count(self, fixture: Fixture, kind: str, side: Any, told: Score) -> None:
         """Takes in what an incident of regular time is to the markets."""
@@ -660,8 +746,6 @@ class Journal:
             fixture.order += (str(side),)
         fixture.corners += kind == "corner"
         fixture.cards += kind in CARDS
-        if kind in MATERIAL:
-            fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
         for market in fixture.markets.values() if kind in COUNTED_BY else ():
             if market.kind == COUNTED_BY[kind] and market.status == "open":
                 fixture.outdated[market.id] = market.generation
@@ -716,6 +800,9 @@ class Journal:
         raw = item["selections"]
         market = Market(name, fixture, kind, quarters_of(line), item["status"], item["generation"], raw)
         market.all = tuple(selection["selection"] for selection in raw)
+        if kind in OF_THE_TIE and fixture.match is not None:
+            knockout = fixture.match.knockout
+            self._judge(knockout, "knock-out round", lambda: f"{name} is asked in another round")
         expected = f"{fixture.id}:{kind}" + ("" if line is None else f"@{line}")
         self._judge(name == expected, "book ids", lambda: f"{name}, expected {expected}")
         for selection in raw:
@@ -933,8 +1020,8 @@ class Journal:
         fresh = before is None or version > before[1] or (result, version) == before[:2]
         self._judge(fresh, "decision version", lambda: f"{selection}: version {version} {result} after {before}")
         market, fixture = self._markets.get(row["market"]), self._fixture(row["fixture"])
-        if market is None or fixture.status in ("abandoned", "postponed"):
-            self.report.unchecked("decision is not early", "abandoned, postponed or a market not in a book")
+        if market is None:
+            self.report.unchecked("decision is not early", "a market not in a book")
         else:
             early = not market.decided(selection)
             self._judge(not early, "decision is not early", lambda: f"{selection} at {fixture.facts()}")
@@ -947,13 +1034,21 @@ class Journal:
         """(the true result of a selection, or None and the reason why it is not known)."""
         fixture = market.fixture
         outcome = selection.rpartition("/")[2].lower()
-        if fixture.status in ("abandoned", "postponed") and not fixture.full_time:
-            if determined(market.kind, market.quarters, outcome, fixture.facts()):
-                return true_result(market.kind, market.quarters, outcome, fixture.facts()), "unknown market or outcome"
-            return "void", ""
+        status = "cancelled" if fixture.out_of_time else fixture.status
+        if status == "postponed":
+            return None, "postponed: it may still be played"
+        stopped = not fixture.full_time or (market.kind in OF_THE_TIE and not fixture.over)
+        if status == "cancelled" or (status in ENDINGS - {"finished"} and stopped):
+            found = when_stopped(str(status), market.kind, market.quarters, outcome, fixture.facts())
+            return found, "unknown market or outcome"
         if fixture.match is None:
             return None, "no provider file"
         return true_result(market.kind, market.quarters, outcome, fixture.match.facts), "unknown market or outcome"
+
+    def _on_confirmed(self, row: Row) -> None:
+        self._confirms = True
+        fixture = self._fixture(row["fixture"])
+        fixture.confirmed = max(row["version"], fixture.confirmed or 0)
 
     # ------------------------------------------------ the ledger
 
@@ -1053,6 +1148,7 @@ class Journal:
         self._finish_goals()
         for fixture in self._fixtures.values():
             self._finish_tallies(fixture)
+            self._finish_confirmed(fixture)
             for market in fixture.markets.values():
                 self._finish_market(market)
         for bet in self._bets.values():
@@ -1086,9 +1182,20 @@ class Journal:
             text = f"{fixture.id} {' '.join(key)}: {told[key]}, provider {truth[key]}"
             self.report.judge(told[key] == truth[key], fixture.line, "other incidents", text)
 
+    def _finish_confirmed(self, fixture: Fixture) -> None:
+        """What was decided is confirmed if the match has ended, and only then."""
+        if not self._confirms:
+            self.report.unchecked("decisions are confirmed", "the journal does not say")
+            return
+        versions = [v for s, (_, v, _) in self._decisions.items() if s.startswith(f"{fixture.id}:")]
+        last = max(versions, default=0)
+        good = (fixture.confirmed is not None and fixture.confirmed >= last) if fixture.ended else not fixture.confirmed
+        text = f"{fixture.id} ({fixture.status}): confirmed up to {fixture.confirmed}, decided up to {last}"
+        self._judge(good, "decisions are confirmed", lambda: text, fixture.line)
+
     def _finish_market(self, market: Market) -> None:
         fixture = market.fixture
-        over = fixture.status is not None or all(market.decided(selection) for selection in market.all)
+        over = fixture.ended or all(market.decided(selection) for selection in market.all)
         if over:
             closed = market.status == "closed"
             self._judge(closed, "decided market is closed", lambda: f"{market.id} is {market.status} at the end")
@@ -1108,8 +1215,8 @@ class Journal:
     def _finish_bet(self, bet: Bet) -> None:
         self._judge(bet.reserved, "stake entry", lambda: f"bet {bet.id}: no entry took its stake", bet.line)
         decided = self._by_decisions(bet)
-        fixtures = [self._fixtures[name] for name in bet.fixtures]
-        if not bet.settled and decided is None and not all(f.full_time or f.status for f in fixtures):
+        over = all(self._is_over(selection) for selection, _ in bet.legs)
+        if not bet.settled and decided is None and not over:
             self.report.unchecked("settled", "a fixture of the bet is not over in the journal")
             return
         self._judge(bet.settled, "settled", lambda: f"bet {bet.id}: never settled", bet.line)
@@ -1124,6 +1231,10 @@ class Journal:
         else:
             text = f"bet {bet.id}: {bet.paid}, expected {true}"
             self.report.judge(bet.paid == true, bet.line, "return by the provider", text)
+
+    def _is_over(self, selection: str) -> bool:
+        market = self._markets.get(selection.rpartition("/")[0])
+        return market is None or market.decided(selection)
 
     def _true_of(self, selection: str) -> str | None:
         market = self._markets.get(selection.rpartition("/")[0])

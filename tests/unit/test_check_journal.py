@@ -28,6 +28,7 @@ from tests.check_journal import (
     read_match,
     returns,
     thousandths,
+    through,
     true_result,
 )
 
@@ -566,6 +567,173 @@ def test_an_unfinished_match_is_void_unless_decided(provider: Provider) -> None:
     assert _report(rows[:cut] + tale.rows, provider).differing["decision"] == 1
 
 
+def _ended(status: str | None, *results: tuple[str, dict[str, str]], confirmed: bool = True) -> list[Row]:
+    """The story of the first match until 1-1, then how it ended; what was left open is decided so."""
+    rows = copy.deepcopy(STORY[: _find(STORY, kind="incident", type="red_card")])
+    tale = Tale()
+    tale.book(ONE, "closed", 2, "1x2", "total_goals", "asian_handicap")
+    tale.rows[0]["n"] = 99
+    if status is not None:
+        tale.say("result", fixture=ONE, status=status, score=[1, 1])
+    for market, told in results:
+        tale.decide(ONE, market, version=2, **told)
+    if confirmed:
+        tale.say("confirmed", fixture=ONE, version=2, cause=status)
+    return rows + tale.rows
+
+
+VOIDED = (
+    ("1x2", {"home": "void", "draw": "void", "away": "void"}),
+    ("total_goals@2.25", {"over": "void", "under": "void"}),
+    ("asian_handicap@-0.25", {"home": "void", "away": "void"}),
+)
+AS_IT_STOOD = (
+    ("1x2", {"home": "lost", "draw": "won", "away": "lost"}),
+    ("total_goals@2.25", {"over": "half_lost", "under": "half_won"}),
+    ("asian_handicap@-0.25", {"home": "half_lost", "away": "half_won"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "results", "wrong"),
+    [
+        ("abandoned", VOIDED, 0),
+        ("awarded", VOIDED, 0),
+        ("shortened", AS_IT_STOOD, 0),
+        ("abandoned", AS_IT_STOOD, 7),
+        ("awarded", AS_IT_STOOD, 7),
+        ("shortened", VOIDED, 7),
+        ("cancelled", VOIDED, 2),  # both teams to score was decided: it never was
+    ],
+)
+def test_a_match_that_was_stopped(
+    status: str, results: tuple[tuple[str, dict[str, str]], ...], wrong: int, provider: Provider
+) -> None:
+    report = _report(_ended(status, *results), provider)
+    assert (report.differing["decision"], report.differing["decision is not early"]) == (wrong, 0)
+    assert report.differing["decisions are confirmed"] == 0
+
+
+def test_decisions_of_an_ended_match_are_confirmed_and_no_others(provider: Provider) -> None:
+    for rows, wrong in (
+        (_ended("abandoned", *VOIDED), 0),
+        (_ended(None), 1),
+        ([row for row in _ended("abandoned", *VOIDED) if row["kind"] != "result"], 1),
+        ([{**row, "version": 1} if row["kind"] == "confirmed" else row for row in _ended("abandoned", *VOIDED)], 1),
+    ):
+        assert _report(rows, provider).differing["decisions are confirmed"] == wrong
+    silent = _report(_ended("abandoned", *VOIDED, confirmed=False), provider)
+    assert silent.underivable["decisions are confirmed"] == {"the journal does not say": 2}
+
+
+@pytest.mark.parametrize(("ended", "kicked_off", "wrong"), [(True, False, 0), (False, False, 7), (True, True, 7)])
+def test_what_is_not_played_in_its_time_is_void(ended: bool, kicked_off: bool, wrong: int, provider: Provider) -> None:
+    """Postponed, and void: when its time is up, not before, and not where it kicked off."""
+    tale = Tale()
+    tale.say("fixture", fixture=ONE, home="Reds", away="Blues", kickoff_ms=NOON_MS, void_at_ms=NOON_MS + 9_000)
+    tale.book(ONE, "open", 0, "1x2", "total_goals", "asian_handicap")
+    tale.say("result", fixture=ONE, status="postponed", score=[0, 0])
+    tale.book(ONE, "suspended", 1, "1x2", "total_goals", "asian_handicap")
+    if kicked_off:
+        tale.incident(ONE, "kick_off", None, "1H", 0, 0, 0)
+    tale.book(ONE, "closed", 1, "1x2", "total_goals", "asian_handicap")
+    tale.rows[-1]["t_ms"] = NOON_MS + (9_000 if ended else 8_999)
+    decided = len(tale.rows)
+    for market, told in VOIDED:
+        tale.decide(ONE, market, 1, **told)
+    for row in tale.rows[decided:]:
+        row["t_ms"] = tale.rows[decided - 1]["t_ms"]
+    assert _report(tale.rows, provider).differing["decision is not early"] == wrong
+
+
+# ---------------------------------------------------------------- ties
+
+
+def _tie(*, open_until: str = "over", qualified: str = "away", row: str = "over") -> list[Row]:
+    """Level after 90 minutes, extra time and four kicks; the away side scores one more. The market is open until a
+    whistle, and decided after the ``row``."""
+    tale = Tale()
+    tale.say("fixture", fixture=ONE, home="Reds", away="Blues", kickoff_ms=NOON_MS, knockout=True)
+    name = f"{ONE}:to_qualify"
+
+    def market(status: str, generation: int) -> None:
+        sells = [{"selection": f"{name}/{o}", "outcome": o, "price": "1.9"} for o in ("home", "away")]
+        told = {"market": name, "type": "to_qualify", "line": None, "status": status, "generation": generation}
+        tale.say("book", fixture=ONE, epoch=1, n=len(tale.rows), cause="x", markets=[{**told, "selections": sells}])
+
+    market("open", 0)
+    tale.incident(ONE, "goal", "home", "1H", 600, 1, 0)
+    market("suspended", 1)
+    market("open", 1)
+    story = [("own_goal", "away", "2H", 2800), ("red_card", "home", "2H", 3000), ("full_time", None, "2H", 5600),
+             ("extra_time", None, "E1", 0), ("extra_full_time", None, "E2", 900), ("shoot_out", None, "P", 0),
+             ("shoot_out_scored", "home", "P", 9), ("shoot_out_scored", "away", "P", 30),
+             ("shoot_out_missed", "home", "P", 60), ("shoot_out_scored", "away", "P", 90),
+             ("over", None, "P", 95)]  # fmt: skip
+    generation, score = 1, (1, 0)
+    closed = False
+    for kind, side, period, second in story:
+        score = (1, 1) if kind == "own_goal" else score
+        tale.incident(ONE, kind, side, period, second, *score)
+        if kind == row:
+            for outcome in ("home", "away"):
+                tale.decide(ONE, "to_qualify", 1, **{outcome: "won" if outcome == qualified else "lost"})
+        closed = closed or kind == open_until
+        if side is not None and not closed:
+            generation += 1
+            market("suspended", generation)
+        market("closed" if closed else "open", generation)
+    return tale.rows
+
+
+@pytest.fixture(scope="module")
+def tie(tmp_path_factory: pytest.TempPathFactory) -> Provider:
+    folder = tmp_path_factory.mktemp("tie")
+    (folder / "meta").mkdir()
+    kicks = [_event("P", at, team, "Free Kick", "Penalty", tags) for at, team, tags in (
+        (9.0, HOME_TEAM, (101,)), (30.0, AWAY_TEAM, (101,)), (60.0, HOME_TEAM, ()), (90.0, AWAY_TEAM, (101,)),
+    )]  # fmt: skip
+    events = [event for event in MATCHES[7] if event["subEventName"] != "Corner"]
+    data = {**_data(7), "events": [*events, _event("E2", 1.0, HOME_TEAM, "Pass", "Simple pass"), *kicks]}
+    meta = {**_meta(7, (1, 1)), "duration": "Penalties", "groupName": "", "gameweek": 0, "winner": AWAY_TEAM}
+    for side in meta["teamsData"].values():
+        side["scoreET"] = 1
+    (folder / "meta" / "matches_Test.json").write_text(json.dumps([meta]))
+    (folder / "7.json").write_text(json.dumps(data))
+    return Provider([folder], None)
+
+
+def test_a_tie_is_decided_by_the_shoot_out(tie: Provider) -> None:
+    report = _report(_tie(), tie)
+    assert report.differences == []
+    counts = report.checked
+    assert (counts["decision"], counts["who goes through is official"], counts["knock-out round"]) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check_"),
+    [
+        ({"qualified": "home"}, "decision"),
+        ({"open_until": "never"}, "decided market is closed"),
+        ({"row": "full_time"}, "decision is not early"),
+        ({"row": "shoot_out_missed"}, "decision is not early"),
+        ({"row": "never"}, "decision"),
+    ],
+)
+def test_a_tie_told_wrongly_is_found(changes: Row, check_: str, tie: Provider) -> None:
+    report = _report(_tie(**changes), tie)
+    assert report.differing[check_] > 0
+
+
+def test_a_tie_in_a_league_match_or_with_another_winner_is_found(provider: Provider, tie: Provider) -> None:
+    assert _report(_tie(), provider).differing["knock-out round"] == 2
+    match, other = tie.match(ONE), copy.copy(tie)
+    assert match is not None
+    match.winner = "home"
+    other.match = lambda fixture: match  # type: ignore[method-assign]
+    assert _report(_tie(), other).differing["who goes through is official"] == 1
+
+
 def test_stakes_posted_before_the_answer_count_once(provider: Provider) -> None:
     """Postings may stand before the answer they belong to: 1000 of 1000 then suffice, 999 do not."""
     for funds, answers in ((1000, {}), (999, {"answer to a bet": 1, "player is not negative": 1})):
@@ -706,6 +874,10 @@ FIRST, LATER = Facts((0, 0), (1, 0), ("home",)), Facts((1, 0), (1, 2), ("home", 
         ("odd_even", None, "even", LATER._replace(ended=True), "lost"),
         ("correct_score", None, "other_home", LATER._replace(ended=True, regular=(5, 2)), "won"),
         ("correct_score", None, "5-2", LATER._replace(ended=True, regular=(5, 2)), None),
+        ("to_qualify", None, "away", LATER._replace(ended=True, total=(1, 2)), None),
+        ("to_qualify", None, "away", LATER._replace(ended=True, total=(1, 2), tie_over=True), "won"),
+        ("to_qualify", None, "home", LATER._replace(ended=True, total=(2, 2), kicks=(4, 3), tie_over=True), "won"),
+        ("to_qualify", None, "home", LATER._replace(ended=True, total=(2, 2), tie_over=True), "void"),
     ],
 )
 def test_other_markets(kind: str, line: str | None, outcome: str, facts: Facts, expected: str | None) -> None:
@@ -780,6 +952,9 @@ def test_real_matches_have_their_official_scores() -> None:
     for match in matches:
         assert match is not None
         assert (match.facts.regular, match.total) == match.official
+        if match.knockout:
+            assert through(match.facts) == match.winner
+    assert sum(match.knockout for match in matches if match) == 16
     goals = [goal for match in matches if match for goal in match.goals]
     assert len(goals) == 176
     assert sum(goal.type == "own_goal" for goal in goals) == 10

@@ -22,11 +22,12 @@ from matchday.model.messages import (
     BetRefused,
     BetReopened,
     BetSettled,
+    CashOutRefused,
     CashOutSet,
     FreeBetChanged,
 )
 from matchday.model.money import format_amount
-from matchday.model.price import as_fraction, format_price
+from matchday.model.price import format_price
 
 
 class SelectionView(msgspec.Struct, frozen=True):
@@ -208,6 +209,20 @@ class BetCashedOutView(msgspec.Struct, frozen=True, tag="bet_cashed_out", tag_fi
     change: str
 
 
+class CashOutRefusedView(msgspec.Struct, frozen=True, tag="cash_out_refused", tag_field="kind"):
+    """A cash-out whose fan was told to wait was refused."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    id: str
+    """The caller's."""
+    reason: str
+    detail: str
+
+
 class CashOutSetView(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kind"):
     """From which offer on a bet is cashed out by itself."""
 
@@ -240,6 +255,7 @@ FactView = (
     | BetReferredView
     | BetRefusedView
     | BetCashedOutView
+    | CashOutRefusedView
     | CashOutSetView
     | FreeBetChangedView
 )
@@ -330,7 +346,7 @@ def bet_view(bet: Bet) -> BetView:
 
 
 def _returns_max(bet: Bet) -> int:
-    most = int(bet.remaining * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs]))
+    most = int(bet.remaining * lines.most(bet.type, [leg.price for leg in bet.legs]))
     return most - bet.remaining if bet.free else most
 
 
@@ -379,6 +395,10 @@ def fact_view(fact: AccountFact, currency: str) -> FactView:
                 format_amount(value, currency) for value in (fact.stake, fact.amount, fact.remaining, fact.change)
             )
             return BetCashedOutView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, stake, amount, left, change)
+        case CashOutRefused():
+            return CashOutRefusedView(
+                fact.seq, fact.account, fact.at_ms, balance, fact.bet, fact.id, fact.reason, fact.detail
+            )
         case CashOutSet():
             at = None if fact.amount is None else format_amount(fact.amount, currency)
             return CashOutSetView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, at)

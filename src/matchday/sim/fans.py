@@ -14,14 +14,16 @@ import msgspec
 
 from matchday.model.bet import Leg, Policy
 from matchday.model.book import Books
-from matchday.model.football_markets import OUTCOMES
+from matchday.model.football_markets import OUTCOMES, TO_QUALIFY
 from matchday.model.ledger import ID_MEMORY_MS, AccountStatus, Answer, Command, Moment, PlaceBet, SetLimit, SetStatus
-from matchday.model.market import Market, MarketStatus, selection_id, split_selection
+from matchday.model.market import Market, MarketKey, MarketStatus, selection_id, split_selection
 from matchday.model.messages import Board
 from matchday.ports import Clock
 
 _MATCH_MS: Final = 112 * 60_000
 """Milliseconds from kick-off in which fans bet in play."""
+_TIE_MS: Final = 165 * 60_000
+"""The same where extra time and a shoot-out may follow."""
 _IN_PLAY: Final = 0.6
 """Share of bets that fans mean to place in play; some find their market closed."""
 _TYPES: Final = tuple(OUTCOMES)
@@ -123,11 +125,12 @@ class Fans:
 
     def fixture(self, board: Board) -> None:
         """A fixture was announced: each fan decides how often and when to bet on it."""
-        now = self._clock.now_ms()
+        now, markets = self._clock.now_ms(), self._books.fixtures[board.fixture].markets
+        lasts_ms = _TIE_MS if MarketKey(TO_QUALIFY).of(board.fixture) in markets else _MATCH_MS
         for fan in self._fans:
             for _ in range(fan.chance.choices((0, 1, 2, 3), (55, 30, 10, 5))[0]):
                 if fan.chance.random() < _IN_PLAY:
-                    at = board.kickoff_ms + fan.chance.randrange(_MATCH_MS)
+                    at = board.kickoff_ms + fan.chance.randrange(lasts_ms)
                 else:
                     at = fan.chance.randrange(now + 1, max(now + 2, board.kickoff_ms))
                 self._clock.call_later(at - now, lambda fan=fan: self._look(fan, board.fixture))  # type: ignore[misc]

@@ -183,6 +183,8 @@ class Replay:
         for stored in records:
             message = decode(stored.value)
             if isinstance(message, LegsDecided):
+                if self._journal:
+                    self._journal.certainty(message)
                 self._settled_markets.update(decision.market for decision in message.decisions)
 
     def _book_changed(self, change: BookChanged, offset: int) -> None:
