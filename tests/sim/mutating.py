@@ -49,7 +49,7 @@ def mutated(patch: Path, folder: Path, source: Path = ROOT) -> Path:
 
 def applied(patch: Path, copy: Path, *options: str) -> str:
     """Apply a patch; why it does not apply, or nothing. ``--check`` only tries."""
-    command = ["git", "apply", "--whitespace=nowarn", *options, str(patch)]
+    command = ["git", "apply", "--whitespace=nowarn", "-C1", *options, str(patch)]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     return f"{patch.name}: {done.stderr}" if done.returncode else ""
 
