@@ -23,7 +23,8 @@ from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
-from matchday.sim.replay import Replay, Report
+from matchday.sim.replay import Replay
+from matchday.sim.tally import Report
 
 _SPEED_MAX = 600.0
 
