@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
@@ -30,9 +31,10 @@ from matchday.model.book import Books
 from matchday.model.football import FootballState, Period, Team
 from matchday.model.football_markets import decisions
 from matchday.model.ledger import OpenAccount, PlaceBet, Transfer
-from matchday.model.messages import BookChanged, FixtureStatus, Incident, Topic, decode
+from matchday.model.messages import BookChanged, FixtureStatus, Incident, PricedOn, Topic, decode
 from matchday.pricing.calibrate import PRIOR
 from matchday.pricing.football import price_book, warm_up
+from matchday.pricing.joint import Combination, combination_price
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
@@ -62,6 +64,29 @@ def pricing() -> list[Row]:
         median, high = percentiles(times)
         size = f"{sum(map(len, quote.values()))} selections of {len(quote)} markets"
         rows.append({"name": f"price a book, {period}", "what": f"{size} from the state of a match, in process",
+                     "median": median, "p99": high, "unit": "ms"})  # fmt: skip
+    return rows
+
+
+def combining() -> list[Row]:
+    """In the first half, where the goals of both halves are still to come."""
+    inputs = PricedOn(PRIOR, FootballState(Period.FIRST), 1_200)
+    quote = price_book(inputs.strengths, inputs.state, inputs.clock_s, 0.05)
+    kinds = (
+        "1x2", "both_teams_to_score", "double_chance", "draw_no_bet", "odd_even", "half_time_result", "next_goal@1",
+        "total_goals@2.5", "team_total_home@1.5", "asian_handicap@-1.0",
+    )  # fmt: skip
+    parts = [(key, *astuple(quote[key][0])) for name in kinds for key in quote if key.name == name]
+    rows = []
+    for count in (2, 10):
+        times = []
+        assert isinstance(combination_price(inputs, parts[:count]), Combination)
+        for _ in range(600):
+            began = time.perf_counter()
+            combination_price(inputs, parts[:count])
+            times.append(1e3 * (time.perf_counter() - began))
+        median, high = percentiles(times)
+        rows.append({"name": f"price {count} parts together", "what": "a combination, from what its book was priced on",
                      "median": median, "p99": high, "unit": "ms"})  # fmt: skip
     return rows
 
@@ -288,7 +313,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [*pricing(), *deciding(), *incident_to_prices(), *ledger(folder), *http(folder), *fan_out(1_000)]
+        rows = [
+            *pricing(),
+            *combining(),
+            *deciding(),
+            *incident_to_prices(),
+            *ledger(folder),
+            *http(folder),
+            *fan_out(1_000),
+        ]
     if options.json:
         print(json.dumps(rows, indent=2))
         return

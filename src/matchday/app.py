@@ -39,6 +39,7 @@ from matchday.model.messages import (
 from matchday.model.reports import Adapter
 from matchday.ports import Clock, Ledger, Log, Stored
 from matchday.pricing.football import price_book, warm_up
+from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -163,7 +164,7 @@ class Platform:
         self.clock, self.log, self.ledger = clock, log, ledger
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
-        self.bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
+        self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale,

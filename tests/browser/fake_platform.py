@@ -5,6 +5,7 @@ is under test is the page. Runs on a thread; tests call its verbs from theirs.
 """
 
 import asyncio
+import math
 import socket
 import threading
 import time
@@ -80,6 +81,15 @@ class FakePlatform:
         """Ids asked about by GET /api/bets/by-id."""
         self.refusals: list[Json] = []
         """What the next bets are refused with, one each."""
+        self.waits_ms = 0
+        """How long bets wait before they are taken."""
+        self.late_refusal: Json = {}
+        """What a bet that waited is refused with, if anything."""
+        self.joint_price = "3.10"
+        """Of any combination."""
+        self.free_bets: list[Json] = []
+        self.cash_outs: list[Json] = []
+        """Every body of POST /api/bets/{bet}/cash-out."""
         self.connections = 0
         self.silent = False
         """Say nothing at all: no frame, no heartbeat."""
@@ -270,7 +280,7 @@ class FakePlatform:
 
         async def account(_: Request) -> Response:
             return JSONResponse({"account": "fan", "currency": "EUR", "balance": self.purse, "status": "open",
-                                 "free_bets": [], "limits": [{
+                                 "free_bets": self.free_bets, "limits": [{
                                      "limit": "stake_day", "amount": "2000.00", "used": "30.00", "next_amount": None,
                                      "next_at_ms": 0}]})  # fmt: skip
 
@@ -295,7 +305,23 @@ class FakePlatform:
                 return JSONResponse({"type": "/problems/id_unknown", "reason": "id_unknown"}, 404)
             return JSONResponse({"answer": "accepted", "id": self.asked[-1], "bet": found[0], "repeated": True})
 
+        async def quote(request: Request) -> Response:
+            body = await request.json()
+            legs = [{"price": self.joint_price, "reason": None} if "parts" in leg else {"price": "2.00", "reason": None}
+                    for leg in body["legs"]]  # fmt: skip
+            return JSONResponse({"legs": legs, "type": body["type"], "lines": 1, "stake_max": "500.00",
+                                 "returns_max": "1000.00", "reason": None})  # fmt: skip
+
+        async def offered(request: Request) -> Response:
+            stake = request.query_params.get("stake", "")
+            amount = "4.00" if stake else "8.00"
+            return JSONResponse({"bet": request.path_params["bet"], "stake": stake, "amount": amount,
+                                 "until_ms": self.now() + 10_000, "quote": f"signed{stake}"})  # fmt: skip
+
         return Starlette(routes=[
+            Route("/api/bets/quote", quote, methods=["POST"]),
+            Route("/api/bets/{bet}/cash-out", offered, methods=["GET"]),
+            Route("/api/bets/{bet}/cash-out", self._cash_out, methods=["POST"]),
             Route("/api/guest", guest, methods=["POST"]),
             Route("/api/account", account),
             Route("/api/account/statement", statement),
@@ -319,6 +345,10 @@ class FakePlatform:
                 **self.refusals.pop(0),
             }
             return JSONResponse(problem, 409, media_type="application/problem+json")
+        if self.waits_ms:
+            until_ms = self.now() + self.waits_ms
+            self._loop.call_later(self.waits_ms / 1000, lambda: asyncio.ensure_future(self._take_and_say(body)))
+            return JSONResponse({"answer": "pending", "id": body["id"], "until_ms": until_ms}, 202)
         known = [bet for bet in self.bets.values() if bet["id"] == body["id"]]
         bet = known[0] if known else self._take(body)
         if not known:
@@ -327,13 +357,43 @@ class FakePlatform:
         answer = {"answer": "accepted", "id": body["id"], "bet": bet, "balance": self.purse, "repeated": bool(known)}
         return JSONResponse(answer, 201)
 
+    async def _take_and_say(self, body: Json) -> None:
+        """What waited is taken, or refused where a refusal was prepared: said on the account's channel alone."""
+        if self.late_refusal:
+            await self._say("account", {"facts": [{"kind": "bet_refused", "balance": self.purse, "id": body["id"],
+                                                   "detail": "", **self.late_refusal}]})  # fmt: skip
+            return
+        bet = self._take(body)
+        await self._say("account", {"facts": [{"kind": "bet_accepted", "balance": self.purse, "bet": bet}]})
+
+    async def _cash_out(self, request: Request) -> Response:
+        body, bet = await request.json(), self.bets[request.path_params["bet"]]
+        self.cash_outs.append(body)
+        half = body["quote"] != "signed"
+        amount = 400 if half else 800
+        self.balance += amount
+        cashed = "5.00" if half else bet["stake"]
+        bet |= {"cashed": cashed, "cash": f"{amount / 100:.2f}", "status": "open" if half else "cashed_out"}
+        fact = {"kind": "bet_cashed_out", "balance": self.purse, "bet": bet["bet"], "stake": cashed,
+                "amount": bet["cash"], "remaining": "5.00" if half else "0.00", "change": bet["cash"]}  # fmt: skip
+        answer = {"answer": "accepted", "id": body["id"], "bet": bet, "balance": self.purse, "repeated": False}
+        await self._say("account", {"facts": [fact]})
+        return JSONResponse(answer)
+
     def _take(self, body: Json) -> Json:
-        self.balance -= round(float(body["stake"]) * 100)
-        market_id = body["legs"][0]["selection"].rpartition("/")[0]
-        leg = body["legs"][0] | {"market": market_id, "fixture": market_id.partition(":")[0]}
+        self.balance -= 0 if body.get("free_bet") else round(float(body["stake"]) * 100)
+        legs = []
+        for leg in body["legs"]:
+            parts = [part | {"market": part["selection"].rpartition("/")[0]} for part in leg.get("parts", ())]
+            market_id = parts[0]["market"] if parts else leg["selection"].rpartition("/")[0]
+            fixture = market_id.partition(":")[0]
+            named = {"market": f"{fixture}:combination", "selection": f"{fixture}:combination/all", "parts": parts}
+            legs.append(leg | {"fixture": fixture} | (named if parts else {"market": market_id}))
+        most = float(body["stake"]) * math.prod(float(leg["price"]) for leg in legs)
         bet = {"bet": f"b{len(self.bets) + 1}", "id": body["id"], "stake": body["stake"], "currency": "EUR",
                "policy": body["policy"], "status": "open", "returns": "0.00", "placed_ms": self.now(), "version": 0,
-               "legs": [leg]}  # fmt: skip
+               "returns_max": f"{most:.2f}",
+               "legs": legs, "type": body.get("type", "single"), "free_bet": body.get("free_bet", "")}  # fmt: skip
         self.bets[bet["bet"]] = bet
         return bet
 

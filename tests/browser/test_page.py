@@ -270,6 +270,187 @@ def test_a_slip_cannot_be_placed_while_suspended(page: Page, platform: FakePlatf
     expect(page.get_by_test_id("slip-place")).to_have_text("Suspended")
 
 
+# --- several selections -----------------------------------------------------------------------------------------------
+
+OTHER_WIN, THIRD_WIN = "m2:1x2/home", "m3:1x2/home"
+
+
+def pick_several(page: Page, *selections: str) -> None:
+    for selection in selections:
+        page.get_by_test_id(f"price-{selection}").click()
+
+
+def test_several_selections_make_an_accumulator(page: Page, platform: FakePlatform) -> None:
+    """Three matches at 2.375: ten return 10 x 2.375^3 = 133.964..., rounded down once."""
+    sign_in(page)
+    pick_several(page, HOME_WIN, OTHER_WIN, THIRD_WIN)
+    expect(page.get_by_test_id("slip-type")).to_have_value("accumulator")
+    page.get_by_test_id("slip-stake").fill("10")
+    expect(page.get_by_test_id("slip-return")).to_have_attribute("data-amount", "133.96")
+    place(page)
+    answered(page, "accepted")
+    (sent,) = platform.posts
+    assert (sent["type"], sent["stake"], len(sent["legs"])) == ("accumulator", "10.00", 3)
+    page.goto(f"{platform.url}/#/bets")
+    expect(page.get_by_test_id("bet-type")).to_have_text("Treble")
+
+
+@pytest.mark.parametrize(
+    ("bet_type", "total", "returns", "bets"),
+    [
+        ("trixie", "€8.00", "60.63", 1),  # three doubles of 11.28125 and a treble of 26.79296875: 3 * 11.28 + 26.79
+        ("patent", "€14.00", "74.88", 1),  # and three singles of 4.75
+        ("system:2/3", "€6.00", "33.84", 1),
+        ("singles", "€6.00", "14.25", 3),
+    ],
+)
+def test_systems_have_a_stake_per_line(
+    page: Page, platform: FakePlatform, bet_type: str, total: str, returns: str, bets: int
+) -> None:
+    """Two on each line, each line rounded down once."""
+    sign_in(page)
+    pick_several(page, HOME_WIN, OTHER_WIN, THIRD_WIN)
+    page.get_by_test_id("slip-type").select_option(bet_type)
+    page.get_by_test_id("slip-stake").fill("2")
+    expect(page.get_by_test_id("slip-total")).to_have_text(total)
+    expect(page.get_by_test_id("slip-return")).to_have_attribute("data-amount", returns)
+    place(page)
+    answered(page, "accepted")
+    assert len(platform.posts) == bets
+    assert len({sent["id"] for sent in platform.posts}) == bets
+
+
+def test_selections_of_one_match_are_priced_together(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    page.goto(f"{platform.url}/#/match/m1")
+    pick_several(page, "m1:1x2/home", "m1:both_teams_to_score/yes")
+    expect(page.get_by_test_id("joint-price")).to_have_text("3.10")
+    page.get_by_test_id("slip-stake").fill("10")
+    expect(page.get_by_test_id("slip-return")).to_have_attribute("data-amount", "31.00")
+    platform.joint_price = "3.30"
+    platform.price("m1:1x2/home", "2.50")
+    expect(page.get_by_test_id("joint-price")).to_have_text("3.30")
+    place(page)
+    answered(page, "accepted")
+    (sent,) = platform.posts
+    (leg,) = sent["legs"]
+    assert leg["price"] == "3.30"
+    assert [part["selection"] for part in leg["parts"]] == ["m1:1x2/home", "m1:both_teams_to_score/yes"]
+
+
+def test_of_one_market_the_last_selection_stands(page: Page) -> None:
+    pick_several(page, "m1:1x2/home", "m1:1x2/draw")
+    expect(page.get_by_test_id("slip-price")).to_have_count(1)
+    expect(page.locator(".selection strong")).to_have_text("Draw")
+
+
+def test_one_of_several_bets_is_refused_and_the_others_stand(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick_several(page, HOME_WIN, OTHER_WIN)
+    page.get_by_test_id("slip-type").select_option("singles")
+    page.get_by_test_id("slip-stake").fill("2")
+    platform.refusals.append({"reason": "exposure_reached", "stake_max": "1.00"})
+    place(page)
+    answered(page, "mixed")
+    expect(page.get_by_test_id("balance")).to_have_text("€998.00")
+
+
+# --- what waits -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bet_in_play_waits_and_is_told_by_the_account(page: Page, platform: FakePlatform) -> None:
+    platform.waits_ms = 1_500
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "pending")
+    expect(page.get_by_test_id("slip-answer")).to_contain_text("wait a moment")
+    answered(page, "accepted")
+    assert len(platform.posts) == 1
+    assert platform.asked == []
+
+
+def test_a_bet_that_waited_is_refused_with_the_reason(page: Page, platform: FakePlatform) -> None:
+    platform.waits_ms, platform.late_refusal = 500, {"reason": "generation_stale"}
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "refused")
+    expect(page.get_by_test_id("slip-answer")).to_contain_text("Something happened in the match")
+
+
+def test_less_stake_or_a_trader_instead(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page, "900")
+    platform.refusals.append({"reason": "stake_above_maximum", "stake_max": "500.00"})
+    place(page)
+    answered(page, "refused")
+    expect(page.get_by_test_id("ask-trader")).to_be_visible()
+    page.get_by_test_id("less-stake").click()
+    answered(page, "accepted")
+    first, second = platform.posts
+    assert (second["stake"], second["id"] != first["id"]) == ("500.00", True)
+
+
+def test_a_trader_s_offer_is_taken_up(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page, "900")
+    platform.refusals.append({"reason": "stake_above_maximum"})
+    place(page)
+    answered(page, "refused")
+    offer = {"offer": "o1", "stake": "700.00", "prices": ["2.30"], "until_ms": platform.now() + 30_000}
+    platform.waits_ms, platform.late_refusal = 300, {"reason": "re_offered", "offer": offer}
+    page.get_by_test_id("ask-trader").click()
+    expect(page.get_by_test_id("take-offer")).to_have_text(re.compile("€700.00 at 2.30"))
+    platform.waits_ms, platform.late_refusal = 0, {}
+    page.get_by_test_id("take-offer").click()
+    answered(page, "accepted")
+    asked, taken = platform.posts[1:]
+    assert (asked["refer"], taken["offer"], taken["stake"], taken["legs"][0]["price"]) == (True, "o1", "700.00", "2.30")
+
+
+def test_a_free_bet_is_the_stake(page: Page, platform: FakePlatform) -> None:
+    platform.free_bets.append({"free_bet": "f1", "amount": "5.00", "until_ms": platform.now() + 10**8})
+    sign_in(page)
+    page.get_by_test_id(f"price-{HOME_WIN}").click()
+    page.get_by_test_id("slip-free-bet").select_option("f1")
+    expect(page.get_by_test_id("slip-return")).to_have_attribute("data-amount", "6.87")  # 11.875 less the stake
+    place(page)
+    answered(page, "accepted")
+    assert platform.posts[0]["free_bet"] == "f1"
+    expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
+
+
+# --- cash-out ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bet_is_cashed_out_whole(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "accepted")
+    page.goto(f"{platform.url}/#/bets")
+    expect(page.get_by_test_id("cash-out-take")).to_have_text(re.compile("Cash out €8.00"))
+    page.get_by_test_id("cash-out-take").click()
+    expect(page.get_by_test_id("bet-status")).to_have_text("Cashed out")
+    expect(page.get_by_test_id("balance")).to_have_text("€998.00")
+    expect(page.get_by_test_id("bet-returns")).to_have_text("€8.00")
+    assert [body["quote"] for body in platform.cash_outs] == ["signed"]
+
+
+def test_half_of_a_bet_is_cashed_out(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "accepted")
+    page.goto(f"{platform.url}/#/bets")
+    page.get_by_label("Half of it").check()
+    expect(page.get_by_test_id("cash-out-take")).to_have_text(re.compile("Cash out €4.00"))
+    page.get_by_test_id("cash-out-take").click()
+    expect(page.get_by_text("€4.00 for €5.00")).to_be_visible()
+    expect(page.get_by_test_id("bet-status")).to_have_text("Open")
+
+
 # --- answers that get lost --------------------------------------------------------------------------------------------
 
 

@@ -19,12 +19,13 @@ SMALL = Plan(matches=1, fans=3)
 
 
 @pytest.mark.slow
-def test_seeds_are_clean_and_every_fault_fires() -> None:
+def test_seeds_are_clean_and_every_fault_and_situation_happens() -> None:
     report = run_seeds(SEEDS, Plan(), processes=os.cpu_count() or 1, stop_at_first=False, progress=lambda _: None)
     for result in report.failed:
         assert result.failure is not None
         pytest.fail(f"{result.failure.invariant}: {result.failure.detail[:300]}\nreplay: {result.failure.command}")
     assert report.never_fired == []
+    assert report.never_reached == []
     assert report.bets > 100 * len(SEEDS)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from matchday.backends.log_sqlite import SqliteLogCore
@@ -12,10 +13,12 @@ from matchday.model.football import FootballState, IncidentType, Side, advance
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     BookChanged,
+    BookState,
     FeedAlive,
     FeedMessage,
     FixtureScheduled,
     Incident,
+    PricedOn,
     Topic,
     decode,
     encode,
@@ -154,3 +157,48 @@ def test_a_new_owner_carries_on_with_the_same_markets(ground: Ground) -> None:
     ground.clock.run_for(0)
     assert ground.standing("next_goal@2", "next_goal@1") == [SUSPENDED, CLOSED]
     assert ground.market("next_goal@2").generation > generation
+
+
+def test_a_book_says_what_its_prices_were_made_of(ground: Ground) -> None:
+    """Whoever has it makes every price of the book anew; in a hold there is no such thing, old prices stand by new."""
+
+    def priced_on() -> PricedOn:
+        book = ground.books.fixtures["F"]
+        assert book.priced_on is not None
+        quote = price_book(
+            book.priced_on.strengths, book.priced_on.state, book.priced_on.clock_s, Settings().odds.overround
+        )
+        found = {market.market: market.selections for market in book.markets.values() if market.status != CLOSED}
+        assert found == {key.of("F"): selections for key, selections in quote.items()}
+        return book.priced_on
+
+    before = priced_on()
+    ground.wait(60)  # ticks
+    assert priced_on().clock_s > before.clock_s
+    ground.tell(I.CORNER, "home")
+    assert priced_on().state.home.corners == 1
+    ground.tell(I.GOAL, "home")
+    assert ground.books.fixtures["F"].priced_on is None
+    ground.wait(40)
+    resumed = priced_on()
+    assert resumed.state.regular_score == (1, 0)
+    Odds(ground.clock, ground.log, price_book, Settings().odds).start()
+    ground.clock.run_for(0)
+    assert priced_on() == resumed  # the new owner has the prices of the former one, suspended
+    kept = [decode(stored.value) for stored in ground.log.latest(Topic.BOOK_STATES) if stored.value]
+    books = Books()
+    for state in kept:
+        assert isinstance(state, BookState)
+        books.load(state)
+    assert books.fixtures["F"].priced_on == resumed
+    ground.wait(1)
+    priced_on()
+
+
+def test_a_record_of_before_books_said_what_they_were_priced_on_is_read(ground: Ground) -> None:
+    stored = ground.log.read(Topic.BOOKS, -1, 1_000)[-1]
+    change = decode(stored.value)
+    assert isinstance(change, BookChanged)
+    old = msgspec.json.decode(stored.value)
+    assert old.pop("model")
+    assert decode(msgspec.json.encode(old)) == msgspec.structs.replace(change, model=None)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from matchday.model.market import Market
-from matchday.model.messages import Board, BookChanged, BookState
+from matchday.model.messages import Board, BookChanged, BookState, PricedOn
 
 EPOCHS_MAX: Final = 64
 """Owners remembered; older ones have long said their last."""
@@ -27,6 +27,8 @@ class FixtureBook(msgspec.Struct):
     markets: dict[str, Market]
     changed: dict[str, int]
     """Market id -> offset of its last change: what a reader that holds offset X is missing has a higher one."""
+    priced_on: PricedOn | None = None
+    """What the prices were made of, where that is known and one for all."""
 
 
 class Books:
@@ -59,6 +61,7 @@ class Books:
         elif (change.epoch, change.n) <= (book.epoch, book.n):
             return False
         book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
+        book.priced_on = change.model
         for market in change.markets:
             book.markets[market.market] = market
             book.changed[market.market] = offset
@@ -80,7 +83,7 @@ class Books:
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(
-            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before)
+            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before), state.model
         )
 
     def market(self, fixture: str, market: str) -> Market | None:

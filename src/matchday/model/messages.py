@@ -180,6 +180,16 @@ class Board(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class PricedOn(msgspec.Struct, frozen=True):
+    """What the model was given for the prices of a book: whoever has it can price the same match, at the same moment,
+    by the same model."""
+
+    strengths: Strengths
+    state: FootballState
+    clock_s: int
+    """Seconds into the period."""
+
+
 class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="kind"):
     """All changes that one cause brought to one fixture: whole markets, only those that changed."""
 
@@ -193,6 +203,9 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     at_ms: int
     board: Board
     markets: tuple[Market, ...]
+    model: PricedOn | None = None
+    """Of the whole book's prices; None where they are not of one moment (while a hold lasts) or their owner is of
+    before this was said."""
 
 
 class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
@@ -226,6 +239,8 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     markets: tuple[Market, ...]
     resume_at_ms: int | None = None
     """When a hold ends, while suspended by an incident."""
+    model: PricedOn | None = None
+    """As in ``BookChanged``."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -378,7 +393,8 @@ class CashOutSet(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kin
 
 
 class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_field="kind"):
-    """A free bet was given, or taken back as its time was over, or can be used again as its bet was void."""
+    """A free bet was given, or taken back as its time was over; or can be used again as its bet was void, or cannot as
+    that was corrected."""
 
     seq: int
     account: str
@@ -387,7 +403,7 @@ class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_fi
     free_bet: str
     amount: int
     until_ms: int
-    state: Literal["available", "expired"]
+    state: Literal["available", "used", "expired"]
 
 
 AccountFact = (

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchday.model.bet import Result
-from matchday.model.football import FootballState
+from matchday.model.football import FootballState, Side
 from matchday.model.football_markets import (
     CARDS,
     CATALOGUE,
@@ -118,7 +118,7 @@ def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
     next_ = _NEXT @ grid.ravel()
     if state.penalty is not None:
         home = int(state.penalty == "home")
-        scored = _of_goals(grid, split, _with_goal(at, home))
+        scored = _of_goals(grid, split, with_goal(at, state.penalty))
         goals = PENALTY_SCORED * scored + (1 - PENALTY_SCORED) * goals
         next_ = PENALTY_SCORED * np.array([home, 0.0, 1.0 - home]) + (1 - PENALTY_SCORED) * next_
     corners = to_come.count_to_come(to_come.CORNERS_MEAN, to_come.CORNERS, state.period, clock_s)
@@ -128,10 +128,11 @@ def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:
     return np.asarray(won * (_WINNERS / np.where(sums > 0, sums, 1.0))[_MARKET])
 
 
-def _with_goal(at: Tally, home: int) -> Tally:
-    goal = (home, 1 - home)
-    half = at.half if at.half_over else (at.half[0] + goal[0], at.half[1] + goal[1])
-    return at._replace(half=half, full=(at.full[0] + goal[0], at.full[1] + goal[1]))
+def with_goal(at: Tally, side: Side) -> Tally:
+    """A tally after one more goal, in the half that is running."""
+    home, away = (1, 0) if side == "home" else (0, 1)
+    half = at.half if at.half_over else (at.half[0] + home, at.half[1] + away)
+    return at._replace(half=half, full=(at.full[0] + home, at.full[1] + away), order=(*at.order, side))
 
 
 def _of_goals(grid: Floats, split: Floats | None, at: Tally) -> Floats:

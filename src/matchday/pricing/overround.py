@@ -72,3 +72,9 @@ def to_prices(implied: Floats) -> NDArray[np.int64]:
     prices = exact.astype(np.int64)
     steps = _STEPS[np.searchsorted(_BOUNDS, prices, side="right").clip(max=len(_STEPS) - 1)]
     return np.where(implied > 0, (prices // steps * steps).clip(PRICE_MIN, PRICE_MAX), 0)
+
+
+def on_ladder(price: int) -> int:
+    """The price of the ladder at or just below one of thousandths, up to ``PRICE_MAX``."""
+    step = next(step for bound, step in LADDER if price < bound)
+    return price - price % step

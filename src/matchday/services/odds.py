@@ -41,6 +41,7 @@ from matchday.model.messages import (
     Incident,
     OddsAlive,
     OddsOwned,
+    PricedOn,
     ResultConfirmed,
     Strengths,
     Ticked,
@@ -76,6 +77,8 @@ class _Book(msgspec.Struct):
     """Its feed is silent, or its owner is new and has not heard the feed yet."""
     kept: int = 0
     """Changes since the whole book was kept."""
+    priced_on: PricedOn | None = None
+    """What its prices were made of; None while a hold leaves old ones beside new ones."""
 
     @property
     def held(self) -> bool:
@@ -158,6 +161,7 @@ class Odds:
         book = _Book(state.snapshot, markets, silent=True, resume_at_ms=state.resume_at_ms)
         self._books[state.fixture] = book
         self._suspend(book)
+        book.priced_on = seen.fixtures[state.fixture].priced_on
         # Whole, what is closed included: readers may have dropped what a former owner said after its time.
         self._publish(book, "rebuilt", book.markets.values(), keep=True)
 
@@ -294,6 +298,7 @@ class Odds:
     def _held(self, book: _Book, at_ms: int) -> list[Market]:
         """What changes while the book is held: decided markets close, new ones wait for the end of the hold."""
         quote = self._quote(book, at_ms)
+        book.priced_on = None
         closed = [
             self._set(book, key, msgspec.structs.replace(market, status=MarketStatus.CLOSED))
             for key, market in book.markets.items()
@@ -324,7 +329,8 @@ class Odds:
 
     def _quote(self, book: _Book, at_ms: int) -> Quote:
         strengths, state = book.snapshot.scheduled.strengths, book.snapshot.state
-        return self._price(strengths, state, self._clock_s(book, at_ms), self._settings.overround)
+        book.priced_on = PricedOn(strengths, state, self._clock_s(book, at_ms))
+        return self._price(strengths, state, book.priced_on.clock_s, self._settings.overround)
 
     def _clock_s(self, book: _Book, at_ms: int) -> int:
         """Seconds into the period at a moment: from the last incident on, with the match clock's speed."""
@@ -420,7 +426,8 @@ class Odds:
         fixture = book.snapshot.scheduled.fixture
         book.n += 1
         board = self._board(book)
-        change = BookChanged(fixture, self._epoch, book.n, cause, self._clock.now_ms(), board, tuple(markets))
+        now, model = self._clock.now_ms(), book.priced_on
+        change = BookChanged(fixture, self._epoch, book.n, cause, now, board, tuple(markets), model)
         records = [Record(Topic.BOOKS, fixture, encode(change))]
         book.kept += 1
         if keep or book.kept >= self._settings.whole_book_every:
@@ -428,7 +435,7 @@ class Odds:
             said = self._voice.offsets.get(Topic.BOOKS, self._log.end(Topic.BOOKS)) + 1
             state = BookState(
                 fixture, self._epoch, book.n, self._heard, said, book.snapshot, board,
-                tuple(book.markets.values()), book.resume_at_ms,
+                tuple(book.markets.values()), book.resume_at_ms, model,
             )  # fmt: skip
             records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)

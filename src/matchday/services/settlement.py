@@ -216,7 +216,7 @@ class SettlementByAccount:
     def _settle(self, bets: Sequence[Bet], then: Callable[[], None]) -> None:
         """Bring those bets to where their legs stand by what the ledger holds, that are not there yet."""
         legs = [leg for bet in bets for leg in bet.legs]
-        held = self._ledger.decisions(list(dict.fromkeys(leg.selection for leg in legs)))
+        held = self._ledger.decisions(list(dict.fromkeys(name for leg in legs for name in leg.selections)))
         windows = self._ledger.windows(list(dict.fromkeys(leg.fixture for leg in legs)))
         commands: list[Command] = []
         for bet in bets:

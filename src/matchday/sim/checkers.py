@@ -4,9 +4,10 @@ Each keeps books of its own, from what is written on the log and in the ledger, 
 judgement and every answer. None asks a room what it thinks. A broken invariant is a ``Violation``.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,9 +15,10 @@ import msgspec
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
-from matchday.model.bet import Bet, BetStatus, Outcome, Policy
-from matchday.model.football import GOALS, MATERIAL, Period
-from matchday.model.ledger import Answer, Command, DecideLegs, Entry, PlaceBet, Refusal, is_player
+from matchday.model import lines
+from matchday.model.bet import Bet, BetStatus, Leg, Outcome, Policy
+from matchday.model.football import MATERIAL, Period
+from matchday.model.ledger import Answer, Command, DecideLegs, Entry, LimitName, PlaceBet, Refusal, is_player
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
@@ -27,7 +29,9 @@ from matchday.model.messages import (
     BetSettled,
     Board,
     BookChanged,
+    FreeBetChanged,
     Incident,
+    Message,
     OddsAlive,
     ResultConfirmed,
     Topic,
@@ -37,8 +41,19 @@ from matchday.ports import Stored
 from matchday.sim.trace import Violation
 
 DAY_MS: Final = 86_400_000
+_WINDOWS: Final = {
+    LimitName.STAKE_DAY: 1, LimitName.STAKE_WEEK: 7, LimitName.STAKE_MONTH: 30,
+    LimitName.LOSS_DAY: 1, LimitName.LOSS_WEEK: 7, LimitName.LOSS_MONTH: 30,
+}  # fmt: skip
 LATE_MS: Final = 2_000
 """Milliseconds allowed for wires and clocks beyond the limits that settings name."""
+LATE_BET: Final = "bet committed after a leg of it was decided"
+DAY_BEFORE: Final = "bet on the day before one on which the fan had bet"
+SETTLED_AGAIN: Final = "bet settled or opened again"
+REOPENED: Final = "bet opened again"
+OWED: Final = "settlement that left something owed"
+SITUATIONS: Final = (LATE_BET, DAY_BEFORE, SETTLED_AGAIN, REOPENED, OWED)
+"""What worlds must get into, or some promises are not tested."""
 
 
 class Money:
@@ -75,12 +90,17 @@ class Money:
 class Bets:
     """Every answered bet exists once; settled once per version; the facts of an account follow one another."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: Counter[str]) -> None:
+        self._reached = reached
         self.bets: dict[str, Bet] = {}
         self._by_id: dict[tuple[str, str], str] = {}
         self._balance: dict[str, int] = {}
         self._returned: dict[str, int] = {}
         self._fact = 0
+        self.free_bets: dict[str, int] = {}
+        """Free bet -> what of it can be used."""
+        self._stakes = 0
+        """What open bets hold."""
         self.answers: dict[tuple[str, str], list[tuple[Command, Answer]]] = defaultdict(list)
 
     def facts(self, core: SqliteLedgerCore) -> list[AccountFact]:
@@ -96,14 +116,20 @@ class Bets:
     def _follow(self, fact: AccountFact) -> None:
         before = self._balance.get(fact.account, 0)
         if isinstance(fact, BetAccepted):
-            change, key = -fact.bet.stake, (fact.account, fact.bet.id)
+            change, key = 0 if fact.bet.free else -fact.bet.stake, (fact.account, fact.bet.id)
+            self._use(fact.bet)
             if key in self._by_id:
                 raise Violation("bet_exists_once", f"{fact}, and {self._by_id[key]}", [fact.bet.id, fact.bet.bet])
-            self._by_id[key], self.bets[fact.bet.bet] = fact.bet.bet, fact.bet
+            self._by_id[key] = fact.bet.bet
+            self._hold(fact.bet)
         elif isinstance(fact, BetSettled | BetReopened):
             change = self._settled(fact)
+        elif isinstance(fact, BetCashedOut):
+            change = self._cashed_out(fact)
         else:
-            change = fact.change if isinstance(fact, BalanceChanged | BetCashedOut) else 0
+            if isinstance(fact, FreeBetChanged):
+                self.free_bets[fact.free_bet] = fact.amount if fact.state == "available" else 0
+            change = fact.change if isinstance(fact, BalanceChanged) else 0
         if fact.balance != before + change:
             detail = f"{fact}: balance was {before}, changed by {change}"
             raise Violation("statement_adds_up", detail, [fact.account])
@@ -120,13 +146,54 @@ class Bets:
         if owed < 0 or (owed and fact.balance):
             detail = f"{fact}: {owed} owed on {bet} while the balance is {fact.balance}"
             raise Violation("nothing_owed_that_is_there", detail, [fact.bet, fact.account])
-        self.bets[fact.bet] = msgspec.structs.replace(
-            bet, status=status, version=fact.version, returns=returns, owed=owed
-        )
+        self._reached[SETTLED_AGAIN] += bet.status != BetStatus.OPEN
+        self._reached[REOPENED] += status == BetStatus.OPEN
+        self._reached[OWED] += owed > 0
+        self._hold(msgspec.structs.replace(bet, status=status, version=fact.version, returns=returns, owed=owed))
         return fact.change
 
+    def _hold(self, bet: Bet) -> None:
+        """A bet stands so now."""
+        before = self.bets.get(bet.bet)
+        for held, sign in ((before, -1), (bet, 1)):
+            self._stakes += sign * held.remaining if held is not None and held.status == BetStatus.OPEN else 0
+        self.bets[bet.bet] = bet
+
+    def _use(self, bet: Bet) -> None:
+        """A free bet is used once, whole."""
+        if bet.free_bet and self.free_bets.get(bet.free_bet) != bet.stake:
+            detail = f"{bet} on a free bet of which {self.free_bets.get(bet.free_bet)} was there"
+            raise Violation("free_bet_is_used_once", detail, [bet.bet, bet.id])
+        if bet.free_bet:
+            self.free_bets[bet.free_bet] = 0
+            self._reached["free bet used"] += 1
+        self._reached["combination"] += any(leg.parts for leg in bet.legs)
+        self._reached[f"type {bet.type}"] += 1
+
+    def _cashed_out(self, fact: BetCashedOut) -> int:
+        bet = self.bets[fact.bet]
+        if bet.status != BetStatus.OPEN or fact.stake > bet.remaining or fact.remaining != bet.remaining - fact.stake:
+            raise Violation("cashed_out_while_open", f"{fact} of {bet}", [fact.bet])
+        most = _returns(bet) * fact.stake // max(1, bet.remaining)
+        if fact.amount > most:
+            raise Violation("cash_out_within_return", f"{fact}: at most {most} could come back of {bet}", [fact.bet])
+        self._reached["cashed out"] += 1
+        owed = bet.owed - (fact.amount - fact.change)
+        status = BetStatus.OPEN if fact.remaining else BetStatus.CASHED_OUT
+        self._hold(msgspec.structs.replace(
+            bet, status=status, cashed=bet.cashed + fact.stake, cash=bet.cash + fact.amount, owed=owed, cash_out_at=None
+        ))  # fmt: skip
+        return fact.change
+
+    def compare(self, balances: Mapping[str, int], currency: str) -> None:
+        """What the house holds for fans: the stakes of open bets, and the free bets that can be used."""
+        for role, held in (("stakes", self._stakes), ("freebets", sum(self.free_bets.values()))):
+            if balances.get(f"{role}:{currency}:0", 0) != held:
+                detail = f"{role}: {balances.get(f'{role}:{currency}:0', 0)} in the ledger, {held} by the facts"
+                raise Violation("held_for_fans", detail)
+
     def answered(self, command: Command, answer: Answer, core: SqliteLedgerCore) -> None:
-        """A fan was given an answer."""
+        """A fan was given an answer that is final."""
         key = (command.account if not hasattr(command, "fixture") else "", command.id)
         said = self.answers[key]
         said.append((command, answer))
@@ -162,10 +229,9 @@ class Bets:
 class Decided:
     """What the ledger holds of a selection is the word of the highest version that it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: Counter[str]) -> None:
         self._held: dict[str, tuple[int, Outcome | None]] = {}
-        self.late = 0
-        """Bets that committed when a leg of theirs had been decided: the race that settlement must not lose."""
+        self._reached = reached
 
     def committed(self, commands: Sequence[Command], answers: Sequence[Answer], core: SqliteLedgerCore) -> None:
         """A batch was committed."""
@@ -174,7 +240,9 @@ class Decided:
             if isinstance(command, DecideLegs) and answer.refusal is None and not answer.repeated:
                 said += self._decide(command)
             elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
-                self.late += any(self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs)
+                self._reached[LATE_BET] += any(
+                    self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
+                )
         held = core.decisions(said)
         for selection in said:
             if held.get(selection, (0, None))[1] != self._held[selection][1]:
@@ -191,50 +259,64 @@ class Decided:
 class Limits:
     """A fan's stake limit and the house's exposures, counted again from the bets."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, reached: Counter[str]) -> None:
+        self._settings, self._reached = settings, reached
         self.open: dict[str, int] = defaultdict(int)
         """Selection or fixture -> liability of the open bets on it."""
-        self._staked: dict[str, tuple[int, int]] = {}
-        self._counted: set[str] = set()
+        self._days: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+        """Account -> day -> (staked, returned)."""
+        self._counted: dict[str, int] = {}
+        """Bet -> what it charges of each of its guards."""
 
-    def accepted(self, bet: Bet, limit: int) -> None:
-        """A bet was taken while the fan's limit stood at ``limit`` a day."""
-        self._open(bet)
+    def accepted(self, bet: Bet, limits: Mapping[LimitName, int | None]) -> None:
+        """A bet was taken while the fan's own limits stood so."""
+        self.known(bet)
         bounds = self._settings.bets
         for key in _charged(bet):
-            most = bounds.exposure_selection_max if "/" in key else bounds.exposure_fixture_max
+            most = {"a": bounds.exposure_account_max, "s": bounds.exposure_selection_max,
+                    "m": bounds.exposure_market_max, "f": bounds.exposure_fixture_max}[key[0]]  # fmt: skip
             if self.open[key] > most:
                 raise Violation("exposure_within_limit", f"{key}: {self.open[key]} of {most}", [key, bet.bet])
-        day, staked = self._staked.get(bet.account, (0, 0))
-        today = max(day, bet.placed_ms // DAY_MS)
-        staked = bet.stake + (staked if today == day else 0)
-        self._staked[bet.account] = (today, staked)
-        if staked > limit:
-            raise Violation("stake_within_limit", f"{bet.account}: {staked} of {limit}", [bet.account, bet.bet])
+        if bet.free:
+            return
+        self._reached[DAY_BEFORE] += bet.placed_ms // DAY_MS < max(self._days[bet.account], default=0)
+        today = self._count(bet.account, bet.placed_ms, staked=bet.stake)
+        for name, limit in limits.items():
+            used = self._used(bet.account, today, name)
+            if limit is not None and used > limit:
+                invariant = "loss_within_limit" if name.of_loss else "stake_within_limit"
+                raise Violation(invariant, f"{bet.account}: {name} {used} of {limit}", [bet.account, bet.bet])
 
-    def settled(self, bet: Bet) -> None:
-        """A bet was settled, perhaps again."""
-        if bet.bet in self._counted:
-            self._counted.remove(bet.bet)
-            for key in _charged(bet):
-                self.open[key] -= _returns(bet) - bet.stake
+    def _count(self, account: str, at_ms: int, *, staked: int = 0, returned: int = 0) -> int:
+        """Take in what moved; the day that counts, which never goes back."""
+        days = self._days[account]
+        today = max(at_ms // DAY_MS, max(days, default=0))
+        before = days.get(today, (0, 0))
+        days[today] = (before[0] + staked, before[1] + returned)
+        return today
+
+    def _used(self, account: str, today: int, name: LimitName) -> int:
+        window = [moved for day, moved in self._days[account].items() if day > today - _WINDOWS[name]]
+        return sum(staked - returned if name.of_loss else staked for staked, returned in window)
+
+    def moved(self, bet: Bet, change: int, at_ms: int) -> None:
+        """A bet was settled, opened again or cashed out in part, and so much posted to its account."""
+        self._count(bet.account, at_ms, returned=change)
+        self.known(bet)
 
     def known(self, bet: Bet) -> None:
-        """A bet stands in the ledger: count it where nobody said so."""
-        if bet.status == BetStatus.OPEN and bet.bet not in self._counted:
-            self._open(bet)
-
-    def _open(self, bet: Bet) -> None:
-        self._counted.add(bet.bet)
+        """A bet stands in the ledger as it is: count what it charges now."""
+        now = -(-_liability(bet) * bet.remaining // bet.stake) if bet.status == BetStatus.OPEN else 0
+        before = self._counted.get(bet.bet, 0)
+        self._counted[bet.bet] = now
         for key in _charged(bet):
-            self.open[key] += _returns(bet) - bet.stake
+            self.open[key] += now - before
 
     def compare(self, core: SqliteLedgerCore) -> None:
         """The ledger's counters are the liabilities of the open bets."""
         held: dict[str, int] = defaultdict(int)
         for guard, used in core.all_guards().items():
-            held[guard.removeprefix("exposure:").rpartition("#")[0]] += used
+            held[_key(guard.removeprefix("exposure:").partition("#")[0])] += used
         for key in held.keys() | self.open.keys():
             if held.get(key, 0) != self.open.get(key, 0):
                 detail = f"{key}: counter {held.get(key, 0)}, open bets {self.open.get(key, 0)}"
@@ -242,14 +324,35 @@ class Limits:
 
 
 def _returns(bet: Bet) -> int:
-    total = Fraction(bet.stake)
-    for leg in bet.legs:
-        total *= Fraction(leg.price, 1000)
+    """All that comes back of the remaining stake if every leg wins, the stake of a free bet included."""
+    number, total = lines.count(bet.type, len(bet.legs)), Fraction(0)
+    for line in lines.lines(bet.type, len(bet.legs)):
+        product = Fraction(bet.remaining, number)
+        for place in line:
+            product *= Fraction(bet.legs[place].price, 1000)
+        total += product
     return int(total)
 
 
+@lru_cache(maxsize=8_192)
+def _message(value: bytes) -> Message:
+    """A record's message. Each gate is given the same records, and all of them again at every start."""
+    return decode(value)
+
+
+def _liability(bet: Bet) -> int:
+    return _returns(msgspec.structs.replace(bet, cashed=0)) - bet.stake
+
+
+def _key(name: str) -> str:
+    """A guard by what it counts: its first letter is of account, selection, market or fixture."""
+    kind = "a" if name.startswith("account:") else "s" if "/" in name else "m" if ":" in name else "f"
+    return f"{kind}:{name.removeprefix('account:')}"
+
+
 def _charged(bet: Bet) -> list[str]:
-    return [*(leg.selection for leg in bet.legs), *dict.fromkeys(leg.fixture for leg in bet.legs)]
+    names = dict.fromkeys(name for leg in bet.legs for name in (*leg.selections, *leg.markets, leg.fixture))
+    return [_key(f"account:{bet.account}"), *map(_key, names)]
 
 
 class _Reader:
@@ -263,7 +366,7 @@ class _Reader:
         self.boards: dict[str, Board] = {}
 
     def hear(self, record: Stored, now: int) -> None:
-        message = decode(record.value)
+        message = _message(record.value)
         if isinstance(message, OddsAlive) and (self.alive is None or message.epoch >= self.alive[0]):
             self.alive = (message.epoch, now, record.at_ms)
         elif isinstance(message, BookChanged) and (message.epoch, message.n) > self.at.get(message.fixture, (0, 0)):
@@ -288,16 +391,16 @@ class Acceptance:
 
     def written(self, record: Stored, now: int) -> None:
         """A record of ``books`` stands on the log."""
-        message = decode(record.value)
+        message = _message(record.value)
         before = self._truth.at.get(record.key)
         self._truth.hear(record, now)
         if isinstance(message, BookChanged) and self._truth.at.get(record.key) != before:
             for market in message.markets:
                 self._said[market.market].append((now, market))
 
-    def incident(self, record: Stored, now: int) -> bool:
-        """A record of ``incidents`` stands on the log. Whether it is a goal."""
-        message = decode(record.value)
+    def incident(self, record: Stored, now: int) -> None:
+        """A record of ``incidents`` stands on the log."""
+        message = _message(record.value)
         if isinstance(message, Incident):
             state = message.state
             self._played[message.fixture].append((now, (state.score, (state.home.red, state.away.red))))
@@ -306,7 +409,6 @@ class Acceptance:
             self.last[message.fixture] = (material, state.period, state.penalty is not None)
         elif isinstance(message, ResultConfirmed):
             self.last[message.fixture] = (now, Period.OVER, False)
-        return isinstance(message, Incident) and message.type in GOALS
 
     def gate_started(self, gate: str, log: SqliteLogCore) -> None:
         """A gate begins with what the log holds."""
@@ -337,25 +439,31 @@ class Acceptance:
         if [leg.selection for leg in command.legs] != [leg.selection for leg in command.asked]:
             raise Violation("accepted_as_asked", f"{command}", keys)
         for asked, taken in zip(command.asked, command.legs, strict=True):
-            market = reader.markets.get(asked.market)
-            detail = f"{gate} took {asked} at {taken.price} for {command.id}; it knew {market}"
+            self._leg_sealed(gate, command, asked, taken, now if clocks_agree else None)
+
+    def _leg_sealed(self, gate: str, command: PlaceBet, asked: Leg, taken: Leg, now: int | None) -> None:
+        """One leg, which may be a combination; ``now`` None: clocks differ, and nobody can tell what is late."""
+        reader, keys = self._gates[gate], [command.id, asked.fixture]
+        given = command.answers_referral or command.offer
+        for part in asked.parts or (asked,):
+            market = reader.markets.get(part.market)
+            detail = f"{gate} took {part} of {asked} at {taken.price} for {command.id}; it knew {market}"
             if market is None or market.status != MarketStatus.OPEN:
                 raise Violation("market_is_open", detail, keys)
-            if market.generation != asked.generation:
+            if market.generation != part.generation:
                 raise Violation("generation_is_the_same", detail, keys)
-            price = market.price_of(asked.selection.rpartition("/")[2])
-            if price != taken.price or not _within(command.policy, asked.price, taken.price):
+            price = market.price_of(part.selection.rpartition("/")[2])
+            if price is None or not (given or asked.parts or price == taken.price):
                 raise Violation("price_is_within_policy", detail, keys)
-            if not clocks_agree:
-                continue
-            if not self._knows_goals(reader.boards[asked.fixture], now):
-                detail += (
-                    f"; its board says {reader.boards[asked.fixture]}, the feed {self._played[asked.fixture][-3:]}"
-                )
-                raise Violation("goals_are_known", detail, keys)
-            if not self._lately(market, now):
-                detail += f"; the log says otherwise for long: {self._said[asked.market][-3:]}"
+            if now is not None and not self._lately(market, now):
+                detail += f"; the log says otherwise for long: {self._said[part.market][-3:]}"
                 raise Violation("late_is_safe", detail, keys)
+        if not (given or _within(command.policy, command.tolerance, asked.price, taken.price)):
+            detail = f"{gate} took {asked} at {taken.price} for {command}"
+            raise Violation("price_is_within_policy", detail, keys)
+        if now is not None and not self._knows_goals(reader.boards[asked.fixture], now):
+            detail = f"{gate} took {asked}; its board says {reader.boards[asked.fixture]}, the feed "
+            raise Violation("goals_are_known", f"{detail}{self._played[asked.fixture][-3:]}", keys)
 
     def _knows_goals(self, board: Board, now: int) -> bool:
         """Whether the scoreboard is one that the feed has shown within the time that all on the way may be late."""
@@ -385,5 +493,9 @@ class Acceptance:
         return False
 
 
-def _within(policy: Policy, asked: int, taken: int) -> bool:
-    return policy == Policy.ANY or taken == asked or (policy == Policy.BETTER and taken > asked)
+def _within(policy: Policy, tolerance: int | None, asked: int, taken: int) -> bool:
+    """What the fan allows: a shorter price by the tolerance, a longer one unless exactly this price was asked for."""
+    off = Fraction(tolerance or 0, 1000) * asked
+    if policy == Policy.ANY and tolerance is None:
+        return True
+    return taken >= asked - off and (policy != Policy.NONE or taken <= asked + off)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -79,14 +80,8 @@ def _shrunk(report: Report, plan: Plan) -> Result:
 
 def _print(report: Report, shrunk: Result | None) -> None:
     console = Console()
-    faults = Table(title="Faults that fired", title_justify="left")
-    faults.add_column("fault")
-    faults.add_column("times", justify="right")
-    for fault, times in report.fired.items():
-        faults.add_row(fault, f"{times:,}")
-    for fault in report.never_fired:
-        faults.add_row(fault, "[bold red]never[/]")
-    console.print(faults)
+    console.print(_table("Faults that fired", "fault", report.fired, report.never_fired))
+    console.print(_table("Situations that worlds got into", "situation", report.reached, report.never_reached))
     for result in report.failed if shrunk is None else [*report.failed[1:], shrunk]:
         _print_failure(console, result)
     console.print(
@@ -94,6 +89,17 @@ def _print(report: Report, shrunk: Result | None) -> None:
         f"{report.steps:,} steps; {report.virtual_hours:,} hours in {report.wall_s} s "
         f"({report.hours_per_second} hours a second)"
     )
+
+
+def _table(title: str, what: str, counts: Mapping[str, int], never: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(what)
+    table.add_column("times", justify="right")
+    for name, times in counts.items():
+        table.add_row(name, f"{times:,}")
+    for name in never:
+        table.add_row(name, "[bold red]never[/]")
+    return table
 
 
 def _print_failure(console: Console, result: Result) -> None:

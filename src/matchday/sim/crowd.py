@@ -6,16 +6,16 @@ again under its id, to whichever gate is up, until it is answered. Never looks a
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from matchday.model.bet import Leg, Policy
-from matchday.model.ledger import Answer, Command, Moment, PlaceBet, SetLimit, Transfer
-from matchday.model.price import parse_price
+from matchday.model.ledger import Answer, Command, GrantFreeBet, LimitName, Moment, PlaceBet, SetLimit, Transfer
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
-from matchday.sim.screens import Door, Frames, Screen, View
+from matchday.sim.screens import Door, Frames, Screen
+from matchday.sim.slips import known_leg, legs_of, type_of
 
 THINK_MS: Final = (10_000, 240_000)
 _WIRE_MS: Final = (1, 60)
@@ -23,8 +23,14 @@ _LATE_MS: Final = (500, 20_000)
 _TIMEOUT_MS: Final = 4_000
 _PATIENCE: Final = 6
 """Attempts before a fan looks away for a minute, to ask again later."""
-_QUICK: Final = 0.5
-_STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 49_999)
+_QUICK: Final = 0.7
+_QUICK_MS: Final = 6_000
+_RUSHES: Final = 0.7
+RUSH_MS: Final = 3_000
+"""Milliseconds before midnight at which the first try whether the new day's limit counts already."""
+_RUSH_STAKE_MAX: Final = 4_000
+_STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 9_000, 49_999)
+_USES_FREE_BET: Final = 0.15
 
 
 class GateDoor(Protocol):
@@ -40,6 +46,9 @@ class GateDoor(Protocol):
     def run(self, call: Callable[[], object]) -> None:
         """Do something in its process."""
 
+    def quote(self, leg: Leg) -> int | None:
+        """The price of a leg now, in thousandths."""
+
     def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         """Send a command; ``done`` is called in the gate's process."""
 
@@ -52,16 +61,24 @@ class Request(msgspec.Struct):
     answers: list[Answer] = []
     settled: bool = False
     """It has an answer that records something, or was given up for another reason than silence."""
+    near: bool = False
+    """Its first attempt goes to the gate whose prices the fan sees."""
 
 
 class Fan:
     """One fan."""
 
-    def __init__(self, number: int, account: str, chance: random.Random, screen: Screen) -> None:
+    def __init__(self, number: int, account: str, limit: int, chance: random.Random, screen: Screen) -> None:
         self.number, self.account, self.chance, self.screen = number, account, chance, screen
+        self.limit = limit
+        """The stake limit of a day that the account was opened with."""
         self.requests: dict[str, Request] = {}
         self.channels: list[str] = []
         self.gone = False
+        self.free_bets: list[tuple[str, int]] = []
+        """(id, amount) of those that were given, used or not."""
+        self.taken: set[str] = set()
+        """Offers of traders that were taken up."""
         self.withdraws = chance.random() < 0.3
         self.policy = chance.choice(tuple(Policy))
 
@@ -83,28 +100,43 @@ class Crowd:
         self._wire = clock.random("wire")
         self.asked = 0
 
-    def join(self, account: str, fixtures: Sequence[str]) -> None:
-        """A fan with an account; follows one or two of the fixtures, the list, and the own account."""
+    def join(self, account: str, limit: int, fixtures: Sequence[str]) -> None:
+        """A fan with an account; follows one to three of the fixtures, the list, and the own account."""
         number = len(self.fans)
         chance = self._clock.random(f"fan-{number}")
-        fan = Fan(number, account, chance, Screen(account, self._frames, self._shown))
-        followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 2)))
+        fan = Fan(number, account, limit, chance, Screen(account, self._frames, self._shown))
+        followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 3)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
         self.fans.append(fan)
         self._later(chance.randrange(60_000), lambda: self._connect(fan))
         self._later(chance.randrange(*THINK_MS), lambda: self._think(fan))
 
     def goal(self, fixture: str) -> None:
-        """A goal has fallen: some saw it before the platform did, and bet on what their screen still shows."""
+        """A goal is falling: some see it before the platform is told, and bet on what their screen still shows."""
         for fan in self.fans:
             if f"fixture:{fixture}" in fan.channels and fan.chance.random() < _QUICK and not self._faults.over:
-                self._later(fan.chance.randrange(8_000), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
+                self._later(fan.chance.randrange(_QUICK_MS), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
+
+    def midnight(self) -> None:
+        """It is nearly midnight: fans wait for the new day's limit, and try to use it up at once."""
+        for fan in self.fans:
+            if fan.chance.random() < _RUSHES and not self._faults.over:
+                for _ in range(6):
+                    self._later(fan.chance.randrange(5 * RUSH_MS), lambda fan=fan: self._rush(fan))  # type: ignore[misc]
+
+    def _rush(self, fan: Fan) -> None:
+        if (bet := self._bet(fan)) is not None:
+            stake = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX)
+            self._send(fan, msgspec.structs.replace(bet, stake=stake, policy=Policy.ANY))
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")
-        leg = _known(fan.chance, fixture, view) if view is not None else None
+        leg = known_leg(fan.chance, fixture, view) if view is not None else None
         if leg is not None:
-            self._send(fan, PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,)))
+            bet = PlaceBet(self._clock.new_id(), fan.account, "EUR", 100, Policy.ANY, (leg,))
+            self._send(fan, bet, near=True)
+            if fan.withdraws:  # gone with the return before anybody looks at the screen
+                self._later(fan.chance.randrange(5_000, 60_000), lambda: self._withdraw(fan))
 
     def gate_died(self, push: Door) -> None:
         """A gate is gone, its connections with it."""
@@ -156,9 +188,12 @@ class Crowd:
         if self._faults.over:
             return
         deed = fan.chance.random()
-        if deed < 0.04:
-            self._send(fan, SetLimit(self._clock.new_id(), fan.account, fan.chance.choice((3_000, 20_000, 400_000)), 0))
-        elif deed < 0.08 or (fan.withdraws and deed < 0.3):
+        if deed < 0.015:
+            name, amount = fan.chance.choice(tuple(LimitName)), fan.chance.choice((3_000, 20_000, 400_000, None))
+            self._send(fan, SetLimit(self._clock.new_id(), fan.account, amount, 0, name))
+        elif self._take_offer(fan):
+            return
+        elif deed < 0.05 or (fan.withdraws and deed < 0.3):
             self._withdraw(fan)
         elif (bet := self._bet(fan)) is not None:
             delay = fan.chance.choice((100, 800, 2_000, 15_000, 40_000))
@@ -172,28 +207,67 @@ class Crowd:
         if view is None or view.balance is None:
             return
         whole = int(view.balance.replace(".", ""))
-        amount = -whole if fan.withdraws else fan.chance.choice((5_000, -1_000))
+        amount = -whole if fan.withdraws and whole else fan.chance.choice((5_000, -1_000))
         if amount:
             reason = "withdrawal" if amount < 0 else "deposit"
             self._send(fan, Transfer(self._clock.new_id(), fan.account, amount, "EUR", reason, 0))
 
     def _bet(self, fan: Fan) -> PlaceBet | None:
-        legs: list[Leg] = []
-        for channel in fan.channels[2:]:
-            view = fan.screen.views.get(channel)
-            if view is None or not view.markets or (legs and fan.chance.random() < 0.7):
-                continue
-            if (leg := _leg(fan.chance, channel.partition(":")[2], view)) is not None:
-                legs.append(leg)
+        chance = fan.chance
+        legs = legs_of(chance, fan.screen.views, fan.channels[2:], lambda leg: self._quoted(fan, leg))
         if not legs:
             return None
-        stake = fan.chance.choice(_STAKES)
-        return PlaceBet(self._clock.new_id(), fan.account, "EUR", stake, fan.policy, tuple(legs))
+        bet_type, lines = type_of(chance, len(legs))
+        stake = lines * max(1, chance.choice(_STAKES) // lines)
+        free_bet = ""
+        if fan.free_bets and chance.random() < _USES_FREE_BET:
+            free_bet, amount = chance.choice(fan.free_bets)  # perhaps one that was used, or whose time is over
+            stake = amount if chance.random() < 0.95 else stake
+        return PlaceBet(
+            self._clock.new_id(), fan.account, "EUR", stake, fan.policy, tuple(legs), type=bet_type,
+            tolerance=chance.choice((None, None, 0, 20, 150)), free_bet=free_bet, refer=chance.random() < 0.7,
+        )  # fmt: skip
+
+    def _quoted(self, fan: Fan, leg: Leg) -> int | None:
+        """The price of a combination, as the gate of the fan's screen quotes it."""
+        for gate in self._gates():
+            if gate.push is fan.screen.door:
+                return gate.quote(leg)
+        return None
+
+    def _take_offer(self, fan: Fan) -> bool:
+        """Take up what a trader offered, if that was; some do so twice."""
+        view = fan.screen.views.get("account")
+        for fact in view.facts if view is not None else ():
+            offer = fact.get("offer")
+            if (
+                not offer
+                or fact["id"] not in fan.requests
+                or (offer["offer"] in fan.taken and fan.chance.random() < 0.9)
+            ):
+                continue
+            asked = fan.requests[fact["id"]].command
+            assert isinstance(asked, PlaceBet)
+            fan.taken.add(offer["offer"])
+            stake = int(offer["stake"].replace(".", "")) + (fan.chance.random() < 0.05)
+            self._send(fan, PlaceBet(
+                self._clock.new_id(), fan.account, "EUR", stake, asked.policy, asked.asked, type=asked.type,
+                offer=offer["offer"],
+            ))  # fmt: skip
+            return True
+        return False
+
+    def given(self, account: str, free_bet: str, amount: int, until_ms: int) -> None:
+        """The house gives a fan a free bet."""
+        fan = next(fan for fan in self.fans if fan.account == account)
+        fan.free_bets.append((free_bet, amount))
+        grant = GrantFreeBet(f"give:{free_bet}", account, free_bet, amount, "EUR", until_ms, 0)
+        self._send(fan, grant)
 
     # --- asking until answered ----------------------------------------------------------------------------------------
 
-    def _send(self, fan: Fan, command: Command, variant: str = "") -> None:
-        request = fan.requests[f"{command.id}{variant}"] = Request(command, answers=[])
+    def _send(self, fan: Fan, command: Command, variant: str = "", *, near: bool = False) -> None:
+        request = fan.requests[f"{command.id}{variant}"] = Request(command, answers=[], near=near)
         self._attempt(fan, request)
 
     def _attempt(self, fan: Fan, request: Request) -> None:
@@ -206,7 +280,8 @@ class Crowd:
         gates = self._gates()
         if not gates or self._faults.happens(Fault.LOST_REQUEST, 0.05):
             return
-        gate = fan.chance.choice(gates)
+        own = [gate for gate in gates if gate.push is fan.screen.door]
+        gate = fan.chance.choice(own if own and request.near and request.attempts == 1 else gates)
 
         def arrived(answer: Answer | Moment) -> None:
             if not self._faults.happens(Fault.LOST_ANSWER, 0.05):
@@ -224,34 +299,8 @@ class Crowd:
         return self._wire.randint(*_WIRE_MS)
 
     def _hear(self, request: Request, answer: Answer | Moment) -> None:
-        if isinstance(answer, Moment):
-            return
+        if isinstance(answer, Moment) or answer.pending_until_ms:
+            return  # it is asked about again
         request.settled = True
         request.answers.append(answer)
         self._answered(request.command, answer)
-
-
-def _known(chance: random.Random, fixture: str, view: View) -> Leg | None:
-    """What somebody backs who has seen a goal: that it fell, in the market that this very goal decides."""
-    open_ = [market for market in view.markets.values() if market["status"] == "open" and market["selections"]]
-    of_goals = [market for market in open_ if market["type"] in ("next_goal", "total_goals")]
-    if not of_goals:
-        return None
-    market = chance.choice(
-        sorted(of_goals, key=lambda market: (market["type"], len(market["market"]), market["market"]))[:4]
-    )
-    selection = market["selections"][0]
-    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])
-
-
-def _leg(chance: random.Random, fixture: str, view: View) -> Leg | None:
-    """A selection that the screen shows; mostly of an open market."""
-    shown: list[dict[str, Any]] = [
-        market for market in view.markets.values()
-        if market["selections"] and (market["status"] == "open" or chance.random() < 0.02)
-    ]  # fmt: skip
-    if not shown:
-        return None
-    market = chance.choice(shown)
-    selection = chance.choice(market["selections"])
-    return Leg(fixture, market["market"], selection["selection"], parse_price(selection["price"]), market["generation"])

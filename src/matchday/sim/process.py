@@ -15,6 +15,8 @@ AWAY_MS: Final = (200, 40_000)
 """Milliseconds from a crash to the restart."""
 _CRASH: Final = 0.00025
 """Chance of a crash at one port call or message, in an average seed."""
+SHORT_JUMP_MS: Final = 8_000
+"""Less than what counts as a clock that nobody can believe."""
 _JUMP_MS: Final = 7_200_000
 
 
@@ -91,7 +93,7 @@ class Process:
     def jump(self) -> None:
         """Its clock jumps."""
         chance = self.faults.stream(Fault.CLOCK_JUMP)
-        self.skew_ms = chance.choice((0, 1, -1, 1, -1)) * chance.choice((1_500, 40_000, _JUMP_MS))
+        self.skew_ms = chance.choice((0, 1, -1, 1, -1)) * chance.choice((1_500, SHORT_JUMP_MS, 40_000, _JUMP_MS))
 
 
 class ProcessClock:

@@ -48,6 +48,8 @@ class Provider:
         self._clock, self._faults = clock, faults
         self.truths: dict[str, Truth] = {}
         self._reports: dict[str, list[Report]] = {}
+        self.goals: list[tuple[int, str]] = []
+        """(when it is told, fixture) of every goal."""
         self.silences = self._silences(clock.now_ms(), 3 * 3_600_000)
         """(from, until) during which nothing comes."""
         chance = clock.random("matches")
@@ -112,6 +114,7 @@ class Provider:
         windows = self._windows(reports)
         told = sorted((self._late(report) for report in self._spoiled(reports)), key=lambda report: report.at_ms)
         self._reports[fixture] = told
+        self.goals += [(self._late(r).at_ms, fixture) for r in reports if isinstance(r, Reported) and r.type in GOALS]
         self.truths[fixture] = Truth(fixture, kickoff, fate, state, windows, told[-1].at_ms)
 
     def _reviewed(

@@ -15,6 +15,7 @@ from typing import Final, TextIO
 
 import msgspec
 
+from matchday.sim.checkers import SITUATIONS
 from matchday.sim.faults import ALL, Fault
 from matchday.sim.trace import Violation
 from matchday.sim.world import World
@@ -71,6 +72,7 @@ class Result(msgspec.Struct, frozen=True):
     virtual_s: float
     wall_s: float
     fired: dict[str, int]
+    reached: dict[str, int]
     failure: Failure | None = None
 
 
@@ -82,6 +84,9 @@ class Report(msgspec.Struct):
     fired: dict[str, int] = {}
     """Fault -> how often it really happened."""
     never_fired: list[str] = []
+    reached: dict[str, int] = {}
+    """Situation -> how often a world got into it."""
+    never_reached: list[str] = []
     bets: int = 0
     answers: int = 0
     steps: int = 0
@@ -112,6 +117,7 @@ def run_seed(seed: int, plan: Plan, journal: TextIO | None = None) -> Result:
         virtual_s=(world.clock.now_ms() - world.began_ms) / 1000,
         wall_s=round(perf_counter() - began, 3),
         fired={str(fault): world.faults.fired[fault] for fault in ALL if world.faults.fired[fault]},
+        reached={name: world.reached[name] for name in sorted(world.reached) if world.reached[name]},
         failure=failure,
     )
 
@@ -156,7 +162,7 @@ def run_seeds(
 ) -> Report:
     """Every seed, in as many processes as there are cores for it."""
     began = perf_counter()
-    report, fired = Report(), Counter[str]()
+    report, fired, reached = Report(), Counter[str](), Counter[str]()
     for result in _results(seeds, plan, processes):
         progress(result)
         report.seeds += 1
@@ -166,12 +172,15 @@ def run_seeds(
         report.virtual_hours += result.virtual_s / 3600
         report.digests[result.seed] = result.digest
         fired.update(result.fired)
+        reached.update(result.reached)
         if result.failure is not None:
             report.failed.append(result)
             if stop_at_first:
                 break
     report.fired = {str(fault): fired[fault] for fault in ALL if fired[fault]}
     report.never_fired = [str(fault) for fault in plan.faults if not fired[fault]]
+    report.reached = dict(sorted(reached.items()))
+    report.never_reached = [name for name in SITUATIONS if not reached[name]]
     report.wall_s = round(perf_counter() - began, 1)
     report.virtual_hours = round(report.virtual_hours, 1)
     report.hours_per_second = round(report.virtual_hours / max(report.wall_s, 0.001), 2)

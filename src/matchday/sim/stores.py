@@ -30,6 +30,8 @@ _LAG_MS: Final = (5_000, 60_000)
 _SHORT_LAG_MS: Final = (3_000, 11_000)
 """Less than what a gate or an owner takes for silence: the ordinary lag of a bad evening."""
 _LAGS_FOR_MS: Final = (20_000, 300_000)
+_MOMENT_MS: Final = 15_000
+"""What goes wrong at the worst moment lasts so many milliseconds."""
 _SLOW_MS: Final = (500, 9_000)
 _FULL_MS: Final = (1_000, 60_000)
 _GROUP_MAX: Final = 8
@@ -226,6 +228,13 @@ class ProcessLog(LogReads):
         tail.wake()
         return tail
 
+    def lag(self, topic: Topic) -> None:
+        """The reader of a topic falls behind now, for a moment, by less than what it would take for silence."""
+        chance = self._process.faults.stream(Fault.DELAY)
+        for tail in self._tails:
+            if tail.topic == topic:
+                tail.lag(chance.randint(*_SHORT_LAG_MS), _MOMENT_MS)
+
     def appended(self, topics: set[Topic]) -> None:
         """Something was appended."""
         if self.lives:
@@ -262,9 +271,12 @@ class _Tail:
             self._late_ms = 0
         if process.faults.happens(Fault.DELAY, 0.0008):
             chance = process.faults.stream(Fault.DELAY)
-            self._late_ms = chance.randint(*chance.choice((_LAG_MS, _SHORT_LAG_MS)))
-            self._late_until = now + chance.randint(*_LAGS_FOR_MS)
+            self.lag(chance.randint(*chance.choice((_LAG_MS, _SHORT_LAG_MS))), chance.randint(*_LAGS_FOR_MS))
         return self._late_ms
+
+    def lag(self, late_ms: int, for_ms: int) -> None:
+        """Be given everything late from now on, for a while."""
+        self._late_ms, self._late_until = late_ms, self._log._process.world.now_ms() + for_ms
 
     def _pump(self) -> None:
         self._woken = False
@@ -333,14 +345,28 @@ class ProcessLedger(LedgerReads):
         self._store, self._process, self._sealed = store, process, sealed
         self._clock = ProcessClock(process)
         self._database: Database = store.core.database
-        self._answers_at = 0
+        self._answers_at = self._slow_until = 0
 
     def commit(self, commands: Sequence[Command], done: LedgerDone) -> None:
         """See ``Ledger.commit``."""
         self._process.risk()
         self._sealed(commands)
-        self._store.submit((self, tuple(commands), done))
+        work, world = (self, tuple(commands), done), self._process.world
+        if world.now_ms() < self._slow_until:
+            way_ms = self._process.faults.stream(Fault.SLOW_LEDGER).randint(*_SLOW_MS)
+            world.call_later(way_ms, lambda: self._arrive(work))
+        else:
+            self._store.submit(work)
         self._process.risk()
+
+    def _arrive(self, work: _LedgerWork) -> None:
+        """A batch has been on its way for long; its process may be gone by now. A power cut in between loses it."""
+        if self._store.core.database is self._database:
+            self._store.submit(work)
+
+    def slow(self) -> None:
+        """For a moment a batch of this process takes seconds to reach the ledger, while others' arrive at once."""
+        self._slow_until = self._process.world.now_ms() + _MOMENT_MS
 
     def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
         """Hand an outcome to the room, in order."""

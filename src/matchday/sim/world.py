@@ -7,6 +7,7 @@ process is put together; everything that may go wrong is drawn by ``faults``, ev
 
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -15,7 +16,8 @@ import msgspec
 
 from matchday.app import Gate
 from matchday.config import Settings
-from matchday.model.bet import VOID, Bet, BetStatus, Outcome, return_of
+from matchday.model.acceptance import TraderAnswer
+from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.book import Books
 from matchday.model.football import Period
 from matchday.model.football_markets import decided, resolve, tally
@@ -27,16 +29,19 @@ from matchday.model.ledger import (
     Moment,
     OpenAccount,
     PlaceBet,
+    Refusal,
     SetLimit,
     SettleBet,
     Transfer,
 )
 from matchday.model.market import MarketStatus, split_selection
-from matchday.model.messages import BetReopened, BetSettled, FixtureStatus, Topic
+from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, FixtureStatus, Topic
 from matchday.model.posting import DAY_MS
+from matchday.model.price import PRICE_MIN
 from matchday.model.views import market_view
 from matchday.ports import LedgerUnavailable, Stored
 from matchday.pricing.football import price_book
+from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
@@ -46,9 +51,9 @@ from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.sim import checkers
 from matchday.sim.clock import VirtualClock
-from matchday.sim.crowd import Crowd
+from matchday.sim.crowd import RUSH_MS, Crowd
 from matchday.sim.faults import Fault, Faults
-from matchday.sim.process import Process, ProcessClock
+from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
 from matchday.sim.provider import Provider, Truth
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
@@ -58,17 +63,30 @@ GATES: Final = 2
 START_MS: Final = 1_699_920_000_000
 """Midnight, UTC."""
 CURRENCY: Final = "EUR"
-GRANT: Final = 100_000
+GRANT: Final = 200_000
+_STAKES_PER_DAY: Final = (4_000, 10_000, 1_000_000, 1_000_000)
+"""A fan's own limit. Some are reached soon, some never."""
 _REST_MS: Final = 1_200_000
 """Milliseconds after the last fault in which everything must come to rest."""
 _WEATHER_MS: Final = 5_000
 _CALM_MS: Final = 420_000
 """Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
+_DELAYS_MS: Final = (0, 500, 4_000)
+"""The delay in play, drawn by each seed: without one, races are closest."""
+_TRADES_MS: Final = 9_000
+"""How often the trader looks at what was referred."""
+_GIVES_MS: Final = 400_000
+_SEEN_BEFORE_MS: Final = 3_000
+"""Milliseconds by which fans in the ground see a goal before the provider tells it."""
+_AIMED: Final = 1.0
+"""Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
+_COUNTED: Final = 40
+"""Exposures are counted again after so many commits."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
 
 
-def sim_settings() -> Settings:
+def sim_settings(delay_ms: int) -> Settings:
     """The platform's defaults with slower beats, and limits that a handful of fans can reach."""
     settings = Settings()
     replace = msgspec.structs.replace
@@ -77,10 +95,10 @@ def sim_settings() -> Settings:
         feed=replace(settings.feed, alive_ms=5_000),
         odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
         bets=replace(
-            settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_fixture_max=400_000,
-            writers=GATES,
+            settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_market_max=100_000,
+            exposure_fixture_max=400_000, exposure_account_max=300_000, writers=GATES, stake_max=12_000,
+            referral_stake_max=60_000, return_max=200_000, delay_ms=delay_ms,
         ),
-        accounts=replace(settings.accounts, stake_per_day=15_000),
         push=replace(
             settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
         ),
@@ -94,6 +112,7 @@ class GateProcess(Process):
     gate: Gate
     push: Push
     accounts: Accounts
+    log: ProcessLog
     ledger: ProcessLedger
     clock: ProcessClock
 
@@ -104,6 +123,11 @@ class GateProcess(Process):
     def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         """See ``GateDoor.ask``."""
         self.run(lambda: self._ask(command, done))
+
+    def quote(self, leg: Leg) -> int | None:
+        """See ``GateDoor.quote``."""
+        price = self.gate.bets.price(leg)
+        return None if isinstance(price, Refusal) else price
 
     def _ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         if isinstance(command, PlaceBet):
@@ -134,12 +158,16 @@ class World:
         self.trace = Trace(lambda: (self.clock.steps, self.clock.now_ms() - self.began_ms), journal)
         self.faults = Faults(self.clock, allowed)
         self._weather = self.clock.random("weather")
-        self.settings = sim_settings()
+        self.settings = sim_settings(self._weather.choice(_DELAYS_MS))
         self.provider = Provider(self.clock, self.faults, matches)
-        self.money, self.bets = checkers.Money(), checkers.Bets()
-        self.decided = checkers.Decided()
-        self.limits, self.acceptance = checkers.Limits(self.settings), checkers.Acceptance(self.settings)
-        self._limits: dict[str, list[tuple[int, int]]] = {}
+        self.reached: Counter[str] = Counter()
+        """Situation -> how often the world got into it: a promise about what never happened is not tested."""
+        self.money, self.bets = checkers.Money(), checkers.Bets(self.reached)
+        self.decided = checkers.Decided(self.reached)
+        self.limits, self.acceptance = checkers.Limits(self.settings, self.reached), checkers.Acceptance(self.settings)
+        self._limits: dict[tuple[str, LimitName], list[tuple[int, int | None]]] = {}
+        """Account and limit -> from when which amount."""
+        self._written = 0
         self._shown: tuple[tuple[str, int, str, int], dict[str, Any]] = (("", 0, "", 0), {})
         self.processes: list[Process] = []
         anchor = Process("stores", self.clock, self.faults, lambda _: None, lambda _: None)
@@ -147,22 +175,23 @@ class World:
         self.log = LogStore(anchor, torn, self._log_written)
         self.ledger = LedgerStore(anchor, torn, self._ledger_written)
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
-        self._odds = 0
+        self._odds = self._given = 0
+        self._trader = self.clock.random("trader")
         self._fired, self._calm_since = 0, self.began_ms
         self._open_accounts(fans)
         self._make_processes()
 
     def _open_accounts(self, fans: int) -> None:
-        now, day = self.clock.now_ms(), self.settings.accounts.stake_per_day
+        now, chance = self.clock.now_ms(), self.clock.random("accounts")
         for number in range(fans):
-            account = f"fan{number}"
+            account, day = f"fan{number}", chance.choice(_STAKES_PER_DAY)
             commands: list[Command] = [
                 OpenAccount(f"open:{account}", account, CURRENCY, now, day),
                 Transfer(f"grant:{account}", account, GRANT, CURRENCY, "grant", now),
             ]
-            self._limits[account] = [(0, day)]
+            self._limits[account, LimitName.STAKE_DAY] = [(0, day)]
             self._ledger_written(commands, self.ledger.core.commit(commands))
-            self.crowd.join(account, list(self.provider.truths))
+            self.crowd.join(account, day, list(self.provider.truths))
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -206,14 +235,16 @@ class World:
         )
         ledger, books = self._ledger_of(process), Books()
         accounts = Accounts(clock, ledger, settings, b"simulation")
-        bets = Bets(clock, ledger, books, settings.bets, lambda _book, _parts: "combination_unpriced")
+        bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
         )  # fmt: skip
         process.gate = Gate(clock, log, books, push, bets, settings)
-        process.push, process.accounts, process.ledger, process.clock = push, accounts, ledger, clock
+        process.push, process.accounts = push, accounts
+        process.log, process.ledger, process.clock = log, ledger, clock
         process.gate.start()
+        bets.start()
 
     def _died(self, process: Process) -> None:
         self.trace.say(f"crash {process.name}")
@@ -236,7 +267,7 @@ class World:
     def _sealed(self, name: str, commands: Sequence[Command]) -> None:
         agree = all(abs(p.skew_ms) < checkers.LATE_MS for p in self.processes if p.name == name or "odds" in p.name)
         for command in commands:
-            if isinstance(command, PlaceBet) and command.refusal is None:
+            if isinstance(command, PlaceBet) and command.refusal is None and not command.refer_until_ms:
                 self.acceptance.sealed(name, command, self.clock.now_ms(), clocks_agree=agree)
 
     def _log_written(self, records: Sequence[Stored]) -> None:
@@ -244,8 +275,8 @@ class World:
             self.trace.data(record.value)
             if record.topic == Topic.BOOKS:
                 self.acceptance.written(record, self.clock.now_ms())
-            elif record.topic == Topic.INCIDENTS and self.acceptance.incident(record, self.clock.now_ms()):
-                self.crowd.goal(record.key)
+            elif record.topic == Topic.INCIDENTS:
+                self.acceptance.incident(record, self.clock.now_ms())
             if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
                 self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
 
@@ -255,10 +286,19 @@ class World:
         self._take_facts()
         self.decided.committed(commands, answers, self.ledger.core)
         for command, answer in zip(commands, answers, strict=True):
-            if isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
-                self.limits.accepted(answer.bet, self._limit(command.account, command.at_ms))
+            if isinstance(command, PlaceBet) and answer.refusal is not None and not answer.repeated:
+                self.reached[f"refused: {answer.refusal}"] += 1
+            elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
+                self.limits.accepted(
+                    answer.bet, {name: self._limit(command.account, name, command.at_ms) for name in LimitName}
+                )
+            elif isinstance(command, PlaceBet) and answer.pending_until_ms and not answer.repeated:
+                self.reached["referred"] += 1
             elif isinstance(command, SetLimit) and answer.refusal is None and not answer.repeated:
                 self._set_limit(command)
+        self._written += 1
+        if self._written % _COUNTED == 0:
+            self.limits.compare(self.ledger.core)
 
     def _take_facts(self) -> None:
         for entry in self.money.entered(self.ledger.core):
@@ -266,19 +306,18 @@ class World:
                 f"entry {entry.entry} {entry.reason} {entry.bet} {[(p.account, p.amount) for p in entry.postings]}"
             )
         for fact in self.bets.facts(self.ledger.core):
-            if isinstance(fact, BetSettled):
-                self.limits.settled(self.bets.bets[fact.bet])
-            elif isinstance(fact, BetReopened):
-                self.limits.known(self.bets.bets[fact.bet])
+            if isinstance(fact, BetSettled | BetReopened | BetCashedOut):
+                self.limits.moved(self.bets.bets[fact.bet], fact.change, fact.at_ms)
+        self.bets.compare(self.money.balances, CURRENCY)
 
     def _set_limit(self, command: SetLimit) -> None:
-        assert command.amount is not None
-        now = self._limit(command.account, command.at_ms)
-        after = command.at_ms + (86_400_000 if command.amount > now else 0)
-        self._limits[command.account] = [(0, now), (after, command.amount)]
+        now = self._limit(command.account, command.limit, command.at_ms)
+        lower = command.amount is not None and (now is None or command.amount <= now)
+        after = command.at_ms + (0 if lower else 86_400_000)
+        self._limits[command.account, command.limit] = [(0, now), (after, command.amount)]
 
-    def _limit(self, account: str, now: int) -> int:
-        return [limit for since, limit in self._limits[account] if since <= now][-1]
+    def _limit(self, account: str, name: LimitName, now: int) -> int | None:
+        return [limit for since, limit in self._limits.get((account, name), [(0, None)]) if since <= now][-1]
 
     def _answered(self, command: Command, answer: Answer) -> None:
         self.trace.say(f"answer {command.id} {answer.refusal or 'accepted'}")
@@ -314,6 +353,14 @@ class World:
         for process in self.processes:
             process.start()
         self.clock.call_later(_WEATHER_MS, self._blow)
+        self.clock.call_later(_TRADES_MS, self._trade)
+        self.clock.call_later(_GIVES_MS, self._give)
+        midnight_ms = DAY_MS - self.began_ms % DAY_MS
+        self.clock.call_later(midnight_ms - RUSH_MS, self.crowd.midnight)
+        self.clock.call_later(midnight_ms + self._weather.randrange(SHORT_JUMP_MS), self._midnight)
+        for told_ms, fixture in self.provider.goals:
+            before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
+            self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
         self.clock.run_until(self.provider.over_ms + 60_000)
         self.faults.over = True
         for process in self.processes:
@@ -338,6 +385,56 @@ class World:
             self._change_owner()
         if self.faults.happens(Fault.POWER_CUT, 0.0006):
             self._cut_power()
+
+    def _midnight(self) -> None:
+        """A new day has just begun, and fans whose limit it renews bet: the worst moment for a clock to go back."""
+        if not self.faults.happens(Fault.CLOCK_JUMP, _AIMED):
+            return
+        for process in self._weather.choice((self._gates()[:1], self.processes)):  # one machine, or all are one
+            if process.name != "feed":
+                process.skew_ms = -SHORT_JUMP_MS
+                self.trace.say(f"clock of {process.name} jumps to {process.skew_ms} ms off")
+
+    def _goal(self, fixture: str) -> None:
+        """A goal is about to be told: the worst moment for a gate to lag, or for its bets to be on their way."""
+        self.trace.say(f"goal of {fixture}, not told yet")
+        for gate in self._gates():
+            if self.faults.happens(Fault.DELAY, _AIMED):
+                self.trace.say(f"{gate.name} lags")
+                gate.log.lag(Topic.BOOKS)
+            if self.faults.happens(Fault.SLOW_LEDGER, _AIMED):
+                self.trace.say(f"batches of {gate.name} are slow on their way")
+                gate.ledger.slow()
+        self.crowd.goal(fixture)
+
+    def _trade(self) -> None:
+        """A trader looks at what was referred: accepts, refuses, offers, or lets it be; now and then twice."""
+        self.clock.call_later(_TRADES_MS, self._trade)
+        gates = self._gates()
+        for referral in self.ledger.core.referrals(2**62, 20):
+            command, deed = referral.command, self._trader.random()
+            for gate in self._trader.choices(gates, k=2 if deed % 0.1 < 0.02 else 1) if gates and deed < 0.8 else ():
+                answer = self._word(deed, command)
+                gate.run(lambda gate=gate, command=command, answer=answer: gate.gate.bets.answer_referral(  # type: ignore[misc]
+                    command.account, command.id, answer, lambda _: None
+                ))  # fmt: skip
+
+    def _word(self, deed: float, command: PlaceBet) -> TraderAnswer:
+        if deed < 0.35:
+            return TraderAnswer(accept=True)
+        if deed < 0.5:
+            return TraderAnswer(reason="not today")
+        prices = tuple(max(PRICE_MIN, leg.price * self._trader.choice((9, 10)) // 10) for leg in command.asked)
+        return TraderAnswer(stake=max(10, command.stake // self._trader.choice((1, 2, 8))), prices=prices)
+
+    def _give(self) -> None:
+        """The house gives somebody a free bet."""
+        self.clock.call_later(_GIVES_MS, self._give)
+        if not self.faults.over:
+            self._given += 1
+            fan, amount = self._trader.choice(self.crowd.fans), self._trader.choice((100, 500, 1_400))
+            until_ms = self.clock.now_ms() + self._trader.randrange(60_000, 7_200_000)
+            self.crowd.given(fan.account, f"free{self._given}", amount, until_ms)
 
     def _look_for_calm(self) -> None:
         """A while after the last fault everything works: what is played can be bet on."""
@@ -394,13 +491,17 @@ class World:
 
     def _recount(self) -> None:
         """What a torn group left in the file was heard by nobody: take it as the file has it."""
+        now = self.clock.now_ms()
         for bet in self.bets.bets.values():
             self.limits.known(bet)
-        for account, limits in self._limits.items():
-            held = self.ledger.core.account_at(account, self.clock.now_ms())
-            amount = None if held is None else held.limit(LimitName.STAKE_DAY).amount
-            if amount is not None and amount != limits[-1][1]:
-                limits.append((0, amount))
+        for account in [fan.account for fan in self.crowd.fans]:
+            held = self.ledger.core.account_at(account, now)
+            assert held is not None
+            for limit in held.limits:
+                if limit.amount != self._limit(account, limit.limit, now):
+                    self._limits[account, limit.limit] = [(0, limit.amount)]
+                if limit.next_at_ms:
+                    self._limits[account, limit.limit] = [(0, limit.amount), (limit.next_at_ms, limit.next_amount)]
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -420,10 +521,12 @@ class World:
 
     def _check_settled(self, bet: Bet) -> None:
         keys = [bet.bet, bet.id]
-        outcomes = tuple(_outcome(self.provider.truths[leg.fixture], leg.selection, bet.placed_ms) for leg in bet.legs)
+        outcomes = tuple(_leg_outcome(self.provider.truths[leg.fixture], leg, bet.placed_ms) for leg in bet.legs)
         if bet.status == BetStatus.OPEN:
             raise Violation("nothing_open_that_is_decided", f"{bet} should be settled on {outcomes}", keys)
-        if bet.returns != return_of(bet.stake, bet.legs, outcomes):
+        if bet.status != BetStatus.CASHED_OUT and bet.returns != return_of(
+            bet.remaining, bet.legs, outcomes, bet.type, free=bet.free
+        ):
             truths = [self.provider.truths[leg.fixture] for leg in bet.legs]
             raise Violation("settled_by_the_result", f"{bet} on {outcomes}; {truths}", keys)
         if self.ledger.core.bet(bet.bet) != bet:
@@ -451,6 +554,17 @@ def _begins(chance: random.Random) -> int:
     if chance.random() < 0.5:
         return START_MS + chance.randrange(DAY_MS)
     return START_MS + DAY_MS - chance.randrange(3 * 3_600_000)
+
+
+def _leg_outcome(truth: Truth, leg: Leg, placed_ms: int) -> Outcome:
+    """What a leg came to; of a combination: lost if any part lost, else void if any is void, else won."""
+    found = [_outcome(truth, selection, placed_ms) for selection in leg.selections]
+    if len(found) == 1:
+        return found[0]
+    results = {outcome.result for outcome in found}
+    if Result.LOST in results:
+        return Outcome(Result.LOST)
+    return Outcome(Result.WON) if results == {Result.WON} else VOID
 
 
 def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:

@@ -68,6 +68,25 @@ async function answered(call) {
   }
 }
 
+/** What would be taken now of a slip: {legs: [{price, reason}], lines, stake_max, returns_max, reason}; null where nobody says. */
+export async function quote(token, body) {
+  try {
+    return (await request("POST", "/api/bets/quote", { token, body })).content;
+  } catch (error) {
+    if (error instanceof NoAnswer || error instanceof Problem) return null;
+    throw error;
+  }
+}
+
+/** What is offered for a bet now: {bet, stake, amount, until_ms, quote}; Problem with the reason where nothing is. */
+export const cashOutQuote = (token, bet, stake) => page(`/api/bets/${encodeURIComponent(bet)}/cash-out`, { stake }, token);
+
+/** Take an offer of cash. The same body under the same id may be sent again at any time. */
+export const cashOut = (token, bet, body) => answered(request("POST", `/api/bets/${encodeURIComponent(bet)}/cash-out`, { token, body }));
+
+/** Have a bet cashed out as soon as so much is offered; null: not any more. */
+export const cashOutAt = (token, bet, body) => answered(request("POST", `/api/bets/${encodeURIComponent(bet)}/cash-out-at`, { token, body }));
+
 /** Send a bet. The same body under the same id may be sent again at any time. */
 export const placeBet = (token, body) => answered(request("POST", "/api/bets", { token, body }));
 

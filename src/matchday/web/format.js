@@ -107,6 +107,8 @@ const MARKETS = {
   first_half_goals: "First-half goals",
   first_half_both_teams_to_score: "Both teams to score in the first half",
   correct_score: "Correct score",
+  to_qualify: "To qualify",
+  combination: "Combination",
   total_corners: "Total corners",
   total_cards: "Total cards",
 };
@@ -162,9 +164,9 @@ export function resultOf(bet) {
   const stake = toMinor(bet.stake, bet.currency);
   const returns = toMinor(bet.returns, bet.currency);
   if (returns === 0n) return "lost";
-  if (bet.legs.length !== 1) return "won";
+  if (bet.legs.length !== 1 || bet.free_bet || bet.cashed) return "won";
   if (returns === returnOf(stake, bet.legs[0].price)) return "won";
   return returns < stake ? "half_lost" : "half_won";
 }
 
-export const RESULTS = { open: "Open", won: "Won", lost: "Lost", void: "Void", half_won: "Half won", half_lost: "Half lost" };
+export const RESULTS = { open: "Open", cashed_out: "Cashed out", won: "Won", lost: "Lost", void: "Void", half_won: "Half won", half_lost: "Half lost" };

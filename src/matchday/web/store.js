@@ -2,6 +2,7 @@
 // Hears frames from the socket and answers from the doors; views read its signals. Decides nothing about bets (slip.js).
 
 import * as api from "./api.js";
+import { toDecimal, toMinor } from "./format.js";
 import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
 import { Socket } from "./socket.js";
@@ -9,6 +10,7 @@ import { Socket } from "./socket.js";
 const TOKEN = "matchday.token";
 const NAMES = "matchday.names";
 const NAMES_MAX = 300; // fixtures whose sides are remembered, so that old bets keep their names
+const REFUSALS_MAX = 50; // of bets that waited
 const CLOCK_MS_MAX = 60_000; // how long an estimate of the server's clock is kept before a later frame may replace it
 
 /** connecting, live or reconnecting; and whether the server says that its prices are stale. */
@@ -19,6 +21,10 @@ export const home = signal(null);
 export const account = signal(null);
 /** Map of our bet id -> bet. */
 export const bets = signal(new Map());
+/** Map of a caller's id -> why a bet that had to wait was refused: {id, reason, detail, stake_max?, offer?}. */
+export const refusals = signal(new Map());
+/** Free bets that can be used: [{free_bet, amount, until_ms}]. */
+export const freeBets = signal([]);
 /** Counts facts of the account: whoever shows the statement fetches it anew. */
 export const accountMoved = signal(0);
 /** What went wrong at sign-in, for the fan; empty when nothing did. */
@@ -127,9 +133,34 @@ export function heardAccepted(bet, balance, repeated) {
   if (news && balance && !repeated && account.value) account.value = { ...account.value, balance };
 }
 
+function changeBet(id, changes) {
+  const bet = bets.value.get(id);
+  if (bet) heardBets([{ ...bet, ...changes(bet) }]);
+}
+
+function heardCashOut(fact) {
+  const add = (before, more, currency) => toDecimal(toMinor(before || "0", currency) + toMinor(more, currency), currency);
+  changeBet(fact.bet, (bet) => ({
+    status: toMinor(fact.remaining, bet.currency) === 0n ? "cashed_out" : bet.status,
+    cashed: add(bet.cashed, fact.stake, bet.currency), cash: add(bet.cash, fact.amount, bet.currency), cash_out_at: "",
+  }));
+}
+
+async function fetchFreeBets() {
+  try {
+    freeBets.value = (await api.account(token())).free_bets;
+  } catch (error) {
+    checkSignedOut(error);
+  }
+}
+
 function heardFact(fact) {
   account.value = { ...account.value, balance: fact.balance };
   if (fact.kind === "bet_accepted") heardBets([fact.bet]);
+  if (fact.kind === "bet_refused") refusals.value = new Map([...refusals.value].slice(-REFUSALS_MAX)).set(fact.id, fact);
+  if (fact.kind === "bet_cashed_out") heardCashOut(fact);
+  if (fact.kind === "cash_out_set") changeBet(fact.bet, () => ({ cash_out_at: fact.amount ?? "" }));
+  if (fact.kind === "free_bet_changed" || (fact.kind === "bet_accepted" && fact.bet.free_bet)) void fetchFreeBets();
   if (fact.kind === "bet_settled") {
     const bet = bets.value.get(fact.bet);
     if (bet) heardBets([{ ...bet, status: fact.status, version: fact.version, returns: fact.returns }]);
@@ -144,6 +175,7 @@ let leaveAccount = null;
 
 function enter(secret) {
   socket.authenticate(secret);
+  void fetchFreeBets();
   leaveAccount ??= socket.watch("account");
 }
 
@@ -170,6 +202,7 @@ export function signOut() {
   batch(() => {
     account.value = null;
     bets.value = new Map();
+    freeBets.value = [];
   });
   socket.authenticate(null);
 }

@@ -124,7 +124,7 @@ def expire_free_bet(command: ExpireFreeBet, rows: Rows) -> Answer:
 def say_free_bet(rows: Rows, account: Account, held: HeldFreeBet, at_ms: int) -> None:
     """A free bet can be used, or not any more."""
     rows.changed_free_bets.add(held.free_bet)
-    state: Literal["available", "expired"] = "available" if held.state == FreeBetState.AVAILABLE else "expired"
+    state: Literal["available", "used", "expired"] = held.state.value
     rows.new_facts.append(
         FreeBetChanged(
             rows.fact(account), account.account, at_ms, account.balance, held.free_bet, held.amount, held.until_ms,

@@ -90,7 +90,7 @@ def _bring_to(rows: Rows, at_ms: int, placed: PlacedBet, status: BetStatus, retu
             rows.charge(charge, reserved * charged(charge, bet))
     house, shortfall = (house_account(role, bet.currency) for role in ("house", "shortfall"))
     reason = {-1: "settlement", 0: "resettlement", 1: "rollback"}[reserved]
-    leaves, goes = _stake_leaves(rows, bet), _stake_goes(rows, bet, status, at_ms)
+    leaves, goes = _stake_leaves(rows, bet, at_ms), _stake_goes(rows, bet, status, at_ms)
     rows.post(
         at_ms, reason, account, bet.bet, (leaves, -bet.remaining), (goes, bet.remaining), (account.account, change),
         (shortfall, bet.owed - owed), (house, bet.returns - returns),
@@ -98,7 +98,7 @@ def _bring_to(rows: Rows, at_ms: int, placed: PlacedBet, status: BetStatus, retu
     return change, owed
 
 
-def _stake_leaves(rows: Rows, bet: Bet) -> str:
+def _stake_leaves(rows: Rows, bet: Bet, at_ms: int) -> str:
     """The account that holds a bet's stake as it stands. A free bet that a void bet gave back is taken back, unless it
     was used again or its time is over: then the house bears it."""
     role = {BetStatus.OPEN: "stakes", BetStatus.VOID: "promotions" if bet.free else "house"}.get(bet.status, "house")
@@ -106,7 +106,7 @@ def _stake_leaves(rows: Rows, bet: Bet) -> str:
         held = rows.free_bets[bet.free_bet]
         if held.state == FreeBetState.AVAILABLE and held.bet == bet.bet:
             held.state, role = FreeBetState.USED, "freebets"
-            rows.changed_free_bets.add(held.free_bet)
+            say_free_bet(rows, rows.accounts[bet.account], held, at_ms)
     return house_account(role, bet.currency)
 
 

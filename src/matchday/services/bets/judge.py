@@ -16,7 +16,7 @@ from matchday.model.messages import FixtureStatus
 from matchday.model.price import UNIT, as_fraction
 
 Combine = Callable[[FixtureBook, Sequence[tuple[Market, str]]], int | str]
-"""(a fixture's book, markets and outcomes) -> the joint price in thousandths, or the value of a ``Refusal``."""
+"""(a fixture's book, markets and outcomes) -> the joint price in thousandths, or why there is none."""
 
 _BY_STATUS: Final = {
     MarketStatus.SUSPENDED: Refusal.MARKET_SUSPENDED,
@@ -99,7 +99,10 @@ class Judge:
         if not asked.parts:
             return price
         joint = self._combine(self._books.fixtures[asked.fixture], found)
-        return joint if isinstance(joint, int) else Refusal(joint)
+        if isinstance(joint, int):
+            return joint
+        contradictory = joint == Refusal.LEGS_CONTRADICTORY
+        return Refusal.LEGS_CONTRADICTORY if contradictory else Refusal.COMBINATION_UNPRICED
 
     def in_play(self, legs: Sequence[Leg]) -> bool:
         """Whether a leg is on a match that is being played."""

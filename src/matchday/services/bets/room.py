@@ -26,7 +26,7 @@ from matchday.model import lines
 from matchday.model.acceptance import StakeMax, TraderAnswer
 from matchday.model.bet import Leg
 from matchday.model.book import Books
-from matchday.model.ledger import Answer, Moment, Offer, PlaceBet, Referral, Refusal
+from matchday.model.ledger import Answer, ExpireFreeBet, Moment, Offer, PlaceBet, Referral, Refusal
 from matchday.model.price import as_fraction
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.bets.judge import Combine, Judge, liability
@@ -64,14 +64,20 @@ class Bets:
         """Size of batch -> how many were committed, for reports."""
 
     def start(self) -> None:
-        """End referrals whose time is over and whose gate is gone, now and again."""
+        """End referrals whose time is over and whose gate is gone, and take back free bets that nobody used in time;
+        now and again."""
         self._clock.call_later(_SWEEP_MS, self.start)
+        now = self._clock.now_ms()
         try:
-            over = self._ledger.referrals(self._clock.now_ms(), _SWEEP_MAX)
+            over = self._ledger.referrals(now, _SWEEP_MAX)
+            unused = self._ledger.free_bets_over(now, _SWEEP_MAX)
         except LedgerUnavailable:
             return
         for referral in over:
             self._expire(referral)
+        if unused:
+            expired = [ExpireFreeBet(f"expire:{free_bet}", account, free_bet, now) for account, free_bet in unused]
+            self._ledger.commit(expired, lambda _: None)  # whatever is not taken is found again
 
     def odds_owned(self, epoch: int) -> None:
         """A new owner of the books began: what a former one says counts no more, and the new one has yet to speak."""

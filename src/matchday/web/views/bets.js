@@ -1,9 +1,11 @@
 // Owns My bets: open and settled bets, their state changing by itself as the account channel tells.
 
 import * as api from "../api.js";
-import { RESULTS, marketName, minute, money, moneyText, outcomeName, resultOf, returnOf, splitSelection, stamp, toMinor } from "../format.js";
+import { RESULTS, marketName, minute, money, moneyText, outcomeName, resultOf, splitSelection, stamp, toMinor } from "../format.js";
 import { html, signal, useEffect } from "../html.js";
 import { account, bets, boardOf, checkSignedOut, clock, heardBets, signIn, sides, token } from "../store.js";
+import { typeName } from "../types.js";
+import { CashOut } from "./cashout.js";
 import { matchLink } from "./home.js";
 
 const PAGE = 50;
@@ -36,8 +38,12 @@ function Leg({ leg }) {
   const names = sides(leg.fixture);
   const board = boardOf(leg.fixture);
   const live = board && board.status !== "scheduled";
+  const parts = (leg.parts ?? []).map((part) => splitSelection(part.selection));
+  const name = parts.length > 0
+    ? parts.map((part) => `${outcomeName(part.type, part.outcome, part.line, names)} (${marketName(part.type, part.line, names)})`).join(" + ")
+    : outcomeName(type, outcome, line, names);
   return html`<div class="leg">
-    <strong>${outcomeName(type, outcome, line, names)}</strong><span class="at">${leg.price}</span>
+    <strong>${name}</strong><span class="at">${leg.price}</span>
     <span class="question">${marketName(type, line, names)}</span>
     <a href=${matchLink(leg.fixture)}>${names.home} v ${names.away}</a>
     ${live && html`<span class="stands">${board.score.join("–")} <span class="minute">${minute(board, clock.value)}</span></span>`}
@@ -47,17 +53,22 @@ function Leg({ leg }) {
 function Row({ bet }) {
   const result = resultOf(bet);
   const stake = toMinor(bet.stake, bet.currency);
-  const settled = bet.status !== "open";
+  const open = bet.status === "open";
+  const cash = toMinor(bet.cash || "0", bet.currency);
+  const returned = toMinor(bet.returns, bet.currency) + cash;
   return html`<li class=${`bet ${result}`} data-testid=${`bet-row-${bet.bet}`} data-result=${result}>
+    ${(bet.legs.length > 1 || bet.free_bet) && html`<p class="kind" data-testid="bet-type">${typeName(bet.type ?? "", bet.legs.length)}${bet.free_bet ? " · free bet" : ""}</p>`}
     <div class="legs">${bet.legs.map((leg) => html`<${Leg} key=${leg.selection} leg=${leg} />`)}</div>
     <span class=${`chip ${result}`} data-testid="bet-status" data-status=${bet.status} data-result=${result} aria-live="polite">${RESULTS[result]}</span>
     <dl>
       <div><dt>Stake</dt><dd>${money(stake, bet.currency)}</dd></div>
-      <div><dt>${settled ? "Returned" : "To return"}</dt><dd class="returned" data-testid="bet-returns">
-        ${settled || bet.legs.length > 1 ? moneyText(bet.returns, bet.currency) : money(returnOf(stake, bet.legs[0].price), bet.currency)}
+      <div><dt>${open ? "To return" : "Returned"}</dt><dd class="returned" data-testid="bet-returns">
+        ${open ? moneyText(bet.returns_max, bet.currency) : money(returned, bet.currency)}
       </dd></div>
+      ${cash > 0n && open && html`<div><dt>Cashed out</dt><dd>${money(cash, bet.currency)} for ${moneyText(bet.cashed, bet.currency)}</dd></div>`}
       <div><dt>Placed</dt><dd>${stamp(bet.placed_ms)}</dd></div>
     </dl>
+    ${open && !bet.free_bet && html`<${CashOut} bet=${bet} />`}
   </li>`;
 }
 

@@ -109,7 +109,7 @@ function Lines({ type, markets, board }) {
 }
 
 const GROUPS = [
-  ["Result", ["1x2", "double_chance", "draw_no_bet"]],
+  ["Result", ["1x2", "double_chance", "draw_no_bet", "to_qualify"]],
   ["Goals", ["total_goals", "both_teams_to_score", "next_goal", "team_total_home", "team_total_away", "odd_even"]],
   ["Handicaps", ["asian_handicap"]],
   ["Halves", ["half_time_result", "half_time_full_time", "first_half_goals", "first_half_both_teams_to_score"]],

@@ -2,7 +2,7 @@
 
 import { thousandths } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
-import { pick, tap } from "../slip.js";
+import { picked as onSlip, tap } from "../slip.js";
 import { connection } from "../store.js";
 
 const FLASH_MS = 1_600;
@@ -28,7 +28,7 @@ export function useMove(price) {
 export function Price({ fixture, market, selection, caption, name }) {
   const move = useMove(selection.price);
   const status = connection.value.stale && market.status === "open" ? "suspended" : market.status;
-  const picked = pick.value?.selection === selection.selection;
+  const picked = onSlip(selection.selection);
   const offered = status === "open";
   return html`<button
     type="button"

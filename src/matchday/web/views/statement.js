@@ -9,7 +9,7 @@ import { SignInFirst } from "./bets.js";
 
 const PAGE = 50;
 const UNLIMITED = 10n ** 12n; // minor units: a limit from here on is none that a fan would notice
-const REASONS = { stake: "Stake", settlement: "Settlement", resettlement: "Settlement corrected", rollback: "Settlement taken back", grant: "Play money", deposit: "Deposit", withdrawal: "Withdrawal" };
+const REASONS = { stake: "Stake", settlement: "Settlement", resettlement: "Settlement corrected", rollback: "Settlement taken back", cash_out: "Cash-out", grant: "Play money", deposit: "Deposit", withdrawal: "Withdrawal" };
 
 const entries = signal([]);
 const next = signal(null);
@@ -43,6 +43,12 @@ const fetchOlder = () => guarded(async () => {
   next.value = page.next;
 });
 
+const NAMES = {
+  stake_day: "Stakes in a day", stake_week: "Stakes in 7 days", stake_month: "Stakes in 30 days",
+  loss_day: "Losses in a day", loss_week: "Losses in 7 days", loss_month: "Losses in 30 days",
+};
+const which = signal("stake_day");
+
 async function setLimit(event, currency) {
   event.preventDefault();
   const { minor } = readStake(typed.value, currency);
@@ -51,9 +57,10 @@ async function setLimit(event, currency) {
     return;
   }
   try {
-    limits.value = await api.setLimit(token(), { id: freshId(), limit: "stake_day", amount: toDecimal(minor, currency) });
-    const now = toMinor(perDay(limits.value).amount, currency);
-    said.value = now === minor ? "Your new limit is in force." : "A higher limit comes into force in 24 hours. Until then the present one stays.";
+    const limit = which.value;
+    limits.value = await api.setLimit(token(), { id: freshId(), limit, amount: toDecimal(minor, currency) });
+    const now = limits.value.limits.find((each) => each.limit === limit).amount;
+    said.value = now !== null && toMinor(now, currency) === minor ? "Your new limit is in force." : "A higher limit comes into force in 24 hours. Until then the present one stays.";
     typed.value = "";
   } catch (error) {
     checkSignedOut(error);
@@ -61,39 +68,31 @@ async function setLimit(event, currency) {
   }
 }
 
-const perDay = (account) => account.limits.find((limit) => limit.limit === "stake_day");
+function LimitRow({ limit, currency }) {
+  const amount = limit.amount === null ? UNLIMITED : toMinor(limit.amount, currency);
+  return html`<li>${NAMES[limit.limit] ?? limit.limit}: <b>${moneyText(limit.used, currency)}</b>${amount < UNLIMITED && html` of <b data-testid=${limit.limit === "stake_day" ? "stake-limit" : undefined}>${money(amount, currency)}</b>`}
+    ${limit.next_at_ms > 0 && html` <span class="hint">(${limit.next_amount === null ? "none" : moneyText(limit.next_amount, currency)} from ${stamp(limit.next_at_ms)})</span>`}</li>`;
+}
 
 function Limit() {
   const view = limits.value;
   if (!view) return null;
-  const limit = toMinor(perDay(view).amount ?? "9".repeat(13), view.currency);
-  return html`<section class="panel limit" aria-label="Your stake limit">
-    <h2>Your stake limit</h2>
-    <p>Staked today: <b>${moneyText(perDay(view).used, view.currency)}</b>${limit < UNLIMITED && html` of <b data-testid="stake-limit">${money(limit, view.currency)}</b>`}.
-      A lower limit counts at once, a higher one after 24 hours.</p>
+  const shown = view.limits.filter((limit) => limit.amount !== null || limit.limit === "stake_day");
+  return html`<section class="panel limit" aria-label="Your limits">
+    <h2>Your limits</h2>
+    <ul>${shown.map((limit) => html`<${LimitRow} key=${limit.limit} limit=${limit} currency=${view.currency} />`)}</ul>
+    <p>A lower limit counts at once, a higher one after 24 hours.</p>
     <form onSubmit=${(event) => setLimit(event, view.currency)}>
-      <label for="limit">New limit per day</label>
+      <label for="limit-name">Limit</label>
+      <select id="limit-name" value=${which.value} onChange=${(event) => (which.value = event.target.value)}>
+        ${Object.entries(NAMES).map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}
+      </select>
+      <label for="limit">New amount</label>
       <input id="limit" inputmode="decimal" autocomplete="off" value=${typed.value} onInput=${(event) => (typed.value = event.target.value)} />
       <button class="button" type="submit">Set limit</button>
     </form>
     <p class="hint" role="status">${said.value}</p>
   </section>`;
-}
-
-function about(entry) {
-  const bet = bets.value.get(entry.bet);
-  if (!bet) return "";
-  const [leg] = bet.legs;
-  return nameOf({ ...splitSelection(leg.selection), fixture: leg.fixture });
-}
-
-function Entry({ entry }) {
-  const amount = toMinor(entry.amount, entry.currency);
-  return html`<tr data-testid=${`entry-${entry.entry}`}>
-    <td class="stamp">${stamp(entry.at_ms)}</td>
-    <td>${REASONS[entry.reason] ?? entry.reason} <span class="about">${about(entry)}</span></td>
-    <td class=${`amount ${amount > 0n ? "in" : ""}`}>${amount > 0n ? "+" : ""}${money(amount, entry.currency)}</td>
-  </tr>`;
 }
 
 export function Statement() {
