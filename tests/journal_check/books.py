@@ -100,6 +100,13 @@ class Books:
 
     # ------------------------------------------------ markets
 
+    def on_alive(self, row: Row) -> None:
+        """The gate last heard then that the owner of the books is alive."""
+        heard_ms, before = row["heard_ms"], self._state.alive_ms
+        good = before < heard_ms <= row["t_ms"]
+        self._state.judge(good, "alive", lambda: f"heard at {heard_ms}, after {before}")
+        self._state.alive_ms = heard_ms
+
     def on_book(self, row: Row) -> None:
         """The gate heard of markets that changed."""
         fixture = self._state.fixture(row["fixture"])
@@ -107,7 +114,6 @@ class Books:
         good = last is None or version > last
         self._state.judge(good, "book order", lambda: f"{fixture.id}: {version} after {last}")
         fixture.version = version if last is None else max(version, last)
-        fixture.last_book_ms = row["t_ms"]
         for item in row["markets"]:
             self._on_market(fixture, item)
 

@@ -28,6 +28,7 @@ class Journal:
             "fixture": self._books.on_fixture,
             "incident": self._books.on_incident,
             "result": self._books.on_result,
+            "alive": self._books.on_alive,
             "book": self._books.on_book,
             "account": self._ledger.on_account,
             "limit": guards.on_limit,

@@ -69,8 +69,7 @@ class Questions:
         refused = verdict.answer is not None and not self._rules.is_referred(asked, verdict.answer)
         if refused or (offer and asked.given is None):  # none of his, or taken up
             return (now,)
-        doubtful = verdict.doubt or self._rules.silent(asked)
-        return (now, now + delay) if doubtful else (now + delay,)
+        return (now, now + delay) if verdict.doubt else (now + delay,)
 
     def on_trader(self, row: Row) -> None:
         """A trader answers a referral, or believes so."""
@@ -110,8 +109,7 @@ class Questions:
             good = row["t_ms"] in ask.due_ms
             state.judge(good, "answered when due", lambda: f"{row['id']}: at {row['t_ms']}, due at {ask.due_ms}")
             if len(ask.due_ms) > 1:
-                reason = "the joint price of a combination is not derived, or the odds may have been silent"
-                state.report.unchecked("answered when due", reason)
+                state.report.unchecked("answered when due", "the joint price of a combination is not derived")
         return ask
 
     def _question(self, row: Row, t_ms: int, answer: Row | None = None) -> Question:

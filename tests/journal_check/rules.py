@@ -126,8 +126,6 @@ class Rules:
             refusals.append(refusal)
         first = min(refusals, key=RANK.__getitem__, default=None)
         rank = len(REFUSALS) if first is None else RANK[first]
-        if answer == "market_suspended" and rank > RANK[answer] and self.silent(asked):
-            return Verdict(doubt="the odds may have been silent")
         if joint and rank > RANK["legs_contradictory"] and joint_unknown(asked):
             return Verdict(doubt="the joint price of a combination is not derived")
         if answer in SETTINGS and self._state.limit(SETTINGS[answer]) is None:
@@ -139,7 +137,7 @@ class Rules:
     def _leg_refusals(self, leg: Row, asked: Question) -> list[str]:
         refusals, price = [], 0
         for part in leg.get("parts") or [leg]:
-            refusal, price = self._part(leg["fixture"], part)
+            refusal, price = self._part(leg["fixture"], part, asked.t_ms)
             refusals += [refusal] if refusal else []
         if refusals or _by_a_trader(asked) or leg.get("parts"):
             return refusals
@@ -147,7 +145,7 @@ class Rules:
         good = within(row["policy"], row.get("tolerance"), thousandths(leg["price"]), price)
         return [] if good else ["price_moved"]
 
-    def _part(self, fixture: str, part: Row) -> tuple[str | None, int]:
+    def _part(self, fixture: str, part: Row, now_ms: int) -> tuple[str | None, int]:
         """(why a selection cannot be backed, its price)."""
         market = self._state.markets.get(part["market"])
         if market is None or market.fixture.id != fixture:
@@ -159,13 +157,14 @@ class Rules:
             return "market_closed", 0
         if market.status != "open" or price is None:
             return "market_suspended", 0
+        if self.silent(now_ms):
+            return "market_suspended", 0
         return ("generation_stale" if part["generation"] != market.generation else None), price
 
-    def silent(self, asked: Question) -> bool:
-        """Whether so little was heard of a fixture that its markets may count as suspended."""
-        state, limit = self._state, self._state.limit("odds_silence_ms_max")
-        names = {leg["fixture"] for leg in asked.row["legs"]} & state.fixtures.keys()
-        return limit is not None and any(asked.t_ms - state.fixtures[name].last_book_ms > limit for name in names)
+    def silent(self, now_ms: int) -> bool:
+        """Whether the owner of the books has been silent for so long that every market counts as suspended."""
+        limit = self._state.limit("odds_silence_ms_max")
+        return limit is not None and now_ms - self._state.alive_ms > limit
 
     def _forgotten(self, asked: Question) -> bool:
         names = {leg["fixture"] for leg in asked.row["legs"]} & self._state.fixtures.keys()
@@ -177,13 +176,17 @@ class Rules:
         if _by_a_trader(asked):
             return None
         state, stake, cap = self._state, asked.row["stake"], self._stake_cap(asked)
-        if stake < max(state.limit("stake_min") or 0, lines_of(asked.type, len(asked.row["legs"]))):
+        if stake < self._least(asked):
             return "stake_below_minimum"
         if cap is not None and stake > cap:
             return "stake_above_maximum"
         back = state.limit("return_max")
         may_return = most(asked.type, stake, self.prices(asked))
         return "return_above_maximum" if back is not None and may_return > back else None
+
+    def _least(self, asked: Question) -> int:
+        """The house's minimum, and a minor unit a line."""
+        return max(1, self._state.limit("stake_min") or 0, lines_of(asked.type, len(asked.row["legs"])))
 
     def _stake_cap(self, asked: Question) -> int | None:
         """The house's maximum, or a trader's lower one for a market."""
@@ -264,13 +267,16 @@ class Rules:
             state.report.unchecked("stake that would be taken", "the joint price of a combination is not derived")
             return
         prices, upper = self.prices(asked), row["stake"]
-        if not _by_a_trader(asked):
+        above = self._stake_refusal(asked)
+        if above is not None and not self.is_referred(asked, above):
             cap, back = self._stake_cap(asked), state.limit("return_max")
             upper = min(upper, upper if cap is None else cap)
             if back is not None and most(asked.type, upper, prices) > back:
                 upper = largest(asked.type, prices, back)
         low, high = self._guards.stake_max(row["account"], asked.t_ms, asked.type, self.legs(asked), upper)
-        good = low <= told <= high
+        least = self._least(asked)
+        low, high = (each if each >= least else 0 for each in (low, high))  # so little is not taken
+        good = low <= told <= high and (told == 0 or told >= least)
         state.judge(good, "stake that would be taken", lambda: f"{row['id']}: {told}, expected {low} to {high}")
 
 

@@ -69,7 +69,6 @@ class Fixture:
     status: str | None = None
     status_ms: int = 0
     version: tuple[int, int] | None = None
-    last_book_ms: int = 0
     markets: dict[str, Market] = field(default_factory=dict)
     unsuspended: set[str] = field(default_factory=set)
     outdated: dict[str, int] = field(default_factory=dict)
@@ -205,6 +204,8 @@ class State:
         self.line = 0
         self.now_ms = 0
         self.settings: Row = {}
+        self.alive_ms = 0
+        """When the owner of the books was last heard."""
         self.fixtures: dict[str, Fixture] = {}
         self.markets: dict[str, Market] = {}
         self.accounts: dict[str, Account] = {}

@@ -209,6 +209,11 @@ def return_of(
     return lines.returns(bet_type, stake, multipliers, free=free)
 
 
+def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:
+    """What one unit of total stake returns where every leg wins, unrounded. ``LinesError`` as ``return_of``."""
+    return lines.most(bet_type or lines.default_type(len(legs)), [as_fraction(leg.price) for leg in legs])
+
+
 def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:
     """What a combination comes to by its parts: lost with any lost part, else undecided with any undecided one, else
     void with any that is void (its joint price is of all parts together; sportsbook rules §3.1, "same-game void leg",

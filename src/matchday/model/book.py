@@ -11,6 +11,7 @@ import msgspec
 
 from matchday.model.market import Market
 from matchday.model.messages import Board, BookChanged, BookState, PricedOn
+from matchday.model.trading import Controls
 
 EPOCHS_MAX: Final = 64
 """Owners remembered; older ones have long said their last."""
@@ -29,6 +30,8 @@ class FixtureBook(msgspec.Struct):
     """Market id -> offset of its last change: what a reader that holds offset X is missing has a higher one."""
     priced_on: PricedOn | None = None
     """What the prices were made of, where that is known and one for all."""
+    controls: Controls = Controls()
+    """What traders have set."""
 
 
 class Books:
@@ -62,6 +65,8 @@ class Books:
             return False
         book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
         book.priced_on = change.model
+        if change.controls is not None:
+            book.controls = change.controls
         for market in change.markets:
             book.markets[market.market] = market
             book.changed[market.market] = offset
@@ -83,7 +88,14 @@ class Books:
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(
-            state.board, state.epoch, state.n, before, markets, dict.fromkeys(markets, before), state.model
+            state.board,
+            state.epoch,
+            state.n,
+            before,
+            markets,
+            dict.fromkeys(markets, before),
+            state.model,
+            state.controls,
         )
 
     def market(self, fixture: str, market: str) -> Market | None:

@@ -2,7 +2,7 @@
 
 Double entry: an entry is a balanced, immutable set of postings; a correction is a new entry. The sum over all accounts
 of a currency is always zero, and no player account is ever negative: what a correction cannot take back is posted to
-``shortfall``. The rules themselves are in ``model/posting.py``; backends store what those rules decide.
+``shortfall``. The rules themselves are in ``model/posting``; backends store what those rules decide.
 
 Accounts of the house carry the partition of the accounts they face, so that an entry stays within one partition:
 
@@ -52,13 +52,14 @@ class Refusal(StrEnum):
     REFUSED_BY_TRADER = "refused_by_trader"
     REFERRAL_EXPIRED = "referral_expired"  # no trader answered in time
     RE_OFFERED = "re_offered"  # refused as asked; the trader offers something else
+    # taking up what a trader offered, by the ledger: then the gate judges no stake
+    OFFER_UNKNOWN = "offer_unknown"  # not his, or of another stake, type or other legs, or taken up
+    OFFER_EXPIRED = "offer_expired"
     # the stake, by the gate
     STAKE_BELOW_MINIMUM = "stake_below_minimum"
     STAKE_ABOVE_MAXIMUM = "stake_above_maximum"
     RETURN_ABOVE_MAXIMUM = "return_above_maximum"
     # what the ledger holds for the fan
-    OFFER_UNKNOWN = "offer_unknown"  # not his, or of another stake or other legs, or taken up
-    OFFER_EXPIRED = "offer_expired"
     FREE_BET_UNKNOWN = "free_bet_unknown"  # not his, used, or of another amount
     FREE_BET_EXPIRED = "free_bet_expired"
     # guards, by the ledger in the same commit
@@ -149,7 +150,7 @@ class SetLimit(msgspec.Struct, frozen=True, tag="set_limit", tag_field="kind"):
     id: str
     account: str
     amount: int | None
-    """Minor units; 0 stops all betting, None removes the limit."""
+    """Minor units; 0 stops all betting, that with free bets too; None removes the limit."""
     at_ms: int
     limit: LimitName = LimitName.STAKE_DAY
 
@@ -193,11 +194,18 @@ class Offer(msgspec.Struct, frozen=True):
     """What a trader offers in place of a bet that was referred: the same legs at these prices, for this stake."""
 
     offer: str
-    """Our id of it."""
+    """Our id of it: that of ``offer_id``."""
     stake: int
     legs: tuple[Leg, ...]
     until_ms: int
     """Exclusive."""
+    type: str = ""
+    """A type of ``model/lines.py``, as in ``PlaceBet``."""
+
+
+def offer_id(account: str, id: str) -> str:  # noqa: A002 - the field's own word
+    """The id of what a trader offers in place of a bet: whoever knows the bet's own id finds the offer by it."""
+    return f"{account}:{id}"
 
 
 class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", omit_defaults=True):
@@ -221,8 +229,10 @@ class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", o
     """The gate's own refusal. The ledger looks up the id before it takes it: a known id gets its first answer."""
     detail: str = ""
     """With the gate's refusal, for people."""
+    stake_min: int = 0
+    """Minor units: the smallest stake that the gate would take on these legs now."""
     stake_max: int | None = None
-    """With the gate's refusal: the stake that it would take now."""
+    """Minor units: the largest. None where no other stake would be taken either."""
     type: str = ""
     """Payload: a type of ``model/lines.py``; empty for a single or an accumulator, by its legs."""
     tolerance: int | None = None
@@ -408,6 +418,11 @@ class Referral(msgspec.Struct, frozen=True):
     until_ms: int
 
 
+def left_of(limit: int, used: int) -> int:
+    """Minor units that a fan's own limit leaves. One of zero leaves nothing, also where he has won."""
+    return limit - used if limit else 0
+
+
 class LimitView(msgspec.Struct, frozen=True):
     """One limit of a fan's own, as it stands."""
 
@@ -420,6 +435,11 @@ class LimitView(msgspec.Struct, frozen=True):
     """What it will be, where a higher one is cooling off."""
     next_at_ms: int
     """From when; 0 where none is."""
+
+    @property
+    def left(self) -> int | None:
+        """Minor units that may still be staked; None for no limit."""
+        return None if self.amount is None else left_of(self.amount, self.used)
 
 
 class AccountView(msgspec.Struct, frozen=True):

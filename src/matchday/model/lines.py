@@ -123,6 +123,12 @@ def most(bet_type: str, prices: Sequence[Fraction]) -> Fraction:
     return sum((sums[size] for size in found), Fraction(0)) * Fraction(1, count(bet_type, legs))
 
 
+def stake_within(room: int, per_unit: Fraction) -> int:
+    """The largest stake, in minor units, of which ``floor(stake * per_unit)`` is at most ``room``; 0 where none is.
+    ``per_unit`` is above zero: what one unit of stake returns, or what the house can lose on it."""
+    return max(0, -(-(room + 1) * per_unit.denominator // per_unit.numerator) - 1)
+
+
 def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free: bool = False) -> int:
     """All that a bet returns, in minor units: the sum over its lines, each rounded down once.
 

@@ -112,7 +112,7 @@ class Selection(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.outcome} {format_price(self.price)}"
 
 
-class Market(msgspec.Struct, frozen=True):
+class Market(msgspec.Struct, frozen=True, omit_defaults=True):
     """A question on a fixture, as the book offers it at one version."""
 
     market: str
@@ -125,7 +125,7 @@ class Market(msgspec.Struct, frozen=True):
     """The count of suspensions and material incidents: a bet that saw another generation is refused."""
     selections: tuple[Selection, ...]
     stake_max: int | None = None
-    """Minor units: a trader's own maximum for this market; None where the platform's holds."""
+    """Minor units: the largest stake that a trader allows; None: only the house's own maximum holds."""
 
     def price_of(self, outcome: str) -> int | None:
         """The price of an outcome in thousandths, or None where the market has no such outcome."""

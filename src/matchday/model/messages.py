@@ -6,7 +6,7 @@ a new name.
 
 | topic | partitioned and keyed by | kept | says |
 | --- | --- | --- | --- |
-| incidents | fixture | some hours | feed, odds (ticks) |
+| incidents | fixture | some hours | feed, odds (ticks), gates (traders' commands) |
 | fixtures | fixture | the latest of each | feed |
 | books | fixture | some hours | odds |
 | book_states | fixture and epoch | the latest of each | odds |
@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.trading import Controls, TraderCommand
 
 
 class Topic(StrEnum):
@@ -199,13 +200,15 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     n: int
     """The book's change counter within the epoch."""
     cause: str
-    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, confirmed, abandoned, ..."""
+    """An incident type, or: scheduled, tick, resumed, feed_silent, feed_back, rebuilt, trader, confirmed, ..."""
     at_ms: int
     board: Board
     markets: tuple[Market, ...]
     model: PricedOn | None = None
     """Of the whole book's prices; None where they are not of one moment (while a hold lasts) or their owner is of
     before this was said."""
+    controls: Controls | None = None
+    """All that traders have set, where this changes it or the owner is new; None: as before."""
 
 
 class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
@@ -241,6 +244,8 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     """When a hold ends, while suspended by an incident."""
     model: PricedOn | None = None
     """As in ``BookChanged``."""
+    controls: Controls = Controls()
+    """What traders have set."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -420,7 +425,7 @@ AccountFact = (
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
-    """A record that a room could not read: kept with its reason, so that nothing is swallowed."""
+    """A record that a room could not read or take: kept with its reason, so that nothing is swallowed."""
 
     room: str
     topic: str
@@ -436,6 +441,7 @@ Message = (
     | WindowVoided
     | FeedAlive
     | Ticked
+    | TraderCommand
     | FixtureSnapshot
     | BookChanged
     | OddsOwned

@@ -44,8 +44,3 @@ def format_price(price: int) -> str:
 def as_fraction(price: int) -> Fraction:
     """The exact rational of a price of thousandths."""
     return Fraction(price, UNIT)
-
-
-def liability(stake: int, price: int) -> int:
-    """The most the house can lose on a single: the profit of the fan, in minor units, rounded down."""
-    return stake * (price - UNIT) // UNIT

@@ -11,7 +11,7 @@ import msgspec
 from matchday.model import lines
 from matchday.model.bet import Bet, BetStatus, Leg, Policy
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView
+from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView, Offer
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
 from matchday.model.messages import (
     AccountFact,
@@ -300,7 +300,8 @@ def market_view(market: Market) -> MarketView:
     )
 
 
-def _leg_view(leg: Leg) -> LegView:
+def leg_view(leg: Leg) -> LegView:
+    """A leg with its price as a decimal."""
     parts = tuple(PartView(part.market, part.selection, part.generation) for part in leg.parts)
     return LegView(leg.fixture, leg.market, leg.selection, format_price(leg.price), leg.generation, parts)
 
@@ -317,7 +318,7 @@ def bet_view(bet: Bet) -> BetView:
         format_amount(bet.returns, bet.currency),
         bet.placed_ms,
         bet.version,
-        tuple(_leg_view(leg) for leg in bet.legs),
+        tuple(map(leg_view, bet.legs)),
         bet.type,
         lines.count(bet.type, len(bet.legs)),
         format_amount(_returns_max(bet), bet.currency),
@@ -344,6 +345,12 @@ def limit_view(limit: LimitView, currency: str) -> LimitShown:
 def free_bet_view(free_bet: FreeBet) -> FreeBetView:
     """A free bet with its amount as a decimal."""
     return FreeBetView(free_bet.free_bet, format_amount(free_bet.amount, free_bet.currency), free_bet.until_ms)
+
+
+def offer_view(offer: Offer, currency: str) -> OfferView:
+    """A trader's offer with its amounts and prices as decimals."""
+    prices = tuple(format_price(leg.price) for leg in offer.legs)
+    return OfferView(offer.offer, format_amount(offer.stake, currency), prices, offer.until_ms)
 
 
 def fact_view(fact: AccountFact, currency: str) -> FactView:

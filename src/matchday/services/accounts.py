@@ -1,6 +1,6 @@
 """Accounts: who a fan is, and the limits he sets himself.
 
-Owns identity and tokens. Hears sign-ins and limit changes from the doors; says ``OpenAccount``, ``Transfer`` and
+Owns identity, roles and tokens. Hears sign-ins and limit changes from the doors; says ``OpenAccount``, ``Transfer`` and
 ``SetLimit`` to the ledger. Signs tokens that any gate can verify without asking anybody. Never holds a balance.
 """
 
@@ -10,7 +10,8 @@ import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from matchday.config import Settings
-from matchday.model.ledger import Answer, LimitName, Moment, OpenAccount, SetLimit, Transfer
+from matchday.model.ledger import Answer, GrantFreeBet, LimitName, Moment, OpenAccount, SetLimit, Transfer
+from matchday.model.role import Role, SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _SALT = "matchday.token.1"
@@ -27,13 +28,11 @@ class Guest(msgspec.Struct, frozen=True):
     """Minor units: the grant."""
 
 
-class Accounts:
-    """Guests, tokens and limits."""
+class Tokens:
+    """Signs and verifies tokens. A fan's is his account; any other role is signed beside the name."""
 
-    def __init__(self, clock: Clock, ledger: Ledger, settings: Settings, secret: bytes) -> None:
+    def __init__(self, clock: Clock, settings: Settings, secret: bytes) -> None:
         self._clock = clock
-        self._ledger = ledger
-        self._settings = settings.accounts
         self._token_s = settings.doors.token_s_max
 
         class Signer(TimestampSigner):
@@ -44,20 +43,42 @@ class Accounts:
 
         self._signer = URLSafeTimedSerializer(secret, salt=_SALT, signer=Signer)
 
-    def sign(self, account: str) -> tuple[str, int]:
+    def sign(self, account: str, role: Role = Role.FAN) -> tuple[str, int]:
         """A token for an account, and until when it is surely good (milliseconds since 1970): it counts in whole
         seconds, so that it may last one longer."""
-        return str(self._signer.dumps(account)), self._clock.now_ms() + self._token_s * 1000
+        signed = account if role == Role.FAN else [role.value, account]
+        return str(self._signer.dumps(signed)), self._clock.now_ms() + self._token_s * 1000
 
-    def verify(self, token: str) -> str | None:
-        """The account of a token; None for one that is forged, damaged or expired."""
+    def identify(self, token: str) -> SignedIn | None:
+        """Who a token speaks for; None for one that is forged, damaged or expired."""
         if not token.isascii():  # none that was signed here; a lone surrogate would be an error, not a refusal
             return None
         try:
-            account = self._signer.loads(token, max_age=self._token_s)
+            signed = self._signer.loads(token, max_age=self._token_s)
         except BadData:
             return None
-        return account if isinstance(account, str) else None
+        match signed:
+            case str(account):
+                return SignedIn(account, Role.FAN)
+            case [Role.TRADER.value, str(name)]:
+                return SignedIn(name, Role.TRADER)
+        return None
+
+    def verify(self, token: str) -> str | None:
+        """The account of a fan's token; None for one that is no fan's, forged, damaged or expired."""
+        signed_in = self.identify(token)
+        return signed_in.account if signed_in is not None and signed_in.role == Role.FAN else None
+
+
+class Accounts:
+    """Guests, tokens and limits."""
+
+    def __init__(self, clock: Clock, ledger: Ledger, settings: Settings, secret: bytes) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._settings = settings.accounts
+        tokens = Tokens(clock, settings, secret)
+        self.sign, self.identify, self.verify = tokens.sign, tokens.identify, tokens.verify
 
     def open_guest(self, done: Callable[[Guest | Moment], None]) -> None:
         """Open an account with a grant of play money, both in one commit. The ids derive from the account's own, which
@@ -84,6 +105,19 @@ class Accounts:
         """A limit of the fan's own in minor units (None: none): less counts at once, more after a day. ``id_`` is the
         caller's."""
         command = SetLimit(id_, account, amount, self._clock.now_ms(), limit)
+
+        def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+            done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
+
+        self._ledger.commit([command], answered)
+
+    def give_free_bet(
+        self, account: str, id_: str, amount: int, currency: str, until_ms: int,
+        done: Callable[[Answer | Moment], None],
+    ) -> None:  # fmt: skip
+        """Give a fan a free bet of the house's, in minor units, to be used before ``until_ms``. ``id_`` is the caller's
+        and the free bet's name; given twice, it is one."""
+        command = GrantFreeBet(f"give:{id_}", account, id_, amount, currency, until_ms, self._clock.now_ms())
 
         def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
             done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])

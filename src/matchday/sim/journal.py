@@ -43,6 +43,7 @@ class Journal:
         self._first = 0
         self._causes: dict[str, deque[dict[str, Any]]] = {}
         self._encode = msgspec.json.Encoder().encode
+        self._alive_ms = self._alive_said_ms = 0
         self.lines = 0
 
     def line(self, kind: str, **fields: object) -> None:
@@ -102,6 +103,16 @@ class Journal:
             self.line(cause["kind"], **cause["fields"])
         markets = [_market(market) for market in change.markets]
         self.line("book", fixture=change.fixture, epoch=change.epoch, n=change.n, cause=change.cause, markets=markets)
+
+    def alive(self) -> None:
+        """The gate hears now that the owner of the books is alive."""
+        self._alive_ms = self._clock.now_ms()
+
+    def say_alive(self) -> None:
+        """When that was heard last: said where an answer may depend on it, rather than ten times a minute."""
+        if self._alive_said_ms < self._alive_ms:
+            self._alive_said_ms = self._alive_ms
+            self.line("alive", heard_ms=self._alive_ms)
 
     # --- what everybody has at the end --------------------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ class JournalledBets:
 
     def _ask(self, kind: str, **fields: object) -> int:
         self._asked += 1
+        self._journal.say_alive()
         self._journal.line(kind, ask=self._asked, **fields)
         return self._asked
 
@@ -115,6 +116,8 @@ class JournalledLedger:
 
     def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
         """Commit, and write commands, answers and postings where the commit stands."""
+        if any(isinstance(command, PlaceBet) for command in commands):
+            self._journal.say_alive()
         place = self._journal.promise()
 
         def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:

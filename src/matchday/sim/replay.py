@@ -24,6 +24,7 @@ from matchday.model.messages import (
     FixtureScheduled,
     Incident,
     LegsDecided,
+    OddsAlive,
     ResultConfirmed,
     Strengths,
     Topic,
@@ -54,8 +55,9 @@ def replay_settings() -> Settings:
         feed=replace(settings.feed, alive_ms=10_000),
         odds=replace(settings.odds, alive_ms=10_000, feed_silence_ms_max=20_000, tick_ms=20_000),
         bets=replace(
-            settings.bets, odds_silence_ms_max=20_000, exposure_selection_max=250_000, exposure_fixture_max=2_000_000
-        ),
+            settings.bets, odds_silence_ms_max=20_000, exposure_account_max=2_500_000, exposure_selection_max=3_000_000,
+            exposure_market_max=5_000_000, exposure_fixture_max=25_000_000,
+        ),  # fmt: skip
     )
 
 
@@ -104,6 +106,8 @@ class Replay:
         self._log.tail(Topic.INCIDENTS, None, self._hear_feed)
         self._log.tail(Topic.DECISIONS, None, self._hear_decisions)
         self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
+        if self._journal:
+            self._log.tail(Topic.BOOKS, None, self._hear_books)
         self.platform.gate.watchers.append(self._book_changed)
         self.platform.start()
         for number in range(self._bettors):
@@ -156,6 +160,12 @@ class Replay:
             message = decode(stored.value)
             if isinstance(message, LegsDecided):
                 self._settled_markets.update(decision.market for decision in message.decisions)
+
+    def _hear_books(self, records: Sequence[Stored]) -> None:
+        """Whether the owner is alive; changes of books come by the gate, as it takes them in."""
+        assert self._journal
+        if any(not stored.key and isinstance(decode(stored.value), OddsAlive) for stored in records):
+            self._journal.alive()
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:

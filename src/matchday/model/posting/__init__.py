@@ -22,6 +22,7 @@ from matchday.model.ledger import (
     DecideLegs,
     ExpireFreeBet,
     GrantFreeBet,
+    LimitName,
     OpenAccount,
     PlaceBet,
     Refusal,
@@ -88,6 +89,10 @@ def payload_hash(command: Command) -> bytes:
             sent += more
     elif isinstance(command, CashOut):
         sent = (command.account, command.bet, command.stake, command.asked)
+    elif isinstance(command, SetLimit) and command.limit == LimitName.STAKE_DAY and command.amount is not None:
+        # as it was when there was no other limit
+        sent = {"kind": "set_limit", "id": command.id, "account": command.account, "stake_per_day": command.amount,
+                "at_ms": 0}  # fmt: skip
     else:
         sent = msgspec.structs.replace(command, at_ms=0)
     return blake2b(msgspec.json.encode(sent), digest_size=16).digest()

@@ -89,7 +89,7 @@ def transfer(command: Transfer, rows: Rows) -> Answer:
 
 
 def grant_free_bet(command: GrantFreeBet, rows: Rows) -> Answer:
-    """Give a free bet; one of the same name stays as it is."""
+    """Give a free bet; one that was given stays as it is, and its name is good for no other."""
     account = rows.accounts.get(command.account)
     if account is None:
         return Answer(command.id, command.account, Refusal.ACCOUNT_UNKNOWN)
@@ -97,8 +97,11 @@ def grant_free_bet(command: GrantFreeBet, rows: Rows) -> Answer:
         return Answer(command.id, command.account, Refusal.ACCOUNT_NOT_OPEN)
     if account.currency != command.currency:
         return Answer(command.id, command.account, Refusal.CURRENCY_MISMATCH)
-    if command.free_bet in rows.free_bets:
-        return Answer(command.id, command.account, balance=account.balance)
+    given = rows.free_bets.get(command.free_bet)
+    if given is not None:
+        same = (given.account, given.amount, given.until_ms) == (command.account, command.amount, command.until_ms)
+        refusal = None if same else Refusal.ID_REUSED
+        return Answer(command.id, command.account, refusal, balance=account.balance)
     held = HeldFreeBet(command.free_bet, account.account, account.currency, command.amount, command.until_ms)
     rows.free_bets[held.free_bet] = held
     free_bets, promotions = roles(account.currency, "freebets", "promotions")
@@ -110,7 +113,7 @@ def grant_free_bet(command: GrantFreeBet, rows: Rows) -> Answer:
 def expire_free_bet(command: ExpireFreeBet, rows: Rows) -> Answer:
     """Take back a free bet that nobody used in time."""
     account, held = rows.accounts.get(command.account), rows.free_bets.get(command.free_bet)
-    if account is None or held is None:
+    if account is None or held is None or held.account != command.account:
         return Answer(command.id, command.account, Refusal.FREE_BET_UNKNOWN)
     if held.state == FreeBetState.AVAILABLE and command.at_ms >= held.until_ms:
         held.state = FreeBetState.EXPIRED

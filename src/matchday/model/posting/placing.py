@@ -2,7 +2,7 @@
 
 import msgspec
 
-from matchday.model.bet import Bet
+from matchday.model.bet import Bet, most_of
 from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
@@ -12,6 +12,7 @@ from matchday.model.ledger import (
     Refusal,
     house_account,
 )
+from matchday.model.lines import count, default_type, stake_within
 from matchday.model.messages import BetAccepted, BetReferred, BetRefused
 from matchday.model.posting.rows import Account, FreeBetState, HeldOffer, PlacedBet, Rows
 
@@ -42,9 +43,12 @@ def _refused(command: PlaceBet, account: Account, rows: Rows) -> Refused | None:
     if account.currency != command.currency:
         return Refusal.CURRENCY_MISMATCH, f"the account's currency is {account.currency}", None
     if command.refusal is not None:
-        most = command.stake_max
-        return command.refusal, command.detail, None if most is None else _affordable(command, account, rows, most)
-    return _by_what_is_held(command, rows) or _by_guards(command, account, rows)
+        return command.refusal, command.detail, _affordable(command, account, rows)
+    if (refused := _by_what_is_held(command, rows)) is not None:
+        return *refused, None
+    if (refused := _by_guards(command, account, rows)) is not None:
+        return *refused, _affordable(command, account, rows)
+    return None
 
 
 def _id_refusal(command: PlaceBet) -> Refusal | None:
@@ -54,62 +58,70 @@ def _id_refusal(command: PlaceBet) -> Refusal | None:
     return Refusal.ID_EXPIRED if expired else None
 
 
-def _by_what_is_held(command: PlaceBet, rows: Rows) -> Refused | None:
+def _by_what_is_held(command: PlaceBet, rows: Rows) -> tuple[Refusal, str] | None:
     """A trader's offer and a free bet must be the fan's, fit, and be in time."""
     if command.offer:
         held = rows.offers.get(command.offer)
         if held is None or held.account != command.account or held.taken or not _fits(command, held):
-            return Refusal.OFFER_UNKNOWN, "an offer is taken up once, by whom it was made, as it was made", None
+            return Refusal.OFFER_UNKNOWN, "an offer is taken up once, by whom it was made, as it was made"
         if command.at_ms >= held.offer.until_ms:
-            return Refusal.OFFER_EXPIRED, "the offer's time is over", None
+            return Refusal.OFFER_EXPIRED, "the offer's time is over"
     if command.free_bet:
         free = rows.free_bets.get(command.free_bet)
         if free is None or free.account != command.account or free.state == FreeBetState.USED:
-            return Refusal.FREE_BET_UNKNOWN, "a free bet is used once, by whom it was given to", None
+            return Refusal.FREE_BET_UNKNOWN, "a free bet is used once, by whom it was given to"
         if free.state == FreeBetState.EXPIRED or command.at_ms >= free.until_ms:
-            return Refusal.FREE_BET_EXPIRED, "the free bet's time is over", None
+            return Refusal.FREE_BET_EXPIRED, "the free bet's time is over"
         if free.amount != command.stake:
-            return Refusal.FREE_BET_UNKNOWN, f"the stake of this free bet is {free.amount} minor units", None
+            return Refusal.FREE_BET_UNKNOWN, f"the stake of this free bet is {free.amount} minor units"
     return None
 
 
 def _fits(command: PlaceBet, held: HeldOffer) -> bool:
-    return (command.stake, command.legs) == (held.offer.stake, held.offer.legs)
+    """Whether a bet is what was offered. A type may be left out where it is that of the legs' number."""
+    offer, default = held.offer, default_type(len(command.legs))
+    asked = (command.stake, command.type or default, command.legs)
+    return asked == (offer.stake, offer.type or default, offer.legs)
 
 
-def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> Refused | None:
-    """The fan's own limits, the house's exposures, the balance. A free bet is none of the fan's money."""
+def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> tuple[Refusal, str] | None:
+    """The fan's own limits, the house's exposures, the balance. A free bet is none of the fan's money: of his limits
+    only one of zero, which stops all betting, is above it."""
     stake, now = command.stake, command.at_ms
-    if not command.free_bet:
-        for of_loss, refusal in ((False, Refusal.STAKE_LIMIT_REACHED), (True, Refusal.LOSS_LIMIT_REACHED)):
-            left = account.left(now, of_loss=of_loss)
-            if left is not None and stake > left:
-                most = _affordable(command, account, rows, stake)
-                return refusal, f"{max(0, left)} minor units are left of the fan's own limit", most
+    for of_loss, refusal in ((False, Refusal.STAKE_LIMIT_REACHED), (True, Refusal.LOSS_LIMIT_REACHED)):
+        left = account.left(now, of_loss=of_loss)
+        if account.stopped(now, of_loss=of_loss) if command.free_bet else left is not None and stake > left:
+            return refusal, f"{max(0, left or 0)} minor units are left of the fan's own limit"
     for charge in command.charges:
         if rows.guards.get(charge.guard, 0) + charge.amount > charge.cap:
-            return charge.refusal, "", None if command.free_bet else _affordable(command, account, rows, stake)
+            return charge.refusal, ""
     if account.balance < stake and not command.free_bet:
-        detail = f"the balance is {account.balance} minor units"
-        return Refusal.INSUFFICIENT_FUNDS, detail, _affordable(command, account, rows, stake)
+        return Refusal.INSUFFICIENT_FUNDS, f"the balance is {account.balance} minor units"
     return None
 
 
-def _affordable(command: PlaceBet, account: Account, rows: Rows, most: int) -> int:
-    """The largest stake up to ``most`` that every guard would take now."""
+def _affordable(command: PlaceBet, account: Account, rows: Rows) -> int | None:
+    """The largest stake that gate and guards would take on these legs now: whole minor units on each line, and 0 where
+    none. None where the gate has said none, and of what is taken whole or not at all: free bets and offers."""
+    if command.stake_max is None or command.free_bet or command.offer:
+        return None
+    most = min(command.stake_max, account.balance)
     for of_loss in (False, True):
         left = account.left(command.at_ms, of_loss=of_loss)
         most = most if left is None else min(most, left)
+    lost_per_unit = most_of(command.legs, command.type) - 1
     for charge in command.charges:
-        room = charge.cap - rows.guards.get(charge.guard, 0)
-        if charge.amount > 0:
-            most = min(most, command.stake * room // charge.amount)
-    return max(0, min(most, account.balance))
+        most = min(most, stake_within(charge.cap - rows.guards.get(charge.guard, 0), lost_per_unit))
+    number = len(command.legs)
+    most -= most % count(command.type or default_type(number), number)
+    return most if most >= command.stake_min else 0
 
 
 def _refuse(command: PlaceBet, account: Account, rows: Rows, refused: Refused) -> Answer:
     """Refuse; whoever was told to wait hears it by the account's channel, too."""
     refusal, detail, stake_max = refused
+    if stake_max is not None and not detail:
+        detail = f"at most {stake_max} minor units are taken now"
     offer = command.offered if refusal == Refusal.RE_OFFERED else None
     if offer is not None:
         rows.offers[offer.offer] = HeldOffer(offer, account.account)
@@ -131,9 +143,10 @@ def _refuse(command: PlaceBet, account: Account, rows: Rows, refused: Refused) -
 
 
 def _refer(command: PlaceBet, account: Account, rows: Rows) -> Answer:
-    """Have it wait for a trader. Nothing is reserved: all is judged again when he has answered."""
+    """Have it wait for a trader, at the prices at which it would be taken now. Nothing is reserved: all but these is
+    judged again when he has answered."""
     until = command.refer_until_ms
-    asked = msgspec.structs.replace(command, refer_until_ms=0, legs=(), charges=(), bet="")
+    asked = msgspec.structs.replace(command, refer_until_ms=0, charges=(), bet="", stake_min=0, stake_max=None)
     rows.new_referrals[command.account, command.id] = Referral(asked, until)
     rows.new_facts.append(
         BetReferred(rows.fact(account), account.account, command.at_ms, account.balance, command.id, until)

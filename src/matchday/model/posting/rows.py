@@ -29,6 +29,7 @@ from matchday.model.ledger import (
     VoidLegs,
     Window,
     house_account,
+    left_of,
 )
 from matchday.model.messages import AccountFact
 
@@ -84,9 +85,16 @@ class Account(msgspec.Struct):
         found: int | None = None
         for name in self.limits.keys() | self.raised.keys():
             if name.of_loss == of_loss and (limit := self.limit(name, now_ms)) is not None:
-                left = limit - self.used(name, now_ms)
+                left = left_of(limit, self.used(name, now_ms))
                 found = left if found is None else min(found, left)
         return found
+
+    def stopped(self, now_ms: int, *, of_loss: bool) -> bool:
+        """Whether the fan has stopped all betting, by a limit of zero of a kind."""
+        return any(
+            name.of_loss == of_loss and self.limit(name, now_ms) == 0
+            for name in self.limits.keys() | self.raised.keys()
+        )
 
     def count(self, now_ms: int, *, staked: int = 0, returned: int = 0) -> None:
         """Remember what was staked, or came back."""

@@ -171,6 +171,8 @@ def _cash_refusal(command: CashOut, bet: Bet, stake: int, rows: Rows) -> tuple[R
         return Refusal.CASH_OUT_UNAVAILABLE, f"{bet.remaining} minor units of the stake are left"
     if command.refusal is not None:
         return command.refusal, command.detail
+    if stake <= 0 or command.asked <= 0:
+        return Refusal.CASH_OUT_UNAVAILABLE, "a cash-out is of some of the stake, for more than nothing"
     version, _ = standing(bet, rows.decisions, rows.windows)
     if version != command.standing:
         return Refusal.QUOTE_MOVED, "a leg was decided meanwhile"

@@ -1,19 +1,18 @@
 """Judging a bet by the gate's books: its legs, its prices, its stake, and what it charges. Nothing is kept here."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
 
 from matchday.config import Bets as BetSettings
 from matchday.model import lines
-from matchday.model.bet import PARTS_MAX, Leg, Part, Policy, combination
+from matchday.model.bet import PARTS_MAX, Leg, Part, Policy, combination, most_of
 from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import Charge, PlaceBet, Refusal
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
-from matchday.model.price import UNIT, as_fraction
+from matchday.model.price import UNIT
 
 Combine = Callable[[FixtureBook, Sequence[tuple[Market, str]]], int | str]
 """(a fixture's book, markets and outcomes) -> the joint price in thousandths, or why there is none."""
@@ -23,6 +22,8 @@ _BY_STATUS: Final = {
     MarketStatus.INACTIVE: Refusal.MARKET_SUSPENDED,
     MarketStatus.CLOSED: Refusal.MARKET_CLOSED,
 }
+_ORDER: Final = {refusal: place for place, refusal in enumerate(Refusal)}
+"""Of several legs' reasons the first is given."""
 
 
 class Judged(NamedTuple):
@@ -31,6 +32,14 @@ class Judged(NamedTuple):
     legs: tuple[Leg, ...] = ()
     refusal: Refusal | None = None
     detail: str = ""
+
+
+class Stakes(NamedTuple):
+    """The stakes that a gate would take on some legs, in minor units, and why it would not take one."""
+
+    refusal: Refusal | None
+    least: int
+    most: int
 
 
 class Judge:
@@ -49,16 +58,27 @@ class Judge:
         if refusal := related(command.asked):
             return Judged(refusal=refusal)
         found: list[Leg] = []
+        refused: list[tuple[Refusal, int]] = []
         for index, asked in enumerate(command.asked):
             price = self._price(asked, stale=stale, epoch=epoch)
-            if isinstance(price, Refusal):
-                return Judged(refusal=price, detail=f"leg {index + 1}: {asked.selection}")
-            if given:
+            if isinstance(price, int) and given:
                 price = given[index].price
-            elif not within(command.policy, command.tolerance, asked.price, price):
-                return Judged(refusal=Refusal.PRICE_MOVED, detail=f"leg {index + 1}: {asked.selection}")
-            found.append(msgspec.structs.replace(asked, price=price))
+            elif isinstance(price, int) and not within(command.policy, command.tolerance, asked.price, price):
+                price = Refusal.PRICE_MOVED
+            if isinstance(price, Refusal):
+                refused.append((price, index))
+            else:
+                found.append(msgspec.structs.replace(asked, price=price))
+        if refused:
+            refusal, index = min(refused, key=lambda one: _ORDER[one[0]])
+            return Judged(refusal=refusal, detail=f"leg {index + 1}: {command.asked[index].selection}")
         return Judged(tuple(found))
+
+    def now(self, command: PlaceBet) -> PlaceBet:
+        """The command with its legs at the generations that their markets have now; unknown ones as they are."""
+        found = [(leg, self._now(leg)) for leg in command.asked]
+        asked = tuple(leg if isinstance(now, Refusal) else now for leg, now in found)
+        return msgspec.structs.replace(command, asked=asked)
 
     def price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
         """The price of a leg now, whatever price or generation was asked."""
@@ -79,30 +99,34 @@ class Judge:
 
     def _price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
         """The current price of a leg whose markets are open, in the generation that the fan saw."""
-        found: list[tuple[Market, str]] = []
-        price = 0
-        for part in _parts(asked):
-            market = self._books.market(asked.fixture, part.market)
-            outcome = part.selection.rpartition("/")[2]
-            held = market.price_of(outcome) if market else None
-            named = part.selection.rpartition("/")[0] == part.market  # settlement finds a bet by this very id
-            if market is None or held is None or not named:
-                return Refusal.SELECTION_UNKNOWN
-            if market.status != MarketStatus.OPEN:
-                return _BY_STATUS[market.status]
-            if stale or self._books.fixtures[asked.fixture].epoch < epoch:  # the new owner has not spoken of it yet
-                return Refusal.MARKET_SUSPENDED
-            if market.generation != part.generation:
-                return Refusal.GENERATION_STALE
-            found.append((market, outcome))
-            price = held
+        found = [self._part(asked.fixture, part, stale=stale, epoch=epoch) for part in _parts(asked)]
+        refused = [part for part in found if isinstance(part, Refusal)]
+        if refused:
+            return min(refused, key=_ORDER.__getitem__)
+        held = [part for part in found if not isinstance(part, Refusal)]
         if not asked.parts:
-            return price
-        joint = self._combine(self._books.fixtures[asked.fixture], found)
+            return held[0][2]
+        joint = self._combine(self._books.fixtures[asked.fixture], [(market, outcome) for market, outcome, _ in held])
         if isinstance(joint, int):
             return joint
         contradictory = joint == Refusal.LEGS_CONTRADICTORY
         return Refusal.LEGS_CONTRADICTORY if contradictory else Refusal.COMBINATION_UNPRICED
+
+    def _part(self, fixture: str, part: Part, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
+        """The market, outcome and price of one selection, or the first reason why it cannot be backed."""
+        market = self._books.market(fixture, part.market)
+        outcome = part.selection.rpartition("/")[2]
+        price = market.price_of(outcome) if market else None
+        named = part.selection.rpartition("/")[0] == part.market  # settlement finds a bet by this very id
+        if market is None or price is None or not named:
+            return Refusal.SELECTION_UNKNOWN
+        if market.status != MarketStatus.OPEN:
+            return _BY_STATUS[market.status]
+        if stale or self._books.fixtures[fixture].epoch < epoch:  # the new owner has not spoken of it yet
+            return Refusal.MARKET_SUSPENDED
+        if market.generation != part.generation:
+            return Refusal.GENERATION_STALE
+        return market, outcome, price
 
     def in_play(self, legs: Sequence[Leg]) -> bool:
         """Whether a leg is on a match that is being played."""
@@ -111,18 +135,20 @@ class Judge:
 
     # --- the stake ----------------------------------------------------------------------------------------------------
 
-    def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> tuple[Refusal, int] | None:
-        """Why the stake would not be taken, and the most that would be."""
-        unit = lines.most(command.type or lines.default_type(len(legs)), [as_fraction(leg.price) for leg in legs])
-        most = min(self.stake_max(legs), self._settings.return_max * unit.denominator // unit.numerator)
-        least = max(self._settings.stake_min, lines.count(command.type or lines.default_type(len(legs)), len(legs)))
+    def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> Stakes:
+        """What stakes would be taken on these legs, and why the command's would not be."""
+        bet_type = command.type or lines.default_type(len(legs))
+        within_return = lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        most = self.stake_max(legs)
+        least = max(self._settings.stake_min, lines.count(bet_type, len(legs)))
+        refusal = None
         if command.stake < least:
-            return Refusal.STAKE_BELOW_MINIMUM, least
-        if command.stake > self.stake_max(legs):
-            return Refusal.STAKE_ABOVE_MAXIMUM, most
-        if int(command.stake * unit) > self._settings.return_max:
-            return Refusal.RETURN_ABOVE_MAXIMUM, most
-        return None
+            refusal = Refusal.STAKE_BELOW_MINIMUM
+        elif command.stake > most:
+            refusal = Refusal.STAKE_ABOVE_MAXIMUM
+        elif command.stake > within_return:
+            refusal = Refusal.RETURN_ABOVE_MAXIMUM
+        return Stakes(refusal, least, min(most, within_return))
 
     def stake_max(self, legs: Sequence[Leg]) -> int:
         """The platform's maximum, or a trader's lower one for a market."""
@@ -175,8 +201,7 @@ def within(policy: Policy, tolerance: int | None, asked: int, price: int) -> boo
 
 def liability(stake: int, bet_type: str, legs: Sequence[Leg]) -> int:
     """The most the house can lose on a bet in minor units: what it returns if every leg wins, less the stake."""
-    prices = [as_fraction(leg.price) for leg in legs]
-    return int(Fraction(stake) * lines.most(bet_type or lines.default_type(len(legs)), prices)) - stake
+    return int(stake * most_of(legs, bet_type)) - stake
 
 
 def _parts(leg: Leg) -> Sequence[Part]:

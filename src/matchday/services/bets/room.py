@@ -24,19 +24,29 @@ import msgspec
 from matchday.config import Bets as BetSettings
 from matchday.model import lines
 from matchday.model.acceptance import StakeMax, TraderAnswer
-from matchday.model.bet import Leg
+from matchday.model.bet import Leg, most_of
 from matchday.model.book import Books
-from matchday.model.ledger import Answer, ExpireFreeBet, Moment, Offer, PlaceBet, Referral, Refusal
-from matchday.model.price import as_fraction
+from matchday.model.ledger import (
+    AccountStatus,
+    AccountView,
+    Answer,
+    ExpireFreeBet,
+    Moment,
+    Offer,
+    PlaceBet,
+    Referral,
+    Refusal,
+    offer_id,
+)
 from matchday.ports import Clock, Ledger, LedgerUnavailable
-from matchday.services.bets.judge import Combine, Judge, liability
+from matchday.services.bets.judge import Combine, Judge
 
 Done = Callable[[Answer | Moment], None]
 Waits = Callable[[int], None]
 """Told until when a bet waits, in milliseconds since 1970."""
 
 _SWEEP_MS = 30_000
-"""Milliseconds between two looks for referrals whose gate is gone."""
+"""Milliseconds between two looks for what is over."""
 _SWEEP_MAX = 100
 
 
@@ -53,9 +63,10 @@ class Bets:
         self._ledger = ledger
         self._settings = settings
         self._judge = Judge(books, settings, combine)
-        self._books = books
         self._queue: deque[tuple[PlaceBet, Done]] = deque()
         self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._delayed = 0
+        """How many requests wait in it, those asked again included."""
         self._in_flight = False
         self._alive: tuple[int, int] | None = None
         """Of the odds owner: (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
@@ -114,30 +125,49 @@ class Bets:
         """Judge and commit; ``done`` is called once, with the ledger's answer or with one about the moment. ``waits``
         is called before that where the bet waits."""
         key = (command.account, command.id)
-        if (waiting := self._waiting.get(key)) is not None:
-            waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
-            self._clock.call_later(0, lambda: waits(waiting.until_ms))
-            return
-        if len(self._queue) >= self._settings.queue_max or len(self._waiting) >= self._settings.waiting_max:
-            self._clock.call_later(0, lambda: done(Moment.BUSY))
-            return
-        if self.in_play(command.asked) and self._judged(command, self.stale).refusal is None:
-            self._wait(key, command, done, waits)
+        moment: Moment | None = None
+        waits_now = key in self._waiting
+        if not waits_now and len(self._queue) >= self._settings.queue_max:
+            moment = Moment.BUSY
+        elif not waits_now:
+            try:
+                waits_now = self._has_to_wait(command)
+            except LedgerUnavailable:
+                moment = Moment.UNAVAILABLE
+        if waits_now and self._delayed >= self._settings.waiting_max:
+            moment = Moment.BUSY
+        if moment is not None:
+            answer = moment
+            self._clock.call_later(0, lambda: done(answer))
+        elif waits_now:
+            self._delay(key, command, done, waits)
         else:
             self._enqueue(command, done)
 
-    def _wait(self, key: tuple[str, str], command: PlaceBet, done: Done, waits: Waits) -> None:
-        delay_ms = self._settings.delay_ms
-        waiting = _Waiting(self._clock.now_ms() + delay_ms, [(msgspec.structs.replace(command, waited=True), done)])
-        self._waiting[key] = waiting
+    def _has_to_wait(self, command: PlaceBet) -> bool:
+        """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
+        return (
+            self.in_play(command.asked)
+            and self._judged(command, self.stale).refusal is None
+            and self._ledger.answer(command.account, command.id) is None
+        )
 
-        def over() -> None:
-            del self._waiting[key]
-            for asked, answer_to in waiting.asked:
-                self._enqueue(asked, answer_to)
+    def _delay(self, key: tuple[str, str], command: PlaceBet, done: Done, waits: Waits) -> None:
+        """Have it wait; one that is asked for again meanwhile shares the wait of the first."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
+            self._clock.call_later(self._settings.delay_ms, lambda: self._delay_over(key))
+        self._delayed += 1
+        waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
+        until_ms = waiting.until_ms
+        self._clock.call_later(0, lambda: waits(until_ms))
 
-        self._clock.call_later(delay_ms, over)
-        self._clock.call_later(0, lambda: waits(waiting.until_ms))
+    def _delay_over(self, key: tuple[str, str]) -> None:
+        asked = self._waiting.pop(key).asked
+        self._delayed -= len(asked)
+        for command, done in asked:
+            self._enqueue(command, done)
 
     def waiting_until(self, account: str, id_: str) -> int | None:
         """Until when a bet waits its delay at this gate, by its caller's id; None where it does not."""
@@ -170,7 +200,13 @@ class Bets:
                     answer_to(answer)
             self._seal()
 
-        self._ledger.commit([self._judged(command, stale) for command, _ in batch], done)
+        try:
+            judged = [self._judged(command, stale) for command, _ in batch]
+        except LedgerUnavailable as error:  # an offer could not be read
+            unavailable = error
+            self._clock.call_later(0, lambda: done(unavailable))
+        else:
+            self._ledger.commit(judged, done)
 
     def _judged(self, command: PlaceBet, stale: bool) -> PlaceBet:
         """The command with this room's judgement: the legs at current prices and their charges, or a refusal."""
@@ -178,52 +214,61 @@ class Bets:
         if command.refusal is not None:  # a trader's
             return msgspec.structs.replace(command, at_ms=now)
         offer = self._ledger.offer(command.account, command.offer) if command.offer else None
-        if command.offer and (offer is None or len(offer.legs) != len(command.asked)):
-            return msgspec.structs.replace(command, at_ms=now, refusal=Refusal.OFFER_UNKNOWN)
-        given = command.asked if command.answers_referral else offer.legs if offer is not None else ()
+        fits = offer is not None and len(offer.legs) == len(command.asked)  # if not, the ledger refuses it
+        given = command.legs if command.answers_referral else offer.legs if offer is not None and fits else ()
         legs, refusal, detail = self._judge.legs(command, stale=stale, epoch=self._epoch, given=given)
         if refusal is not None:
             return msgspec.structs.replace(command, at_ms=now, refusal=refusal, detail=detail)
-        if not given and (refused := self._judge.stake(command, legs)) is not None:
-            return self._refer_or_refuse(command, now, *refused)
-        return msgspec.structs.replace(
-            command, bet=self._clock.new_id(), at_ms=now, legs=legs, charges=self._judge.charges(command, legs)
-        )
+        stakes = self._judge.stake(command, legs)
+        judged = msgspec.structs.replace(
+            command, at_ms=now, legs=legs, charges=self._judge.charges(command, legs), stake_min=stakes.least,
+            stake_max=stakes.most,
+        )  # fmt: skip
+        if stakes.refusal is not None and not given and not command.offer:
+            return self._refer_or_refuse(judged, stakes.refusal)
+        return msgspec.structs.replace(judged, bet=self._clock.new_id())
 
-    def _refer_or_refuse(self, command: PlaceBet, now: int, refusal: Refusal, most: int) -> PlaceBet:
-        above = refusal in (Refusal.STAKE_ABOVE_MAXIMUM, Refusal.RETURN_ABOVE_MAXIMUM)
-        if above and command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
-            return msgspec.structs.replace(command, at_ms=now, refer_until_ms=now + self._settings.referral_ms)
-        detail = f"{'at most' if above else 'at least'} {most} minor units are taken now"
-        return msgspec.structs.replace(
-            command, at_ms=now, refusal=refusal, detail=detail, stake_max=most if above else None
-        )
+    def _refer_or_refuse(self, command: PlaceBet, refusal: Refusal) -> PlaceBet:
+        if refusal == Refusal.STAKE_BELOW_MINIMUM:
+            detail = f"at least {command.stake_min} minor units are taken"
+            return msgspec.structs.replace(command, refusal=refusal, detail=detail, stake_max=None)
+        if command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
+            return msgspec.structs.replace(command, refer_until_ms=command.at_ms + self._settings.referral_ms)
+        detail = f"at most {command.stake_max} minor units are taken now" if command.free_bet else ""
+        return msgspec.structs.replace(command, refusal=refusal, detail=detail)
 
     # --- a trader's answers -------------------------------------------------------------------------------------------
 
     def answer_referral(
         self, account: str, id_: str, answer: TraderAnswer, done: Callable[[Answer | Moment | None], None]
     ) -> None:
-        """A trader has decided; None where nothing waits under that id. What he accepts is judged again by markets,
-        generations, exposures and the fan's own limits, at the price that was asked."""
+        """A trader has decided; None where nothing waits under that id. Too late, the answer is ``referral_expired``.
+        What he accepts is judged again by markets, generations, exposures and the fan's own limits, at the prices at
+        which it was referred. ValueError where he offers no price for each leg, or no stake that the lines divide."""
         referral = self._ledger.referral(account, id_)
         if referral is None:
             self._clock.call_later(0, lambda: done(None))
             return
         command = msgspec.structs.replace(referral.command, answers_referral=True)
-        if answer.stake is not None or answer.prices is not None:
+        if referral.until_ms <= self._clock.now_ms():
+            command = _expired(referral)
+        elif answer.stake is not None or answer.prices is not None:
             command = self._re_offered(command, answer)
         elif not answer.accept:
             command = msgspec.structs.replace(command, refusal=Refusal.REFUSED_BY_TRADER, detail=answer.reason)
         self._enqueue(command, done)
 
     def _re_offered(self, command: PlaceBet, answer: TraderAnswer) -> PlaceBet:
-        prices = answer.prices or tuple(leg.price for leg in command.asked)
-        legs = tuple(
-            msgspec.structs.replace(leg, price=price) for leg, price in zip(command.asked, prices, strict=True)
-        )
+        stake = command.stake if answer.stake is None else answer.stake
+        prices = tuple(leg.price for leg in command.legs) if answer.prices is None else answer.prices
+        number = lines.count(command.type or lines.default_type(len(command.legs)), len(command.legs))
+        if stake <= 0 or stake % number:
+            raise ValueError(f"an offer's stake is more than zero and divides by {number} lines, not {stake}")
+        if len(prices) != len(command.legs):
+            raise ValueError(f"an offer has a price for each of {len(command.legs)} legs, not {len(prices)}")
+        legs = tuple(msgspec.structs.replace(leg, price=price) for leg, price in zip(command.legs, prices, strict=True))
         until_ms = self._clock.now_ms() + self._settings.offer_ms
-        offer = Offer(self._clock.new_id(), answer.stake or command.stake, legs, until_ms)
+        offer = Offer(offer_id(command.account, command.id), stake, legs, until_ms, command.type)
         return msgspec.structs.replace(command, refusal=Refusal.RE_OFFERED, detail=answer.reason, offered=offer)
 
     def _expire_later(self, command: PlaceBet, until_ms: int) -> None:
@@ -238,13 +283,7 @@ class Bets:
         self._clock.call_later(max(0, until_ms - self._clock.now_ms()), over)
 
     def _expire(self, referral: Referral) -> None:
-        expired = msgspec.structs.replace(
-            referral.command,
-            answers_referral=True,
-            refusal=Refusal.REFERRAL_EXPIRED,
-            detail="no trader answered in time",
-        )
-        self._enqueue(expired, lambda _: None)
+        self._enqueue(_expired(referral), lambda _: None)
 
     # --- what would be taken ------------------------------------------------------------------------------------------
 
@@ -254,28 +293,35 @@ class Bets:
         bet_type = command.type or lines.default_type(len(command.asked))
         number = lines.count(bet_type, len(command.asked))
         prices = tuple(self.price(leg) for leg in command.asked)
-        judged = self._judge.legs(command, stale=self.stale, epoch=self._epoch)
-        if judged.refusal is not None:
-            return StakeMax(prices, number, judged.refusal, 0, 0)
-        unit = lines.most(bet_type, [as_fraction(leg.price) for leg in judged.legs])
-        most = min(self._judge.stake_max(judged.legs), self._settings.return_max * unit.denominator // unit.numerator)
-        most = self._within_guards(command, judged.legs, most)
         account = self._ledger.account(command.account)
-        if account is not None:
-            most = min([most, account.balance, *(
-                limit.amount - limit.used for limit in account.limits if limit.amount is not None
-            )])  # fmt: skip
-        least = max(self._settings.stake_min, number)
-        most = most if most >= least else 0
-        return StakeMax(prices, number, None, most, int(most * unit))
+        judged = self._judge.legs(self._judge.now(command), stale=self.stale, epoch=self._epoch)
+        refusal = _account_refusal(account, command) or judged.refusal
+        if account is None or refusal is not None:
+            return StakeMax(prices, number, refusal, 0, 0)
+        stakes = self._judge.stake(command, judged.legs)
+        left = [limit.left for limit in account.limits if limit.left is not None]
+        most = min([stakes.most, account.balance, self._within_guards(command, judged.legs), *left])
+        most -= most % number  # whole minor units on each line
+        most = most if most >= stakes.least else 0
+        return StakeMax(prices, number, None, most, int(most * most_of(judged.legs, bet_type)))
 
-    def _within_guards(self, command: PlaceBet, legs: Sequence[Leg], most: int) -> int:
-        """The largest stake up to ``most`` that every exposure leaves room for."""
-        most = max(most, 0)
-        charges = self._judge.charges(msgspec.structs.replace(command, stake=most), legs)
+    def _within_guards(self, command: PlaceBet, legs: Sequence[Leg]) -> int:
+        """The largest stake that every exposure leaves room for."""
+        charges = self._judge.charges(command, legs)
         used = self._ledger.guards([charge.guard for charge in charges])
-        amount = liability(most, command.type, legs)
-        for charge in charges:
-            if amount > 0:
-                most = min(most, most * max(0, charge.cap - used.get(charge.guard, 0)) // amount)
-        return most
+        room = min(charge.cap - used.get(charge.guard, 0) for charge in charges)
+        return lines.stake_within(room, most_of(legs, command.type) - 1)
+
+
+def _account_refusal(account: AccountView | None, command: PlaceBet) -> Refusal | None:
+    if account is None:
+        return Refusal.ACCOUNT_UNKNOWN
+    if account.status != AccountStatus.OPEN:
+        return Refusal.ACCOUNT_NOT_OPEN
+    return Refusal.CURRENCY_MISMATCH if account.currency != command.currency else None
+
+
+def _expired(referral: Referral) -> PlaceBet:
+    return msgspec.structs.replace(
+        referral.command, answers_referral=True, refusal=Refusal.REFERRAL_EXPIRED, detail="no trader answered in time"
+    )

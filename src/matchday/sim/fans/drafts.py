@@ -16,9 +16,9 @@ from matchday.sim.fans.fan import Fan, Whim
 _KINDS: Final = tuple(OUTCOMES)
 _SEVERAL: Final = 0.45
 """Share of bets that fans mean to have several legs, where there is more than one match to choose from."""
-_LEGS: Final = {2: 25, 3: 20, 4: 16, 5: 12, 6: 10, 7: 8, 8: 9}
+_LEGS: Final = {2: 24, 3: 20, 4: 16, 5: 11, 6: 9, 7: 8, 8: 12}
 """How many legs, and how often."""
-_FORMS: Final = {"accumulator": 40, "cover": 40, "system": 20}
+_FORMS: Final = {"accumulator": 38, "cover": 42, "system": 20}
 _MODERATE: Final = 4_000
 """Thousandths: the longest price that fans like for one leg of several."""
 _TRIES: Final = 6

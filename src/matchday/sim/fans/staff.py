@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from matchday.model.acceptance import TraderAnswer
-from matchday.model.ledger import ExpireFreeBet, GrantFreeBet
+from matchday.model.ledger import GrantFreeBet
 from matchday.model.messages import BetReferred
 from matchday.model.price import PRICE_MIN
 from matchday.ports import Clock, Ledger
@@ -18,8 +18,6 @@ _GIFT_MS: Final = (2 * 3_600_000, 12 * 3_600_000, 72 * 3_600_000)
 """Milliseconds that a free bet lasts."""
 _GENEROUS: Final = 0.03
 """Share of fans who get a free bet whenever a match is announced."""
-_SWEEP_MS: Final = 3_600_000
-_SWEEP_MAX: Final = 1_000
 
 
 class Trader:
@@ -70,14 +68,13 @@ class Trader:
 
 
 class Promotions:
-    """Gives free bets now and then, and takes back those that nobody used in time."""
+    """Gives free bets now and then."""
 
     def __init__(self, clock: Clock, ledger: Ledger, currency: str) -> None:
         self._clock = clock
         self._ledger = ledger
         self._currency = currency
         self._chance = clock.random("promotions")
-        self._sweeping = False
 
     def announced(self, accounts: list[str]) -> None:
         """A match was announced: an occasion for some gifts."""
@@ -89,14 +86,3 @@ class Promotions:
                     f"free_bet:{name}", account, name, self._chance.choice(_GIFTS), self._currency, until_ms, now
                 )
                 self._ledger.commit([grant], lambda _: None)
-        if not self._sweeping:
-            self._sweeping = True
-            self._clock.call_later(_SWEEP_MS, self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweeping = False
-        now = self._clock.now_ms()
-        over = self._ledger.free_bets_over(now, _SWEEP_MAX)
-        if over:
-            commands = [ExpireFreeBet(f"expire:{name}", account, name, now) for account, name in over]
-            self._ledger.commit(commands, lambda _: None)
