@@ -1,5 +1,5 @@
 # `make up` runs Matchday, `make test` proves it. Both set up what they need in .venv.
-.PHONY: up test check replay sim bench lock clean
+.PHONY: up test check replay sim same bench lock clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -14,6 +14,7 @@ help:
 	@echo "make check                                tests, lint, types, architecture"
 	@echo "make replay [DATA=folder] [ARGS=...]      real matches through the platform, in seconds"
 	@echo "make sim                                  two hundred seeded worlds with faults, every invariant checked"
+	@echo "make same PYTHONS='python3.12 ...'        the same worlds under other Pythons, compared"
 	@echo "make bench                                the figures in docs/performance.md"
 	@echo "make lock                                 pin the dependencies anew"
 
@@ -45,6 +46,14 @@ replay: $(VENV)/ready
 
 sim: $(VENV)/ready
 	$(BIN)/matchday sim --seeds 1-200 $(ARGS)
+
+same: $(VENV)/ready
+	@found=; for python in $(PYTHONS); do \
+	  folder=$(VENV)/pythons/$$($$python -c 'import platform; print(platform.python_version())') || exit 1; \
+	  $$python -m venv $$folder || exit 1; \
+	  $$folder/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || exit 1; \
+	  found=$$found:$$folder/bin/python; \
+	done; MATCHDAY_PYTHONS=$${found#:} $(BIN)/pytest tests/sim/test_same_everywhere.py $(ARGS)
 
 bench: $(VENV)/ready
 	$(BIN)/python bench/figures.py $(ARGS)

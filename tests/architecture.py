@@ -66,7 +66,7 @@ HANDED_ON = {"backends/writer.py", "sim/run.py"}
 """Where any exception is caught because it is handed on: to what stops the process, or as a broken invariant."""
 BOUNDED = {
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
-    "services/bets/room.py": "Bets.queue_max: beyond it the answer is busy",
+    "services/bets/room.py": "Bets.queue_max and, of bets in play, waiting_max: beyond it the answer is busy",
     "services/push/channel.py": "Push.history_frames_max and history_ms",
     "services/settlement.py": "not yet: by what the log brings while the ledger is away",
 }

@@ -100,7 +100,25 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
+    _add_token(commands)
     return parser
+
+
+def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    token = commands.add_parser(
+        "token",
+        help="sign a trader in",
+        description="Print a token that signs a trader in at the platform of a data folder, signed with the key in it "
+        "(file `secret`, made at the platform's first start). Whoever can read the key can make tokens, and whoever "
+        "has a token can trade under its name: neither is written anywhere. A token cannot be taken back; it ends "
+        "after the setting doors.token_s_max of the platform (12 hours by default). A trader cannot bet.",
+        epilog='Example: TOKEN=$(matchday token --role trader --name tom); curl -H "Authorization: Bearer $TOKEN" '
+        "http://127.0.0.1:8000/api/trader/fixtures/ID. docs/trading.md says what a trader can do.",
+    )
+    token.add_argument("--role", choices=["trader"], required=True, help="what the token allows")
+    token.add_argument("--name", required=True, help="whose name stands by what is done with it")
+    token.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)")
+    token.add_argument("--config", type=Path, metavar="TOML", help="settings of the platform, for the token's life")
 
 
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -136,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "replay": _replay,
         "sim": _sim,
         "calc": _calc,
+        "token": _token,
     }
     command = commands[options.command]
     from matchday.app import StartError
@@ -172,6 +191,12 @@ def _calc(options: argparse.Namespace) -> int:
     from matchday.cli import calc
 
     return calc(options)
+
+
+def _token(options: argparse.Namespace) -> int:
+    from matchday.cli import token
+
+    return token(options)
 
 
 if __name__ == "__main__":

@@ -37,16 +37,18 @@ from matchday.model.messages import (
     decode,
 )
 from matchday.model.reports import Adapter
+from matchday.model.role import Role
 from matchday.ports import Clock, Ledger, Log, Stored
 from matchday.pricing.football import price_book, warm_up
 from matchday.pricing.joint import combine
-from matchday.services.accounts import Accounts
+from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.trading import Trading
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +172,7 @@ class Platform:
             frame=frame_text, stale=lambda: self.bets.stale,
         )  # fmt: skip
         self.gate = Gate(clock, log, books, self.push, self.bets, settings)
+        self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
         self.by_fixture = SettlementByFixture(clock, log)
@@ -238,6 +241,19 @@ def _secret(path: Path, clock: WallClock) -> bytes:
         return secret
 
 
+def sign_token(data: Path, settings: Settings, name: str, role: Role) -> str:
+    """A token that the platform of a data folder takes. StartError where it has no key that can be read."""
+    path = data / "secret"
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise StartError(
+            f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with --data DIR"
+        ) from error
+    with asyncio.Runner() as runner:
+        return Tokens(WallClock(runner.get_loop()), settings, secret).sign(name, role)[0]
+
+
 async def _serve(
     make_adapter: Callable[[Clock], Adapter], settings: Settings, data: Path, listener: socket.socket, speed: float,
     ready: Callable[[str], None],
@@ -269,8 +285,8 @@ async def _serve(
         platform.start()
         _keep_house(clock, log_core, ledger_core, settings)
         web = make_app(
-            bets=platform.bets, accounts=platform.accounts, ledger=ledger, books=platform.gate.books, clock=clock,
-            settings=settings, web=WEB,
+            bets=platform.bets, accounts=platform.accounts, trading=platform.trading, ledger=ledger,
+            books=platform.gate.books, clock=clock, settings=settings, web=WEB,
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
             web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",

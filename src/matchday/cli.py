@@ -1,6 +1,7 @@
 """What the commands do: options in, the platform run, a report for people or programs out."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from matchday.app import StartError, serve
+from matchday.app import StartError, serve, sign_token
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
 from matchday.config import load as load_settings
 from matchday.feeds.prices import PriceTable
@@ -21,12 +22,14 @@ from matchday.feeds.wyscout import load as load_matches
 from matchday.model.messages import Strengths
 from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
+from matchday.model.role import Role
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
 from matchday.sim.tally import Report
 
 _SPEED_MAX = 600.0
+_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
 def up(options: argparse.Namespace) -> int:
@@ -90,6 +93,16 @@ def calc(options: argparse.Namespace) -> int:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(answers), indent=2).decode() + "\n")
     each = answers if isinstance(answers, list) else [answers]
     return 1 if any(isinstance(answer, Refused) for answer in each) else 0
+
+
+def token(options: argparse.Namespace) -> int:
+    """``matchday token``."""
+    if not _NAME.fullmatch(options.name):
+        raise StartError(f"--name {options.name!r} is no name; use 1 to 64 letters, digits and . _ @ -")
+    settings = load_settings(options.config)
+    sys.stdout.write(sign_token(options.data, settings, options.name, Role(options.role)) + "\n")
+    _say(f"a {options.role}'s token for {options.name}, good for {settings.doors.token_s_max} s; keep it to yourself")
+    return 0
 
 
 def _read(file: str) -> bytes:

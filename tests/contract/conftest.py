@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -53,12 +54,23 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 @pytest.fixture
-def ledger(world: World, tmp_path: Path) -> Iterator[Ledger]:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """For files. In memory where there is a place for that: what a disk takes is measured elsewhere."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="matchday-") as found:
+        yield Path(found)
+
+
+@pytest.fixture
+def ledger(world: World, folder: Path) -> Iterator[Ledger]:
     if isinstance(world.clock, VirtualClock):
         with contextlib.closing(SqliteLedgerCore(":memory:")) as core:
             yield InlineLedger(core, world.clock)
         return
-    with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as core:
+    with contextlib.closing(SqliteLedgerCore(folder / "ledger.sqlite")) as core:
         loop = cast("WallClock", world.clock)._loop
         driver = SqliteLedger(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
         with contextlib.closing(driver):
@@ -66,12 +78,12 @@ def ledger(world: World, tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def log(world: World, tmp_path: Path) -> Iterator[Log]:
+def log(world: World, folder: Path) -> Iterator[Log]:
     if isinstance(world.clock, VirtualClock):
         with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id)) as core:
             yield InlineLog(core, world.clock)
         return
-    with contextlib.closing(SqliteLogCore(tmp_path / "log.sqlite", world.clock.new_id)) as core:
+    with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id)) as core:
         loop = cast("WallClock", world.clock)._loop
         driver = SqliteLog(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
         with contextlib.closing(driver):

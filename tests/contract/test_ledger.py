@@ -48,11 +48,13 @@ def opened(balance: int = 10_000, per_day: int = 100_000, account: str = A) -> l
 def bet(
     stake: int, *, id_: str = "", name: str = "b1", price: int = 2500, selection: str = "F:1x2/home", account: str = A,
     at_ms: int = NOW, currency: str = "EUR", refusal: Refusal | None = None, charges: tuple[Charge, ...] = (),
+    free_bet: str = "",
 ) -> PlaceBet:  # fmt: skip
     leg = Leg("F", "F:1x2", selection, price, 0)
     return PlaceBet(
-        id_ or IDS.new_id(), account, currency, stake, Policy.BETTER, (leg,), name, at_ms, (leg,), charges, refusal
-    )
+        id_ or IDS.new_id(), account, currency, stake, Policy.BETTER, (leg,), name, at_ms, (leg,), charges, refusal,
+        free_bet=free_bet,
+    )  # fmt: skip
 
 
 def decide(version: int, outcome: Outcome, selection: str = "F:1x2/home") -> DecideLegs:

@@ -26,9 +26,10 @@ from schemathesis.specs.openapi.checks import (
 from matchday.config import Doors, Settings
 from matchday.edge.api import ROUTES
 from matchday.edge.openapi import document
+from matchday.model.role import Role
 from matchday.sim.clock import VirtualClock
 from tests.fuzz.budget import examples
-from tests.unit.doors import OVER, Json, Site
+from tests.unit.doors import GOALS, OVER, Json, Site
 
 Case = schemathesis.Case[Any]
 CHECKS = [
@@ -40,6 +41,7 @@ MANY = Settings(doors=Doors(guests_per_minute_max=10**6, requests_per_second_max
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 """Schemas with patterns are slow to draw from at first."""
 SIGNED_IN = {route.name: route.signed_in for route in ROUTES}
+TRADERS = {route.name for route in ROUTES if route.role == Role.TRADER}
 
 
 def schema() -> schemathesis.BaseSchema:
@@ -54,15 +56,18 @@ OPERATIONS = {
 
 
 class Visitor:
-    """Sends cases to an application of its own, signed in as a guest."""
+    """Sends cases to an application of its own, signed in as a guest, or as a trader where that is asked for."""
 
     def __init__(self, web: Path) -> None:
         self.site = Site(web, MANY)
         self.token = self.site.guest()
+        self.trader = self.site.trader()
 
     def answer(self, case: Case, *, token: str | None = None) -> schemathesis.Response:
         """What the application says, as schemathesis takes it; ``doors`` has checked it in its own way by then."""
-        case.headers["Authorization"] = f"Bearer {self.token if token is None else token}"
+        if token is None:
+            token = self.trader if case.operation.definition.raw["operationId"] in TRADERS else self.token
+        case.headers["Authorization"] = f"Bearer {token}"
         sent = requests.Request(**case.as_transport_kwargs(base_url="http://matchday")).prepare()
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body or b""
         headers = {name.lower(): str(value) for name, value in sent.headers.items()}
@@ -78,7 +83,8 @@ def plausible(body: Json) -> st.SearchStrategy[Json]:
     likely: Json = {
         "id": st.integers(0, (1 << 62) - 1).map(an_id), "currency": st.just("EUR"), "policy": st.just("any"),
         "stake": st.sampled_from(["0.10", "10.00", "500.00", "1000"]), "legs": st.just([leg]),
-        "amount": st.sampled_from(["0", "5.00", "100"]),
+        "amount": st.sampled_from(["0", "5.00", "100"]), "fixture": st.just("F"),
+        "markets": st.sampled_from(["all", "1x2", GOALS]), "selection": st.just(OVER),
     }  # fmt: skip
     known = sorted(set(body) & set(likely))
     wanted = st.just(known) | st.lists(st.sampled_from(known), unique=True) if known else st.just([])

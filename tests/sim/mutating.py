@@ -1,7 +1,9 @@
 """Mutants: ways to break the platform, each a patch, and what notices.
 
-``python -m tests.sim.mutating`` runs each over seeds until an invariant breaks, then the unit and contract tests on the
-same copy, and writes the table of docs/mutants.md. A mutant that nobody catches is a missing checker.
+``python -m tests.sim.mutating [NAME ...]`` runs each over seeds until an invariant breaks, then the unit and contract
+tests on the same copy, as many mutants at once as there are cores, and writes their rows of docs/mutants.md. Last it
+runs the seeds that were needed on the code as it is: one that fails there is a bug, and proves nothing of a mutant. A
+mutant that nobody catches is a missing checker.
 """
 
 import argparse
@@ -10,6 +12,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,20 +26,32 @@ HEAD = """# Mutants
 
 Named ways to break Matchday, each a patch in `tests/sim/mutants/`. `matchday sim` must notice each within {seeds} seeds
 that are clean without it; the last column says whether the unit and contract tests would have noticed anyway. Written
-by `python -m tests.sim.mutating`; CI runs each with the seed named here (`tests/sim/test_mutants.py`).
+by `python -m tests.sim.mutating [NAME ...]`. CI runs each with the seed named here, and goes on with 1 to {seeds} where
+the seed has become another world (`tests/sim/test_mutants.py`).
 
 | mutant | the invariant it breaks | first seed that shows it | unit and contract tests |
 | --- | --- | ---: | --- |
 """
 
 
-def mutated(patch: Path, folder: Path) -> Path:
-    """A copy of the project with a patch applied."""
-    copy = folder / patch.stem
+def copied(source: Path, copy: Path) -> Path:
+    """A copy of the project."""
     left_out = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "data")
-    shutil.copytree(ROOT, copy, ignore=left_out)
-    subprocess.run(["git", "apply", "--whitespace=nowarn", str(patch)], cwd=copy, check=True)
+    return Path(shutil.copytree(source, copy, ignore=left_out))
+
+
+def mutated(patch: Path, folder: Path, source: Path = ROOT) -> Path:
+    """A copy of the project with a patch applied."""
+    copy = copied(source, folder / patch.stem)
+    assert not (refused := applied(patch, copy)), refused
     return copy
+
+
+def applied(patch: Path, copy: Path, *options: str) -> str:
+    """Apply a patch; why it does not apply, or nothing. ``--check`` only tries."""
+    command = ["git", "apply", "--whitespace=nowarn", *options, str(patch)]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    return f"{patch.name}: {done.stderr}" if done.returncode else ""
 
 
 def environment(copy: Path) -> dict[str, str]:
@@ -64,48 +80,67 @@ def first_failure(report: dict[str, Any]) -> tuple[str, int] | None:
 def tested(copy: Path) -> str:
     """Whether the unit and contract tests notice: the first that fails, or nothing."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/unit", "tests/contract",
-         "--deselect", "tests/unit/test_architecture_attack.py"],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly",
+         "tests/unit", "tests/contract", "--deselect", "tests/unit/test_architecture_attack.py"],
         cwd=copy, env=environment(copy), capture_output=True, text=True, check=False,
     )  # fmt: skip
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" - ")[0].partition("::")[2].partition("[")[0] if failed else ""
 
 
-def row(patch: Path, folder: Path) -> str:
-    """A mutant's line of the table."""
-    copy = mutated(patch, folder)
+def row(patch: Path, folder: Path, source: Path, noticed: str | None) -> str:
+    """A mutant's line of the table. What unit tests notice is measured where it is not given."""
+    copy = mutated(patch, folder, source)
     caught = first_failure(simulate(copy, f"1-{SEEDS_MAX}"))
-    noticed = tested(copy)
-    sys.stderr.write(f"{patch.stem}: {caught}, {noticed or 'no unit test'}\n")
+    by_unit = noticed or (f"`{found}`" if (found := tested(copy)) else "no")
+    sys.stderr.write(f"{patch.stem}: {caught}, {by_unit}\n")
     invariant, seed = caught or ("**nobody**", "")
-    by_unit = f"`{noticed}`" if noticed else "no"
     return f"| {patch.stem.replace('_', ' ')} | `{invariant}` | {seed} | {by_unit} |"
+
+
+def rows_of_table() -> Iterator[tuple[str, str, list[str]]]:
+    """(mutant, its row, the row's cells)."""
+    for line in TABLE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and len(cells) == 4 and cells[2] != "---:":
+            yield cells[0].replace(" ", "_"), line, cells
 
 
 def known() -> dict[str, tuple[str, int]]:
     """Mutant -> (invariant, seed) as the table has them."""
-    found = {}
-    for line in TABLE.read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == 4 and cells[2].isdecimal():
-            found[cells[0].replace(" ", "_")] = (cells[1].strip("`"), int(cells[2]))
-    return found
+    return {
+        mutant: (cells[1].strip("`"), int(cells[2])) for mutant, _, cells in rows_of_table() if cells[2].isdecimal()
+    }
+
+
+def write(rows: dict[str, str]) -> None:
+    """The table with these rows, and those of the other mutants as they were."""
+    kept = {mutant: line for mutant, line, _ in rows_of_table()} | rows
+    names = [patch.stem for patch in PATCHES if patch.stem in kept]
+    TABLE.write_text(HEAD.format(seeds=SEEDS_MAX) + "\n".join(kept[name] for name in names) + "\n")
 
 
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="only these, printed instead of written")
-    parser.add_argument("--folder", type=Path, required=True, help="where the mutated copies are made")
+    parser.add_argument("names", nargs="*", help="only these; the rows of the others stay as they are")
+    parser.add_argument("--folder", type=Path, help="where the mutated copies are made, and left for a look")
+    parser.add_argument("--sim-only", action="store_true", help="leave the column of unit and contract tests as it is")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="mutants at once")
     options = parser.parse_args()
     patches = [patch for patch in PATCHES if not options.names or patch.stem in options.names]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(lambda patch: row(patch, options.folder), patches))
-    if options.names:
+    if unfit := [refused for patch in PATCHES if (refused := applied(patch, ROOT, "--check"))]:
+        sys.exit("\n".join(["these patches no longer apply; make them anew:", *unfit]))
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(options.processes) as pool:
+        folder = options.folder or Path(temporary)
+        clean = copied(ROOT, folder / "clean")  # the project may be edited meanwhile
+        kept = {mutant: cells[3] for mutant, _, cells in rows_of_table()} if options.sim_only else {}
+        rows = list(pool.map(lambda patch: row(patch, folder, clean, kept.get(patch.stem)), patches))
+        write({patch.stem: line for patch, line in zip(patches, rows, strict=True)})
         sys.stdout.write("\n".join(rows) + "\n")
-    else:
-        TABLE.write_text(HEAD.format(seeds=SEEDS_MAX) + "\n".join(rows) + "\n")
+        needed = max((seed for _, seed in known().values()), default=1)
+        if failed := first_failure(simulate(clean, f"1-{needed}")):
+            sys.exit(f"without any mutant seed {failed[1]} breaks {failed[0]}: mend that first")
 
 
 if __name__ == "__main__":

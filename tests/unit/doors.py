@@ -12,6 +12,8 @@ from urllib.parse import unquote
 import msgspec
 
 from matchday.backends.ledger_sqlite import Done, SqliteLedgerCore
+from matchday.backends.log_sqlite import Done as LogDone
+from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.edge.http import make_app
@@ -20,11 +22,13 @@ from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
-from matchday.ports import Clock, LedgerUnavailable
+from matchday.model.role import Role
+from matchday.ports import Clock, LedgerUnavailable, LogUnavailable, Record
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.trading import Trading
 from matchday.sim.clock import VirtualClock
-from matchday.sim.inline import InlineLedger
+from matchday.sim.inline import InlineLedger, InlineLog
 
 SECRET = b"a secret of thirty-two bytes ..."
 GOALS = "F:total_goals@2.5"
@@ -71,6 +75,26 @@ class MoodyLedger(InlineLedger):
         return super().account(account)
 
 
+class MoodyLog(InlineLog):
+    """The log, which may be late to answer or not be there at all."""
+
+    late_ms = 0
+    away = False
+
+    def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
+        """See ``Log.append``."""
+        assert done is not None
+        late_ms = self.late_ms
+        if self.away:
+            self._clock.call_later(0, lambda: done(LogUnavailable("/var/secret/log is locked")))
+            return
+
+        def appended(outcome: Sequence[int] | LogUnavailable) -> None:
+            self._clock.call_later(late_ms, lambda: done(outcome))
+
+        super().append(records, appended)
+
+
 def done_later(clock: Clock, late_ms: int, done: Done, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
     clock.call_later(late_ms, lambda: done(outcome))
 
@@ -88,12 +112,14 @@ class Site:
         self.clock = VirtualClock(seed=7)
         self.core = SqliteLedgerCore(":memory:")
         self.ledger = MoodyLedger(self.core, self.clock)
+        self.log = MoodyLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
         self.books = Books()
         self.room = Bets(self.clock, self.ledger, self.books, self.settings.bets, no_joint_price)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
+        self.trading = Trading(self.clock, self.log, self.books)
         self.app = make_app(
-            bets=self.room, accounts=self.accounts, ledger=self.ledger, books=self.books, clock=self.clock,
-            settings=self.settings, web=web,
+            bets=self.room, accounts=self.accounts, trading=self.trading, ledger=self.ledger, books=self.books,
+            clock=self.clock, settings=self.settings, web=web,
         )  # fmt: skip
         self.document = document(self.settings.doors.page_max)
         self.read = 0
@@ -104,7 +130,7 @@ class Site:
 
     def offer(
         self, price: int, *, generation: int = 1, status: MarketStatus = MarketStatus.OPEN,
-        key: MarketKey = TOTAL_GOALS, outcomes: Sequence[str] = ("over", "under"),
+        key: MarketKey = TOTAL_GOALS, outcomes: Sequence[str] = ("over", "under"), stake_max: int | None = None,
     ) -> None:  # fmt: skip
         """The book changes, and the odds owner is heard."""
         self._offset += 1
@@ -112,13 +138,17 @@ class Site:
         board = Board(
             "F", "Cup", "Home", "Away", 0, FixtureStatus.LIVE, "1H", 0, 0, 1.0, (1, 0), None, None, (0, 0), (3, 2)
         )
-        market = Market(key.of("F"), key.type, key.line, status, generation, selections)
+        market = Market(key.of("F"), key.type, key.line, status, generation, selections, stake_max)
         self.books.apply(BookChanged("F", 1, self._offset, "tick", self.clock.now_ms(), board, (market,)), self._offset)
         self.room.odds_alive(1, self.clock.now_ms())
 
     def guest(self) -> str:
         """A new account's token."""
         return str(self.ask("POST", "/api/guest", {}).json["token"])
+
+    def trader(self, name: str = "tom") -> str:
+        """A trader's token."""
+        return self.accounts.sign(name, Role.TRADER)[0]
 
     def bet(self, **changes: object) -> Json:
         """A bet that is fine, but for what is changed; ``leg`` changes its leg."""

@@ -6,13 +6,15 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from itsdangerous import URLSafeTimedSerializer
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import Accounts as AccountSettings
 from matchday.config import Doors, Settings
 from matchday.model.ledger import Answer, LimitName, Moment, Refusal, is_player
 from matchday.model.posting import uuid7_ms
-from matchday.services.accounts import Accounts, Guest
+from matchday.model.role import Role, SignedIn
+from matchday.services.accounts import Accounts, Guest, Tokens
 from matchday.sim.clock import VirtualClock
 from tests.unit.doors import SECRET, MoodyLedger
 
@@ -26,6 +28,7 @@ class Desk:
         self.clock = VirtualClock(seed=3)
         self.ledger = MoodyLedger(core, self.clock)
         self.room = Accounts(self.clock, self.ledger, SETTINGS, SECRET)
+        self.tokens = Tokens(self.clock, SETTINGS, SECRET)
         self.heard: list[Guest | Answer | Moment] = []
 
     def guest(self) -> Guest:
@@ -100,6 +103,23 @@ def test_another_gate_with_the_same_secret_knows_the_token_and_one_with_another_
     token, _ = desk.room.sign("fan")
     assert Accounts(desk.clock, desk.ledger, SETTINGS, SECRET).verify(token) == "fan"
     assert Accounts(desk.clock, desk.ledger, SETTINGS, b"another secret" * 3).verify(token) is None
+
+
+def test_a_token_is_of_one_role_and_a_fan_s_is_as_it_always_was(desk: Desk) -> None:
+    """Tokens that were signed before there were roles are fans'."""
+    fan, trader = desk.room.sign("anna")[0], desk.room.sign("anna", Role.TRADER)[0]
+    assert desk.room.identify(fan) == SignedIn("anna", Role.FAN)
+    assert desk.room.identify(trader) == SignedIn("anna", Role.TRADER)
+    assert (desk.room.verify(fan), desk.room.verify(trader)) == ("anna", None)
+    before = URLSafeTimedSerializer(SECRET, salt="matchday.token.1")
+    made, _, _ = before.dumps("anna").partition(".")  # its time is not the platform's
+    assert fan.startswith(f"{made}.")
+
+
+@pytest.mark.parametrize("signed", [["owner", "tom"], ["trader"], ["trader", 7], ["fan", "tom"], {"role": "trader"}, 7])
+def test_what_is_signed_but_says_no_role_signs_nobody_in(desk: Desk, signed: object) -> None:
+    token = str(desk.tokens._signer.dumps(signed))
+    assert desk.tokens.identify(token) is None
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # the room is the same each time

@@ -26,7 +26,7 @@ ROOMS = "Rooms do not import rooms"
 BACKENDS = "Only the composition and the simulation know backends"
 PURITY = "The model, pricing and calc do no I/O"
 OTHER_ROOM = "from matchday.services.settlement import SettlementByAccount\n"
-ANY_ROOM = "services/bets.py"
+ANY_ROOM = "services/bets/room.py"
 
 ADDED: list[tuple[str, str, str, str]] = [
     # check                the file it is added to         what is added                            what the check names
@@ -86,7 +86,7 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit\n    'Taps.'\n", "no default"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: int = 9\n    'Taps.'\n", "no range"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit = 9\n", "no docstring"),
-    ("unbounded_queues", "services/odds.py", "from collections import deque\nwaiting = deque()\n", "deque"),
+    ("unbounded_queues", "services/odds/room.py", "from collections import deque\nwaiting = deque()\n", "deque"),
     ("unbounded_queues", "edge/http.py", "WAITING = asyncio.Queue()\n", "Queue"),
     ("unbounded_queues", "edge/http.py", "WAITING = asyncio.Queue(maxsize=0)\n", "Queue"),
     ("unbounded_queues", "voice.py", "import queue\nWAITING = queue.SimpleQueue()\n", "SimpleQueue"),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchday.model.money import AMOUNT_MAX, DECIMALS, Money, MoneyError, format_amount, parse_amount
-from matchday.model.price import PRICE_MAX, PRICE_MIN, PriceError, format_price, liability, parse_price
+from matchday.model.price import PRICE_MAX, PRICE_MIN, PriceError, format_price, parse_price
 
 CURRENCIES = st.sampled_from(sorted(DECIMALS))
 
@@ -72,10 +72,3 @@ def test_prices_read_as_people_write_them(price: int, text: str) -> None:
 def test_what_is_no_price_is_refused(text: str) -> None:
     with pytest.raises(PriceError):
         parse_price(text)
-
-
-@pytest.mark.parametrize(
-    ("stake", "price", "lost"), [(1000, 2375, 1375), (1, 1001, 0), (333, 1500, 166), (10, 1000000, 9990)]
-)
-def test_liability_is_the_profit_rounded_down(stake: int, price: int, lost: int) -> None:
-    assert liability(stake, price) == lost

@@ -14,6 +14,7 @@ from matchday.edge.api import ROUTES, BetBody, LegBody, reasons_of
 from matchday.edge.openapi import document
 from matchday.edge.problems import REASONS
 from matchday.model.ledger import Moment, Refusal
+from matchday.model.trading import TraderRefusal
 from tests.unit.doors import Reply, Site, check_reply
 
 EDGE = Path(__file__).parents[2] / "src" / "matchday" / "edge"
@@ -56,9 +57,10 @@ def test_every_problem_of_an_operation_is_described_with_its_status(route: Any) 
 def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raised_is_in_the_table() -> None:
     described = set().union(*(reasons_of(route) for route in ROUTES))
     assert described | NOT_ROUTED == set(REASONS)
-    source = "".join((EDGE / name).read_text() for name in ("http.py", "parse.py", "slips.py"))
+    names = ("desk.py", "http.py", "parse.py", "slips.py", "trader.py", "waiting.py")
+    source = "".join((EDGE / name).read_text() for name in names)
     raised = set(re.findall(r'Problem\(\s*"(\w+)"', source))
-    assert raised | set(Refusal) | set(Moment) == set(REASONS)
+    assert raised | set(Refusal) | set(Moment) | set(TraderRefusal) == set(REASONS)
 
 
 def test_a_bet_may_be_refused_for_every_reason_and_no_refusal_has_another_status() -> None:

@@ -1,6 +1,6 @@
 """The ledger on SQLite: the embedded backend.
 
-``SqliteLedgerCore`` is synchronous: one batch, one transaction, the rules of ``model/posting.py`` over rows loaded by a
+``SqliteLedgerCore`` is synchronous: one batch, one transaction, the rules of ``model/posting`` over rows loaded by a
 few statements and written once. ``SqliteLedger`` drives it from a thread of its own and implements the port.
 It gives up more than one machine, and a standby; nothing else.
 """

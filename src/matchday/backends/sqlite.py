@@ -27,13 +27,19 @@ class Database:
             self._prepare(schema, MEMORY)
             return
         path = Path(path)
+        with contextlib.ExitStack() as given_up:
+            self._lock = given_up.enter_context(_locked(path.with_suffix(".lock")))
+            self._open(path, schema, given_up)
+            given_up.pop_all()
+
+    def _open(self, path: Path, schema: Sequence[str], given_up: contextlib.ExitStack) -> None:
+        """Both connections, of a file of this format; what was opened is in ``given_up``, should it fail."""
         try:
-            self._lock = _locked(path.with_suffix(".lock"))
-            self.writer = _connect(path)
+            self.writer = given_up.enter_context(contextlib.closing(_connect(path)))
             self.writer.execute("PRAGMA journal_mode=WAL")
             self.writer.execute("PRAGMA synchronous=FULL")
             self._prepare(schema, str(path))
-            self.reader = _connect(path)
+            self.reader = given_up.enter_context(contextlib.closing(_connect(path)))
             self.reader.execute("PRAGMA query_only=ON")
         except sqlite3.OperationalError as error:
             raise BackendError(

@@ -5,11 +5,21 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from matchday.edge.api_desk import (
+    FreeBetAnswer,
+    FreeBetBody,
+    ReferralAnswerBody,
+    ReferralsAnswer,
+)
 from matchday.model.bet import PARTS_MAX, Policy
 from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
 from matchday.model.messages import Board
-from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView
+from matchday.model.price import format_price
+from matchday.model.role import Role
+from matchday.model.trader_views import TraderMarketView
+from matchday.model.trading import FACTOR_MAX, FACTOR_MIN, OVERROUND_MAX, TraderRefusal
+from matchday.model.views import BetView, EntryView, FreeBetView, LimitShown, MarketView, OfferView
 
 SLIP_MAX: Final = 20
 """Bets of one slip."""
@@ -36,10 +46,28 @@ _Price = Annotated[
         extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
     ),
 ]
+_Factor = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        description=f"Multiplies the fair odds against an outcome (price - 1); {format_price(FACTOR_MIN)} to "
+        f"{format_price(FACTOR_MAX)}, above 1 lengthens.",
+        examples=["1.1"],
+        extra_json_schema={"pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"},
+    ),
+]
 _Selection = Annotated[str, Meta(min_length=1, max_length=200, description="An id, as markets name it.")]
 _Generation = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Currency = Annotated[
     str, Meta(max_length=32, description="ISO 4217, as in the account.", extra_json_schema={"pattern": "^[A-Z]{3}$"})
+]
+
+
+_Markets = Annotated[
+    str, Meta(min_length=1, max_length=200, description="`all`, a type such as `total_goals`, or a market's id.")
+]
+_Overround = Annotated[
+    float, Meta(ge=0, le=OVERROUND_MAX, description="Sum of implied probabilities - 1 of a two-way market.")
 ]
 
 
@@ -126,7 +154,7 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The free bet that is its stake, whole."""
     refer: bool = False
     """Whether a stake above the maximum may wait for a trader."""
-    offer: Annotated[str, Meta(max_length=64)] = ""
+    offer: Annotated[str, Meta(max_length=128)] = ""
     """The trader's offer that it takes up."""
 
 
@@ -193,6 +221,8 @@ class BetAnswer(msgspec.Struct, frozen=True):
     """Of a refused one of a slip: what is wrong and the remedy."""
     stake_max: str | UnsetType = UNSET
     """Where a limit refused it: the stake that would be taken now."""
+    offer: OfferView | UnsetType = UNSET
+    """Of one that was ``re_offered``: what the trader offers instead, until it is taken up."""
 
 
 class SlipAnswer(msgspec.Struct, frozen=True):
@@ -242,6 +272,50 @@ class Health(msgspec.Struct, frozen=True):
     fixtures: int
 
 
+class TraderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a trader wants done on a fixture; null clears what was set. Which action needs which: docs/trading.md."""
+
+    id: _Id
+    fixture: Annotated[str, Meta(min_length=1, max_length=100)]
+    action: Literal["suspend", "resume", "set_overround", "shift_price", "fix_price", "set_stake_max"]
+    markets: _Markets | UnsetType = UNSET
+    selection: _Selection | UnsetType = UNSET
+    overround: _Overround | UnsetType | None = UNSET
+    factor: _Factor | UnsetType | None = UNSET
+    price: _Price | UnsetType | None = UNSET
+    generation: _Generation | UnsetType = UNSET
+    stake_max: _Amount | UnsetType | None = UNSET
+
+
+class CommandAnswer(msgspec.Struct, frozen=True):
+    """The command is durable on the log; the owner of the books applies it when it gets there."""
+
+    id: str
+    offset: int
+    """Where it stands."""
+    repeated: bool = False
+    """This id was applied before; this is where."""
+
+
+class AppliedRow(msgspec.Struct, frozen=True):
+    """A command that has been applied."""
+
+    id: str
+    trader: str
+    offset: int
+
+
+class TraderFixtureAnswer(msgspec.Struct, frozen=True):
+    """A fixture's whole book, and what traders have set on it."""
+
+    board: Board
+    currency: str
+    """Of the maximum stakes."""
+    markets: tuple[TraderMarketView, ...]
+    applied: tuple[AppliedRow, ...]
+    """The last commands, newest first."""
+
+
 class Query(msgspec.Struct, frozen=True):
     """A parameter of the query."""
 
@@ -271,6 +345,8 @@ class Route(msgspec.Struct, frozen=True):
     answers: dict[int, type[msgspec.Struct]]
     body: type[msgspec.Struct] | None = None
     signed_in: bool = False
+    role: Role = Role.FAN
+    """Of whoever signs in; another's token is not allowed."""
     query: tuple[Query, ...] = ()
     reasons: frozenset[str] = frozenset()
     """Of the problems that it alone may answer with, see ``reasons_of``."""
@@ -281,7 +357,7 @@ def reasons_of(route: Route) -> frozenset[str]:
     """Every reason with which an operation may fail."""
     found = route.reasons | {"internal_error"}
     if route.signed_in:
-        found |= {"not_signed_in", "too_many_requests", Moment.UNAVAILABLE}
+        found |= {"not_signed_in", "not_allowed", "too_many_requests", Moment.UNAVAILABLE}
     if route.body is not None:
         found |= {
             "not_json", "body_too_slow", "body_incomplete", "body_too_large", "content_type_unsupported",
@@ -303,6 +379,9 @@ _LIMIT_REASONS: Final = frozenset({
 _BET_REASONS: Final = frozenset({
     *Refusal, *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid", "selection_invalid",
     "price_invalid", "type_invalid",
+})  # fmt: skip
+_TRADER_REASONS: Final = frozenset({
+    *TraderRefusal, Moment.BUSY, "id_invalid", "selection_invalid", "not_answered",
 })  # fmt: skip
 
 ROUTES: Final = (
@@ -334,5 +413,25 @@ ROUTES: Final = (
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
           reasons=frozenset({"fixture_unknown"}),
           links=(Link("place", "a leg names a selection, its price and its market's generation"),)),
+    Route("POST", "/api/trader/commands", "trade", "Command something on a fixture's markets", {202: CommandAnswer},
+          TraderBody, signed_in=True, role=Role.TRADER, reasons=_TRADER_REASONS),
+    Route("GET", "/api/trader/fixtures/{id}", "trader_fixture", "One fixture's book as traders have set it",
+          {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),
+          links=(Link("trade", "name a market, or a selection and its market's generation"),)),
+    Route("GET", "/api/trader/referrals", "referrals", "Bets that wait for a trader", {200: ReferralsAnswer},
+          signed_in=True, role=Role.TRADER, query=(_LIMIT,),
+          links=(Link("answer_referral", "answer the most urgent",
+                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}),)),
+    Route("POST", "/api/trader/referrals/{account}/{id}", "answer_referral", "Accept, refuse or offer something else",
+          {200: BetAnswer}, ReferralAnswerBody, signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              "referral_unknown", "amount_invalid", "currency_invalid", "price_invalid", "not_answered",
+          })),
+    Route("POST", "/api/trader/free-bets", "give_free_bet", "Give a fan a free bet", {201: FreeBetAnswer}, FreeBetBody,
+          signed_in=True, role=Role.TRADER,
+          reasons=frozenset({
+              Refusal.ACCOUNT_UNKNOWN, Refusal.ACCOUNT_NOT_OPEN, Refusal.CURRENCY_MISMATCH, Refusal.ID_REUSED,
+              "id_invalid", "amount_invalid", "currency_invalid", "not_answered",
+          })),
     Route("GET", "/healthz", "health", "Whether this process serves", {200: Health}),
 )  # fmt: skip

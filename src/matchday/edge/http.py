@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,17 +38,21 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
 )
+from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
-from matchday.edge.parse import amount_of, check_id, is_number, read_body, within
+from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, refused, wrong_bet
+from matchday.edge.trader import TraderDoor, TradingRoom
+from matchday.edge.waiting import answered, in_time
 from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
-from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet
+from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
 from matchday.model.money import format_amount
-from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view
+from matchday.model.role import Role, SignedIn
+from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _PAGE_DEFAULT: Final = 50
@@ -62,7 +67,7 @@ _FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
 
 
-class BetsRoom(Protocol):
+class BetsRoom(ReferralsRoom, Protocol):
     """The bets room, as this door sees it."""
 
     @property
@@ -103,11 +108,11 @@ class NewGuest(Protocol):
         """Minor units."""
 
 
-class AccountsRoom(Protocol):
+class AccountsRoom(FreeBetsRoom, Protocol):
     """The accounts room, as this door sees it."""
 
-    def verify(self, token: str) -> str | None:
-        """The account of a token."""
+    def identify(self, token: str) -> SignedIn | None:
+        """Who a token speaks for."""
 
     def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
         """Open an account."""
@@ -119,12 +124,19 @@ class AccountsRoom(Protocol):
 
 
 def make_app(
-    *, bets: BetsRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock, settings: Settings, web: Path
-) -> Starlette:
+    *, bets: BetsRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger, books: Books, clock: Clock,
+    settings: Settings, web: Path,
+) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
     door = Door(bets, accounts, ledger, books, clock, settings)
+    desk = DeskDoor(bets, accounts, ledger, clock, settings)
+    doors = {Role.FAN: (door,), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
-        Route(route.path, door.operation(getattr(door, route.name), signed_in=route.signed_in), methods=[route.method])
+        Route(
+            route.path,
+            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            methods=[route.method],
+        )
         for route in ROUTES
     ]
     described = msgspec.json.encode(document(settings.doors.page_max))
@@ -143,6 +155,14 @@ def make_app(
     app.router.redirect_slashes = False
     app.router.default = _Files(directory=web, html=True)
     return app
+
+
+def _named(doors: tuple[object, ...], name: str) -> Callable[..., Awaitable[tuple[int, msgspec.Struct]]]:
+    """The function of an operation, of whichever door has it."""
+    found: Callable[..., Awaitable[tuple[int, msgspec.Struct]]] = next(
+        getattr(door, name) for door in doors if hasattr(door, name)
+    )
+    return found
 
 
 class _Files(StaticFiles):
@@ -194,12 +214,12 @@ class Door:
         self._by_address = RateLimit(clock, per_minute, 60_000, per_minute)
 
     def operation(
-        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, signed_in: bool
+        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A route's endpoint: signed in where the table says so, answered as JSON."""
+        """A route's endpoint: signed in, as whom the table says, and answered as JSON."""
 
         async def endpoint(request: Request) -> Response:
-            status, answer = await (run(request, self._signed_in(request)) if signed_in else run(request))
+            status, answer = await (run(request, self._signed_in(request, role)) if role is not None else run(request))
             return Response(msgspec.json.encode(answer), status, _ANSWER_HEADERS, "application/json")
 
         return endpoint
@@ -269,6 +289,11 @@ class Door:
         """GET /api/bets/by-id/{id}."""
         id_ = request.path_params["id"]
         answer = self._ledger.answer(account, id_)
+        if answer is not None and answer.refusal == Refusal.RE_OFFERED:
+            offer = self._ledger.offer(account, offer_id(account, id_))
+            currency = self._view(account).currency
+            shown = UNSET if offer is None else offer_view(offer, currency)
+            return 200, msgspec.structs.replace(answer_of(answer), offer=shown)
         if answer is not None:
             return 200, answer_of(answer)
         if (until_ms := self._bets.waiting_until(account, id_)) is not None:
@@ -341,13 +366,16 @@ class Door:
 
     # --- what they share ----------------------------------------------------------------------------------------------
 
-    def _signed_in(self, request: Request) -> str:
+    def _signed_in(self, request: Request, role: Role) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        account = self._accounts.verify(token) if scheme.lower() == "bearer" else None
-        if account is None:
-            raise Problem("not_signed_in", "send Authorization: Bearer with a token of POST /api/guest")
-        self._limited(self._by_account, account)
-        return account
+        signed_in = self._accounts.identify(token) if scheme.lower() == "bearer" else None
+        if signed_in is None:
+            source = "POST /api/guest" if role == Role.FAN else "`matchday token`"
+            raise Problem("not_signed_in", f"send Authorization: Bearer with a token of {source}")
+        self._limited(self._by_account, f"{signed_in.role} {signed_in.account}")
+        if signed_in.role != role:
+            raise Problem("not_allowed", f"this is for a {role}'s token; yours is a {signed_in.role}'s")
+        return signed_in.account
 
     def _view(self, account: str) -> AccountView:
         view = self._ledger.account(account)
@@ -361,18 +389,10 @@ class Door:
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
     async def _in_time(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        """A room's callback as something to await; TimeoutError where it takes too long. What was asked for goes on."""
-        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        async with within(self._clock, self._settings.answer_ms_max):
-            ask(lambda result: None if future.done() else future.set_result(result))
-            return await future
+        return await in_time(self._clock, self._settings.answer_ms_max, ask)
 
     async def _answered(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
-        try:
-            return await self._in_time(ask)
-        except TimeoutError:
-            detail = "it may yet be recorded: look again, or send the same id again"
-            raise Problem("not_answered", detail, retry_after_s=1) from None
+        return await answered(self._clock, self._settings.answer_ms_max, ask)
 
     def _page(self, request: Request) -> int:
         most = self._settings.page_max

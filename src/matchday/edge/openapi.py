@@ -11,7 +11,7 @@ from matchday.edge.api import ROUTES, Link, Query, Route, reasons_of
 from matchday.edge.problems import MEDIA_TYPE, REASONS, ProblemDetails
 
 _TITLES: Final = {
-    400: "Not understood", 401: "Not signed in", 404: "Not known", 409: "Refused, with its reason",
+    400: "Not understood", 401: "Not signed in", 403: "Not allowed", 404: "Not known", 409: "Refused, with its reason",
     413: "Body too large", 415: "Not JSON", 422: "A field is wrong", 429: "Too many requests",
     500: "A fault of this service", 503: "Try again later",
 }  # fmt: skip

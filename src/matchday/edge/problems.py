@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from matchday.model.ledger import Moment, Refusal
+from matchday.model.trading import TraderRefusal
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -18,9 +19,12 @@ REASONS: Final[dict[str, int]] = {
     "body_too_slow": 400,
     "body_incomplete": 400,
     "not_signed_in": 401,
+    "not_allowed": 403,
     "not_found": 404,
     "id_unknown": 404,
     "fixture_unknown": 404,
+    "referral_unknown": 404,
+    "market_unknown": 404,
     "method_not_allowed": 405,
     **dict.fromkeys(Refusal, 409),
     "body_too_large": 413,
@@ -34,6 +38,8 @@ REASONS: Final[dict[str, int]] = {
     "price_invalid": 422,
     "type_invalid": 422,
     "slip_invalid": 422,
+    "factor_invalid": 422,
+    "overround_invalid": 422,
     "parameter_invalid": 422,
     "too_many_requests": 429,
     "internal_error": 500,
@@ -41,6 +47,7 @@ REASONS: Final[dict[str, int]] = {
     "not_answered": 503,
 }
 """Reason -> status."""
+assert REASONS.keys() >= set(TraderRefusal)
 
 _CLOSING: Final = frozenset({"body_too_large", "body_too_slow", "content_type_unsupported"})
 """Answered before the body was read to its end: the connection closes, so that nobody reads the rest."""
@@ -60,7 +67,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
     """The field that is wrong, where one is."""
     price: str | msgspec.UnsetType = msgspec.UNSET
-    """Of price_moved and generation_stale: the price now."""
+    """Of price_moved and generation_stale: the price now, of a bet's leg."""
     generation: int | msgspec.UnsetType = msgspec.UNSET
     """Of price_moved and generation_stale: the generation now."""
     stake_max: str | msgspec.UnsetType = msgspec.UNSET

@@ -127,7 +127,10 @@ def refused(answer: Answer, command: PlaceBet, books: Books) -> Problem:
         if market is not None and now is not None:
             price, generation = format_price(now), market.generation
             return Problem(answer.refusal, answer.detail, price=price, generation=generation)
-    return Problem(answer.refusal, answer.detail, stake_max=most)
+    detail = answer.detail
+    if answer.refusal == Refusal.RE_OFFERED:
+        detail = f"GET /api/bets/by-id/{answer.id} says what is offered instead"
+    return Problem(answer.refusal, detail, stake_max=most)
 
 
 def of_slip(command: PlaceBet, found: Answer | Moment | int, books: Books) -> BetAnswer:

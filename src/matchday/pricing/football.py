@@ -35,7 +35,9 @@ from matchday.model.football_markets import (
 )
 from matchday.model.market import MarketKey, Selection
 from matchday.model.messages import Strengths
+from matchday.model.trading import Controls
 from matchday.pricing import to_come
+from matchday.pricing.controls import overrounds, overrule
 from matchday.pricing.overround import Floats, to_prices, with_overround
 from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
 
@@ -49,6 +51,8 @@ proportion. At 5 % that is 15 % of half-time/full-time and 25 % of the correct s
 Quote = dict[MarketKey, tuple[Selection, ...]]
 """The markets that can be offered, each with those of its selections that can still win."""
 
+UNCONTROLLED: Final = Controls()
+_NONE_FIXED: Final[dict[int, int]] = {}
 _WARM_GOALS: Final = 6
 _APART: Final = (HALF_FULL, CORNERS, CARDS)
 _FULL: Final = tuple(key for key in CATALOGUE if not KINDS[key.type].of_half and key.type not in _APART)
@@ -85,15 +89,22 @@ def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> d
     }
 
 
-def price_book(strengths: Strengths, state: FootballState, clock_s: int, overround: float) -> Quote:
+def price_book(
+    strengths: Strengths, state: FootballState, clock_s: int, overround: float, controls: Controls = UNCONTROLLED
+) -> Quote:
     """Prices in thousandths of everything that can be offered: markets of which two selections can still win, each
-    without those that cannot. Nothing once regular time is over."""
+    without those that cannot. Nothing once regular time is over. ``controls``: where a trader overrules the model."""
     if state.regular_over:
         return {}
     fair = _fair(strengths, state, clock_s)
     alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
-    margins = overround * np.interp(alive, WAYS, WIDER)
-    prices = to_prices(with_overround(fair, _STARTS, _WINNERS * (1 + margins))).tolist()
+    each = overrounds(list(_keys(state)), controls, overround) if controls.overround else overround
+    sums, fixed = _WINNERS * (1 + each * np.interp(alive, WAYS, WIDER)), _NONE_FIXED
+    if controls.factors or controls.fixed:
+        fair, sums, fixed = overrule(fair, sums, _STARTS, _WINNERS, _index(state), controls)
+    prices = to_prices(with_overround(fair, _STARTS, sums)).tolist()
+    for at, price in fixed.items():
+        prices[at] = price
     quote: Quote = {}
     for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):
         if count == end - start:
@@ -106,6 +117,12 @@ def price_book(strengths: Strengths, state: FootballState, clock_s: int, overrou
 def _keys(state: FootballState) -> Iterable[MarketKey]:
     """The markets of a state in the order of the probabilities."""
     return *CATALOGUE, next_goal(sum(state.regular_score))
+
+
+def _index(state: FootballState) -> dict[str, int]:
+    """Name of each selection, without the fixture -> its place among the probabilities."""
+    markets = np.repeat(np.array([key.name for key in _keys(state)]), _SIZES).tolist()
+    return {f"{market}/{outcome}": at for at, (market, outcome) in enumerate(zip(markets, _NAMES, strict=True))}
 
 
 def _fair(strengths: Strengths, state: FootballState, clock_s: int) -> Floats:

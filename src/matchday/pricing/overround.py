@@ -40,7 +40,8 @@ def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Flo
     least = np.minimum.reduceat(np.where(real, fair, 1.0), starts)
     target = np.minimum(sums, np.add.reduceat(real, starts, dtype=np.float64))  # beyond it there is no k
     tangent = 1 - (sums - totals) / np.maximum(-np.add.reduceat(fair * logs, starts), _TINY)
-    taken = np.log(sums - totals + least) / np.minimum(np.log(least), -_TINY)
+    more = np.maximum(sums - totals, 0.0)  # with no overround at all, a rounding below it
+    taken = np.log(more + least) / np.minimum(np.log(least), -_TINY)
     k = np.maximum(np.maximum(tangent, taken), 0.0)
     implied = fair
     for _ in range(_ROUNDS):

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from matchday.model import lines
 from matchday.model.bet import Leg, Policy
 from matchday.model.ledger import Answer, Command, GrantFreeBet, LimitName, Moment, PlaceBet, SetLimit, Transfer
 from matchday.sim.clock import VirtualClock
@@ -126,8 +127,9 @@ class Crowd:
 
     def _rush(self, fan: Fan) -> None:
         if (bet := self._bet(fan)) is not None:
-            stake = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX)
-            self._send(fan, msgspec.structs.replace(bet, stake=stake, policy=Policy.ANY))
+            number = lines.count(bet.type or lines.default_type(len(bet.asked)), len(bet.asked))
+            unit = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX) // number
+            self._send(fan, msgspec.structs.replace(bet, stake=unit * number, policy=Policy.ANY))
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")
@@ -217,8 +219,8 @@ class Crowd:
         legs = legs_of(chance, fan.screen.views, fan.channels[2:], lambda leg: self._quoted(fan, leg))
         if not legs:
             return None
-        bet_type, lines = type_of(chance, len(legs))
-        stake = lines * max(1, chance.choice(_STAKES) // lines)
+        bet_type, number = type_of(chance, len(legs))
+        stake = number * max(1, chance.choice(_STAKES) // number)
         free_bet = ""
         if fan.free_bets and chance.random() < _USES_FREE_BET:
             free_bet, amount = chance.choice(fan.free_bets)  # perhaps one that was used, or whose time is over

@@ -1,8 +1,10 @@
 """Stores: the log and the ledger of a simulated world, each one core that all processes share over a slow wire.
 
 The synchronous cores are the embedded backends' own. Around them the seed draws what a network, a disk and a scheduler
-would do: latency of every request, boundaries of every group, deliveries again and late, a full disk (a real one: the
-page limit of SQLite), and a power cut that tears the group being written off the file at any byte.
+would do: latency of every request, boundaries of every group, deliveries again and late, a full disk, and a power cut
+that tears the group being written off the file at any byte. The full disk is a real one, SQLite's page limit; a trigger
+reaches it at the tables that the seed draws, so that what still fits does not depend on how a version of SQLite lays
+out its pages.
 """
 
 import shutil
@@ -37,6 +39,10 @@ _FULL_MS: Final = (1_000, 60_000)
 _GROUP_MAX: Final = 8
 _PAGE_MAX: Final = 64
 _PAGES_UNLIMITED: Final = 2**31 - 2
+_PAGES_LEFT: Final = 400
+"""More than all writes take that touch no table at which the disk is full."""
+_FILLING: Final = "INSERT INTO filling VALUES (zeroblob(4000000))"
+"""More than fits."""
 
 _Core = TypeVar("_Core", SqliteLogCore, SqliteLedgerCore)
 _Work = TypeVar("_Work")
@@ -55,7 +61,8 @@ class Store(Generic[_Core, _Work]):
         self._waiting: deque[_Work] = deque()
         self._writing = False
         self._slow_until = self._full_until = 0
-        self._full = False
+        self._full: list[str] = []
+        """Tables at which the disk is full."""
 
     def near(self) -> int:
         """Milliseconds of one way."""
@@ -70,6 +77,7 @@ class Store(Generic[_Core, _Work]):
             # What is durable is the simulation's to say; a checkpoint would blur which bytes were.
             core.database.writer.execute("PRAGMA synchronous=OFF")
             core.database.writer.execute("PRAGMA wal_autocheckpoint=0")
+        core.database.writer.execute("CREATE TABLE IF NOT EXISTS filling (bytes BLOB)")
         return core
 
     def submit(self, work: _Work) -> None:
@@ -105,12 +113,27 @@ class Store(Generic[_Core, _Work]):
         """The disk becomes full, or is freed."""
         now = self._world.now_ms()
         if not self._full and self._faults.happens(Fault.DISK_FULL, 0.0005):
-            self._full, self._full_until = True, now + self._chance.randint(*_FULL_MS)
-            pages = self.core.database.writer.execute("PRAGMA page_count").fetchone()[0]
-            self.core.database.writer.execute(f"PRAGMA max_page_count={pages}")
+            self._full_until = now + self._chance.randint(*_FULL_MS)
+            self._fill()
         elif self._full and (now >= self._full_until or self._faults.over):
-            self._full = False
-            self.core.database.writer.execute(f"PRAGMA max_page_count={_PAGES_UNLIMITED}")
+            self._free()
+
+    def _fill(self) -> None:
+        """From now on the disk is full whenever a row comes to some of the tables."""
+        write = self.core.database.writer.execute
+        named = write("SELECT name FROM sqlite_master WHERE type='table' AND name<>'filling' ORDER BY name")
+        tables = [name for (name,) in named if not name.startswith("sqlite_")]
+        self._full = self._chance.sample(tables, self._chance.randint(1, len(tables)))
+        write(f"PRAGMA max_page_count={write('PRAGMA page_count').fetchone()[0] + _PAGES_LEFT}")
+        for table in self._full:
+            write(f"CREATE TEMP TRIGGER full_{table} AFTER INSERT ON main.{table} BEGIN {_FILLING}; END")
+
+    def _free(self) -> None:
+        write = self.core.database.writer.execute
+        for table in self._full:
+            write(f"DROP TRIGGER full_{table}")
+        write(f"PRAGMA max_page_count={_PAGES_UNLIMITED}")
+        self._full = []
 
     def power_cut(self) -> None:
         """The group being written reaches the file up to some byte; the file is opened anew. All processes are dead."""
@@ -122,7 +145,8 @@ class Store(Generic[_Core, _Work]):
         if group and not self._full:
             self._write_torn(group)
         after = self._wal_bytes()
-        kept = self._chance.choice((before, after, self._chance.randint(before, after)))
+        part = int(self._chance.random() * (after - before))  # as many draws however large a version's pages come out
+        kept = self._chance.choice((before, after, before + part))
         source = Path(str(self._path()))
         self._file += 1
         target = Path(str(self._path()))
@@ -134,7 +158,7 @@ class Store(Generic[_Core, _Work]):
             Path(f"{target}-wal").write_bytes(content[:kept] + torn)
         self.core.close()
         self.core = self._open()
-        self._full = False
+        self._full = []
 
     def _write_torn(self, group: Sequence[_Work]) -> None:
         raise NotImplementedError

@@ -16,6 +16,7 @@ import msgspec
 
 from matchday.app import Gate
 from matchday.config import Settings
+from matchday.model import lines
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.book import Books
@@ -34,12 +35,13 @@ from matchday.model.ledger import (
     SettleBet,
     Transfer,
 )
-from matchday.model.market import MarketStatus, split_selection
+from matchday.model.market import MarketKey, MarketStatus, split_selection
 from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, FixtureStatus, Topic
 from matchday.model.posting import DAY_MS
 from matchday.model.price import PRICE_MIN
+from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
-from matchday.ports import LedgerUnavailable, Stored
+from matchday.ports import LedgerUnavailable, Record, Stored
 from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
 from matchday.services.accounts import Accounts
@@ -49,15 +51,18 @@ from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.trading import Logged, Trading
 from matchday.sim import checkers
 from matchday.sim.clock import VirtualClock
 from matchday.sim.crowd import RUSH_MS, Crowd
 from matchday.sim.faults import Fault, Faults
+from matchday.sim.obedience import Obedience
 from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
 from matchday.sim.provider import Provider, Truth
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
 from matchday.sim.trace import Trace, Violation
+from matchday.sim.trader import LoggedCommand, Trader
 
 GATES: Final = 2
 START_MS: Final = 1_699_920_000_000
@@ -71,6 +76,7 @@ _REST_MS: Final = 1_200_000
 _WEATHER_MS: Final = 5_000
 _CALM_MS: Final = 420_000
 """Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
+_MAIN: Final = MarketKey("1x2")
 _DELAYS_MS: Final = (0, 500, 4_000)
 """The delay in play, drawn by each seed: without one, races are closest."""
 _TRADES_MS: Final = 9_000
@@ -112,9 +118,23 @@ class GateProcess(Process):
     gate: Gate
     push: Push
     accounts: Accounts
+    trading: Trading
     log: ProcessLog
     ledger: ProcessLedger
     clock: ProcessClock
+
+    @property
+    def books(self) -> Books:
+        """See ``TraderGate.books``."""
+        return self.gate.books
+
+    def trade(self, command: TraderCommand, done: Callable[[Logged | TraderRefusal | Moment], None]) -> None:
+        """See ``TraderGate.trade``."""
+        self.run(lambda: self.trading.command(command, done))
+
+    def say(self, records: Sequence[Record]) -> None:
+        """See ``TraderGate.say``."""
+        self.run(lambda: self.log.append(records, lambda _: None))
 
     def token(self, account: str) -> str:
         """See ``GateDoor.token``."""
@@ -175,6 +195,8 @@ class World:
         self.log = LogStore(anchor, torn, self._log_written)
         self.ledger = LedgerStore(anchor, torn, self._ledger_written)
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
+        self.trader = Trader(self.clock, self.faults, self._gates, self._commanded)
+        self.obedience = Obedience(self.settings, self.trader.nonsense)
         self._odds = self._given = 0
         self._trader = self.clock.random("trader")
         self._fired, self._calm_since = 0, self.began_ms
@@ -241,7 +263,7 @@ class World:
             frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
         )  # fmt: skip
         process.gate = Gate(clock, log, books, push, bets, settings)
-        process.push, process.accounts = push, accounts
+        process.push, process.accounts, process.trading = push, accounts, Trading(clock, log, books)
         process.log, process.ledger, process.clock = log, ledger, clock
         process.gate.start()
         bets.start()
@@ -269,14 +291,18 @@ class World:
         for command in commands:
             if isinstance(command, PlaceBet) and command.refusal is None and not command.refer_until_ms:
                 self.acceptance.sealed(name, command, self.clock.now_ms(), clocks_agree=agree)
+                if agree:
+                    self.obedience.sealed(name, command, self.clock.now_ms())
 
     def _log_written(self, records: Sequence[Stored]) -> None:
         for record in records:
             self.trace.data(record.value)
             if record.topic == Topic.BOOKS:
                 self.acceptance.written(record, self.clock.now_ms())
+                self.obedience.written(record)
             elif record.topic == Topic.INCIDENTS:
                 self.acceptance.incident(record, self.clock.now_ms())
+                self.obedience.incident(record, self.clock.now_ms())
             if record.topic not in (Topic.BOOKS, Topic.BOOK_STATES, Topic.FIXTURES) and record.key:
                 self.trace.say(f"log {record.topic}@{record.offset} {record.value[:300].decode()}")
 
@@ -323,6 +349,10 @@ class World:
         self.trace.say(f"answer {command.id} {answer.refusal or 'accepted'}")
         self.bets.answered(command, answer, self.ledger.core)
 
+    def _commanded(self, command: TraderCommand, answer: LoggedCommand | TraderRefusal) -> None:
+        self.trace.say(f"answer {command.id} {answer}")
+        self.obedience.answered(command, answer)
+
     def _screen_changed(self, screen: Screen, channel: str) -> None:
         fixture = channel.partition(":")[2]
         view = screen.views[channel]
@@ -361,6 +391,7 @@ class World:
         for told_ms, fixture in self.provider.goals:
             before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
             self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
+        self.trader.start()
         self.clock.run_until(self.provider.over_ms + 60_000)
         self.faults.over = True
         for process in self.processes:
@@ -425,7 +456,9 @@ class World:
         if deed < 0.5:
             return TraderAnswer(reason="not today")
         prices = tuple(max(PRICE_MIN, leg.price * self._trader.choice((9, 10)) // 10) for leg in command.asked)
-        return TraderAnswer(stake=max(10, command.stake // self._trader.choice((1, 2, 8))), prices=prices)
+        number = lines.count(command.type or lines.default_type(len(command.asked)), len(command.asked))
+        unit = max(10, command.stake // self._trader.choice((1, 2, 8)) // number)
+        return TraderAnswer(stake=unit * number, prices=prices)
 
     def _give(self) -> None:
         """The house gives somebody a free bet."""
@@ -448,6 +481,8 @@ class World:
             for fixture, book in gate.gate.books.fixtures.items():
                 state = self._playing(fixture, now)
                 market = book.markets.get(f"{fixture}:1x2")
+                if self.obedience.suspends(fixture, _MAIN):
+                    continue
                 if state and (gate.gate.bets.stale or market is None or market.status != MarketStatus.OPEN):
                     detail = f"{gate.name} (stale: {gate.gate.bets.stale}) offers {market} in mid-match; {book.board}"
                     raise Violation("open_when_calm", detail, [fixture])
@@ -488,6 +523,7 @@ class World:
         self._take_facts()
         self._recount()
         self.bets.survived(self.ledger.core)
+        self.obedience.survived(self.log.core, self.clock.now_ms())
 
     def _recount(self) -> None:
         """What a torn group left in the file was heard by nobody: take it as the file has it."""
@@ -513,6 +549,9 @@ class World:
             for request in fan.requests.values():
                 if not request.settled:
                     raise Violation("every_request_is_answered", f"{request}", [request.command.id, fan.account])
+        for order in self.trader.orders:
+            if not order.settled:
+                raise Violation("every_request_is_answered", f"{order}", [order.command.id])
         for bet in self.bets.bets.values():
             self._check_settled(bet)
         if core.open_bets():
