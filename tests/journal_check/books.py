@@ -46,6 +46,7 @@ class Books:
     def on_fixture(self, row: Row) -> None:
         """A fixture was announced."""
         state, fixture = self._state, self._state.fixture(row["fixture"])
+        fixture.announced = True
         if fixture.match is None:
             return
         if fixture.match.official:
@@ -62,9 +63,15 @@ class Books:
             else:
                 state.report.unchecked("sides of a fixture", "the provider knows no team of this name")
 
+    def _announced(self, row: Row) -> Fixture:
+        """The fixture of a line, which has been announced."""
+        fixture = self._state.fixture(row["fixture"])
+        self._state.judge(fixture.announced, "announced before", lambda: f"{row['kind']} of {fixture.id}")
+        return fixture
+
     def on_incident(self, row: Row) -> None:
         """Something happened on the pitch."""
-        state, fixture = self._state, self._state.fixture(row["fixture"])
+        state, fixture = self._state, self._announced(row)
         kind, side = row["type"], row.get("side")
         told = (int(row["score"][0]), int(row["score"][1]))
         home, away = fixture.score
@@ -86,7 +93,9 @@ class Books:
 
     def on_result(self, row: Row) -> None:
         """A result was confirmed, or a match broken off."""
-        state, fixture = self._state, self._state.fixture(row["fixture"])
+        state, fixture = self._state, self._announced(row)
+        if row["status"] not in ("finished", *BROKEN):
+            raise ValueError(f"status {row['status']}")
         fixture.status, fixture.status_ms = row["status"], row["t_ms"]
         told = tuple(row["score"]) if row.get("score") is not None else None
         if fixture.status != "finished":
@@ -109,7 +118,7 @@ class Books:
 
     def on_book(self, row: Row) -> None:
         """The gate heard of markets that changed."""
-        fixture = self._state.fixture(row["fixture"])
+        fixture = self._announced(row)
         version, last = (row["epoch"], row["n"]), fixture.version
         good = last is None or version > last
         self._state.judge(good, "book order", lambda: f"{fixture.id}: {version} after {last}")

@@ -22,6 +22,8 @@ class Decisions:
         """A selection was decided, or is undecided again as a goal was taken back."""
         state, selection, version = self._state, row["selection"], int(row["version"])
         result = None if row["result"] == "undecided" else row["result"]
+        named = selection.startswith(row["market"] + "/") and row["market"].startswith(row["fixture"] + ":")
+        state.judge(named, "decision form", lambda: f"{selection} of {row['market']}, {row['fixture']}")
         if result is not None:
             shares = Fraction(row["void_share"]) == Fraction(VOID_SHARE[result]) and Fraction(row["dead_heat"]) == 1
             state.judge(shares, "decision form", lambda: f"{selection}: {result}, void share {row['void_share']}")

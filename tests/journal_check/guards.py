@@ -58,14 +58,17 @@ class Guards:
                 used = sum(account.staked[day] for day in range(today - days + 1, today + 1))
                 if kind == "loss":
                     used -= sum(account.returned[day] for day in range(today - days + 1, today + 1))
-                found.append(limit - used)
+                found.append(limit - used if limit else 0)  # zero leaves nothing, also where he has won
         return min(found, default=None)
 
-    def own_refusal(self, name: str, stake: int, now_ms: int) -> str | None:
-        """Which of a fan's own limits a stake would pass."""
+    def own_refusal(self, name: str, stake: int, now_ms: int, *, free: bool) -> str | None:
+        """Which of a fan's own limits a stake would pass. A free bet is none of his money: of his limits only one of
+        zero, which stops all betting, is above it."""
+        account = self._state.accounts[name]
         for kind in ("stake", "loss"):
-            left = self.left(self._state.accounts[name], kind, now_ms)
-            if left is not None and stake > left:
+            left = self.left(account, kind, now_ms)
+            stopped = any(in_force(account, limit, now_ms) == 0 for limit in LIMITS if limit.startswith(kind))
+            if stopped if free else left is not None and stake > left:
                 return f"{kind}_limit_reached"
         return None
 
@@ -101,16 +104,14 @@ class Guards:
 
     # ------------------------------------------------ what would be taken
 
-    def stake_max(self, name: str, now_ms: int, bet_type: str, legs: list[Leg], most: int) -> tuple[int, int]:
-        """The largest stake up to ``most`` that limits, balance and exposures leave room for: (at least, at most), as
-        a liability is rounded down."""
+    def stake_max(self, name: str, now_ms: int, bet_type: str, legs: list[Leg], most: int) -> int:
+        """The largest stake up to ``most`` that limits, balance and exposures leave room for."""
         state = self._state
         left = [self.left(state.accounts[name], kind, now_ms) for kind in ("stake", "loss")]
-        upper = max(0, min(most, state.funds(name), *(each for each in left if each is not None)))
         profit = per_unit(bet_type, [Fraction(leg.price, 1000) for leg in legs]) - 1
         room = max(0, self.room(name, legs))
-        least, greatest = (ceil(Fraction(within) / profit) - 1 for within in (room, room + 1))
-        return max(0, min(upper, least)), min(upper, greatest)
+        exposed = ceil(Fraction(room + 1) / profit) - 1  # the largest whose liability, rounded down, is within it
+        return max(0, min(most, state.funds(name), exposed, *(each for each in left if each is not None)))
 
 
 def in_force(account: Account, name: str, now_ms: int) -> int | None:

@@ -62,6 +62,7 @@ class Journal:
         try:
             row = json.loads(text)
             kind = row["kind"]
+            state.judge(row["t_ms"] >= state.now_ms, "time", lambda: f"{row['t_ms']} after {state.now_ms}")
             state.now_ms = row["t_ms"]
             if kind != "posting":
                 self._ledger.close()

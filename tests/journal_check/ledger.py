@@ -60,17 +60,27 @@ class Ledger:
         free, account = state.free_bets.get(name), state.accounts.get(row["account"])
         if row["action"] == "given":
             expected = _may_have(account, row["currency"])
-            if expected == "accepted" and free is None:
+            if free is not None and expected == "accepted":
+                same = (free.account, free.amount, free.until_ms) == (row["account"], row["amount"], row["until_ms"])
+                expected = "accepted" if same else "id_reused"
+            elif expected == "accepted":
                 state.free_bets[name] = FreeBet(row["account"], row["amount"], row["until_ms"])
-                self._due["free_bet"] = {"freebets": row["amount"], "promotions": -row["amount"]}
+                self._expect("free_bet", {"freebets": row["amount"], "promotions": -row["amount"]})
         else:
-            expected = "free_bet_unknown" if free is None or account is None else "accepted"
-            if free is not None and free.state == "available" and row["t_ms"] >= free.until_ms:
+            known = free is not None and account is not None and free.account == row["account"]
+            expected = "accepted" if known else "free_bet_unknown"
+            if free is not None and known and free.state == "available" and row["t_ms"] >= free.until_ms:
                 free.state = "expired"
-                self._due["free_bet_expired"] = {"freebets": -free.amount, "promotions": free.amount}
+                self._expect("free_bet_expired", {"freebets": -free.amount, "promotions": free.amount})
         good = row["answer"] == expected
         state.report.saw("free bets", row["action"])
         state.judge(good, "answer about a free bet", lambda: f"{name}: {row['answer']}, expected {expected}")
+
+    def _expect(self, reason: str, entry: dict[str, int]) -> None:
+        """The next entry of that reason has to be this one."""
+        missing = self._due.get(reason)
+        self._state.judge(missing is None, "entry of no bet", lambda: f"{reason}: no entry of {missing}")
+        self._due[reason] = entry
 
     # ------------------------------------------------ entries
 
@@ -253,6 +263,8 @@ class Ledger:
             return "cash_out_unavailable"
         if row["answer"] not in ("accepted", "quote_moved"):
             return None
+        if row["asked"] <= 0:
+            return "cash_out_unavailable"
         moved = row["standing"] != state.version_of(bet.legs, bet.placed_ms) or row["offered"] < row["asked"]
         return "quote_moved" if moved else None
 

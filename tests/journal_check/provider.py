@@ -145,6 +145,7 @@ class Provider:
                 if (stem := file.name.split(".")[0]).isdigit():
                     self._files[int(stem)] = file
             metas += [folder / "meta" for folder in (path, path.parent, path.parent.parent)]
+        self._matches: dict[int, Match] = {}
         self._meta: dict[int, Row] = {}
         folder = next((folder for folder in metas if folder.is_dir()), None)
         for file in sorted(folder.glob("matches_*")) if folder else ():
@@ -160,4 +161,6 @@ class Provider:
         number = int(found[1]) if found else -1
         if number not in self._files or number not in self._meta:
             return None
-        return read_match(_load(self._files[number]), self._meta[number])
+        if number not in self._matches:
+            self._matches[number] = read_match(_load(self._files[number]), self._meta[number])
+        return self._matches[number]

@@ -41,6 +41,8 @@ class Questions:
         self._guards = guards
         self._rules = Rules(state, guards)
         self._asks: dict[int, Ask] = {}
+        """Those that nobody was told about yet."""
+        self._numbers: set[int] = set()
         self._bets: defaultdict[Key, deque[Ask]] = defaultdict(deque)
         """Bets asked for that the ledger has not taken yet."""
         self._words: defaultdict[Key, deque[Ask]] = defaultdict(deque)
@@ -55,9 +57,21 @@ class Questions:
         """A fan asks for a bet. Where a leg is in play and nothing is against it now, it is judged when its delay is
         over; the same id meanwhile waits with it."""
         key, now = (row["account"], row["id"]), row["t_ms"]
+        for leg in row["legs"]:
+            self._judge_form(leg)
         waiting = self._bets[key]
-        due = waiting[-1].due_ms if waiting else self._due(self._question(row, now), now)
-        self._remember(Ask(row["ask"], self._state.line, row, due), waiting)
+        answered = self._answers.get(key, ("id_expired", None))[0] != "id_expired"  # which alone is not remembered
+        due = (now,) if answered else self._due(self._question(row, now), now)
+        self._remember(Ask(row["ask"], self._state.line, row, waiting[-1].due_ms if waiting else due), waiting)
+
+    def _judge_form(self, leg: Row) -> None:
+        """A combination is named by its fixture, and its parts are of that fixture."""
+        if not leg.get("parts"):
+            return
+        name = f"{leg['fixture']}:combination"
+        named = (leg["market"], leg["selection"], leg["generation"]) == (name, f"{name}/all", 0)
+        own = all(part["selection"].startswith(f"{leg['fixture']}:") for part in leg["parts"])
+        self._state.judge(named and own, "combination ids", lambda: f"{leg['selection']} on {leg['fixture']}")
 
     def _due(self, asked: Question, now: int) -> tuple[int, ...]:
         state, delay = self._state, self._state.limit("delay_ms") or 0
@@ -65,9 +79,7 @@ class Questions:
         if not delay or not any(fixture.in_play for fixture in fixtures):
             return (now,)
         verdict = self._rules.gate(asked)
-        offer = asked.row.get("offer")
-        refused = verdict.answer is not None and not self._rules.is_referred(asked, verdict.answer)
-        if refused or (offer and asked.given is None):  # none of his, or taken up
+        if verdict.answer is not None and not self._rules.is_referred(asked, verdict.answer):
             return (now,)
         return (now, now + delay) if verdict.doubt else (now + delay,)
 
@@ -82,7 +94,8 @@ class Questions:
             self._remember(ask, deque())
 
     def _remember(self, ask: Ask, queue: deque[Ask]) -> None:
-        self._state.judge(ask.number not in self._asks, "asked once", lambda: f"ask {ask.number} again")
+        self._state.judge(ask.number not in self._numbers, "asked once", lambda: f"ask {ask.number} again")
+        self._numbers.add(ask.number)
         self._asks[ask.number] = ask
         queue.append(ask)
 
@@ -117,7 +130,7 @@ class Questions:
         offer = self._state.offers.get(row.get("offer") or "")
         known = offer is not None and offer.account == row["account"] and not offer.taken
         given = offer.prices if offer is not None and known and len(offer.prices) == len(row["legs"]) else None
-        told = [thousandths(price) for price in (answer or {}).get("legs_accepted") or []]
+        told = [thousandths(price) for price in (answer or {}).get("prices") or []]
         return Question(row, t_ms, answer["answer"] if answer else None, told, given)
 
     # ------------------------------------------------ what is answered
@@ -140,7 +153,7 @@ class Questions:
         elif answer == "pending":
             until_ms = row["t_ms"] + (state.limit("referral_ms") or 0)
             state.judge(row["until_ms"] == until_ms, "time to answer", lambda: f"{row['until_ms']}, due {until_ms}")
-            state.referrals[key] = Referral(row, row["until_ms"])
+            state.referrals[key] = Referral(row, row["until_ms"], self._rules.prices(asked))
 
     def on_referral(self, row: Row) -> None:
         """The ledger has taken a trader's answer to a bet that waited, or the end of its time."""
@@ -154,15 +167,16 @@ class Questions:
         if word is None:
             over = row["t_ms"] == referral.until_ms
             state.judge(over, "time to answer", lambda: f"{row['id']}: over, though due {referral.until_ms}")
-        given = [thousandths(leg["price"]) for leg in referral.row["legs"]]
-        asked = self._question(referral.row, row["t_ms"], row)._replace(given=given)
+        asked = self._question(referral.row, row["t_ms"], row)._replace(given=referral.prices)
         state.report.saw("referrals", answer)
-        self._judge_answer(row, asked, self._rules.after_referral(asked, None if word is None else word.row))
+        late = row["t_ms"] >= referral.until_ms
+        verdict = self._rules.after_referral(asked, None if word is None else word.row, late=late)
+        self._judge_answer(row, asked, verdict)
         self._answers[key] = (answer, row.get("bet"))
         if answer == "accepted":
             self._accept(row, asked)
         elif answer == "re_offered" and word is not None:
-            self._offer(row["offer"], asked, word.row)
+            self._offer(row["offer"], asked, referral, word.row)
 
     def on_retry(self, row: Row) -> None:
         """The same id again: the same answer, or ``id_reused`` for another payload."""
@@ -191,20 +205,22 @@ class Questions:
             stake = asked.row["stake"] if answer == "accepted" and not asked.row.get("free_bet") else 0
             left = state.funds(account) - stake
             state.judge(row["balance"] == left, "balance told", lambda: f"{row['id']}: {row['balance']}, has {left}")
-        if row.get("stake_max") is not None and answer == verdict.answer:
+        if answer == verdict.answer:
             self._rules.stake_told(asked, row["stake_max"])
+        current = self._rules.prices(asked)
+        if asked.told and answer != "accepted":
+            state.judge(list(asked.told) == current, "price told", lambda: f"{row['id']}: {asked.told}, now {current}")
 
-    def _offer(self, told: Row, asked: Question, word: Row) -> None:
+    def _offer(self, told: Row, asked: Question, referral: Referral, word: Row) -> None:
         """What a trader offers: the same legs and type, at his stake and prices, for a while."""
         state, row = self._state, asked.row
-        prices = word["prices"] or [leg["price"] for leg in row["legs"]]
+        prices = [thousandths(price) for price in word["prices"] or ()] or referral.prices
         stake = row["stake"] if word["stake"] is None else word["stake"]
         until_ms = asked.t_ms + (state.limit("offer_ms") or 0)
-        good = (told["stake"], told["prices"], told["until_ms"]) == (stake, prices, until_ms)
-        state.judge(good, "offer", lambda: f"{row['id']}: {told}, the trader said {stake} at {prices}")
+        said = (told["stake"], [thousandths(price) for price in told["prices"]], told["until_ms"])
+        state.judge(said == (stake, prices, until_ms), "offer", lambda: f"{row['id']}: {told}, said {stake}, {prices}")
         state.judge(told["offer"] not in state.offers, "offer", lambda: f"{told['offer']} again")
-        found = [thousandths(price) for price in prices]
-        state.offers[told["offer"]] = Offer(row["account"], asked.type, stake, row["legs"], found, until_ms)
+        state.offers[told["offer"]] = Offer(row["account"], asked.type, stake, row["legs"], prices, until_ms)
 
     # ------------------------------------------------ what is accepted
 

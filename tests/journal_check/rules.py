@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from tests.journal_check import combinations
 from tests.journal_check.guards import Guards
 from tests.journal_check.lines import liability, lines_of, made_at, most, thousandths, type_of, within
 from tests.journal_check.report import Row
@@ -17,18 +18,18 @@ PARTS_MAX: Final = 10
 REFUSALS: Final = (
     "id_reused", "id_expired", "account_unknown", "account_not_open", "currency_mismatch", "selection_repeated",
     "legs_related", "selection_unknown", "market_closed", "market_suspended", "generation_stale", "legs_contradictory",
-    "combination_unpriced", "price_moved", "refused_by_trader", "referral_expired", "re_offered",
-    "stake_below_minimum", "stake_above_maximum", "return_above_maximum", "offer_unknown", "offer_expired",
-    "free_bet_unknown", "free_bet_expired", "stake_limit_reached", "loss_limit_reached", "exposure_reached",
-    "insufficient_funds",
+    "combination_unpriced", "price_moved", "refused_by_trader", "referral_expired", "re_offered", "offer_unknown",
+    "offer_expired", "stake_below_minimum", "stake_above_maximum", "return_above_maximum", "free_bet_unknown",
+    "free_bet_expired", "stake_limit_reached", "loss_limit_reached", "exposure_reached", "insufficient_funds",
 )  # fmt: skip
 """In the order of judgement: the first that applies is the answer, whichever leg it is of."""
 RANK: Final = {name: rank for rank, name in enumerate(REFUSALS)}
-JOINT: Final = ("legs_contradictory", "combination_unpriced", "price_moved")
+JOINT: Final = ("combination_unpriced", "price_moved")
 """What hangs on the joint price of a combination, which only a model of football gives."""
-SETTINGS: Final = {
-    "stake_below_minimum": "stake_min", "stake_above_maximum": "stake_max", "return_above_maximum": "return_max",
-}  # fmt: skip
+BY_A_LIMIT: Final = (
+    "stake_above_maximum", "return_above_maximum", "stake_limit_reached", "loss_limit_reached", "exposure_reached",
+    "insufficient_funds",
+)  # fmt: skip
 ABOVE: Final = ("stake_above_maximum", "return_above_maximum")
 
 
@@ -41,7 +42,7 @@ class Question(NamedTuple):
     answer: str | None = None
     """What it was answered; None where it is only asked."""
     told: Sequence[int] = ()
-    """The prices at which it was accepted, in thousandths."""
+    """The prices at which its legs would be taken, in thousandths, as the answer tells them."""
     given: Sequence[int] | None = None
     """The prices that a trader stands for."""
 
@@ -73,16 +74,16 @@ class Rules:
         verdict = Verdict(refusal) if refusal else self.gate(asked)
         if verdict.doubt or (verdict.answer and not self.is_referred(asked, verdict.answer)):
             return verdict
-        if verdict.answer:
-            return Verdict(self._own_limits(asked) or self._unpaid(asked) or "pending")
-        return self._of_the_ledger(asked)
+        found = self._of_the_ledger(asked)
+        return Verdict("pending") if verdict.answer and found.answer == "accepted" else found
 
-    def after_referral(self, asked: Question, word: Row | None) -> Verdict:
+    def after_referral(self, asked: Question, word: Row | None, *, late: bool) -> Verdict:
         """What a referral comes to: a trader's refusal or offer counts as it is, what he accepts is judged again, at
-        the prices that were asked and without the limits of a stake. Without a word of his its time is over."""
+        the prices at which it was referred and without the limits of a stake. Without a word of his in time it is
+        over."""
         if self._state.accounts[asked.row["account"]].status != "open":
             return Verdict("account_not_open")
-        if word is None:
+        if word is None or late:
             return Verdict("referral_expired")
         if word["stake"] is not None or word["prices"] is not None:
             return Verdict("re_offered")
@@ -126,10 +127,8 @@ class Rules:
             refusals.append(refusal)
         first = min(refusals, key=RANK.__getitem__, default=None)
         rank = len(REFUSALS) if first is None else RANK[first]
-        if joint and rank > RANK["legs_contradictory"] and joint_unknown(asked):
+        if joint and rank >= RANK["combination_unpriced"] and joint_unknown(asked):
             return Verdict(doubt="the joint price of a combination is not derived")
-        if answer in SETTINGS and self._state.limit(SETTINGS[answer]) is None:
-            return Verdict(doubt=f"{answer}: the settings do not tell the limit")
         if first == "market_closed" and answer == "selection_unknown" and self._forgotten(asked):
             return Verdict(answer)
         return Verdict(first)
@@ -139,7 +138,10 @@ class Rules:
         for part in leg.get("parts") or [leg]:
             refusal, price = self._part(leg["fixture"], part, asked.t_ms)
             refusals += [refusal] if refusal else []
-        if refusals or _by_a_trader(asked) or leg.get("parts"):
+        if not refusals and leg.get("parts"):
+            markets = [(self._state.markets[part["market"]], part["selection"]) for part in leg["parts"]]
+            refusals += [why] if (why := combinations.reason(markets)) else []
+        if refusals or asked.given is not None or leg.get("parts"):
             return refusals
         row = asked.row
         good = within(row["policy"], row.get("tolerance"), thousandths(leg["price"]), price)
@@ -172,8 +174,8 @@ class Rules:
         return any(asked.t_ms - fixture.status_ms >= FORGET_MS for fixture in over)
 
     def _stake_refusal(self, asked: Question) -> str | None:
-        """A trader who stands for the prices stands for the stake, too."""
-        if _by_a_trader(asked):
+        """A trader stands for the stake, too; none is judged of what claims to be his offer."""
+        if asked.given is not None or asked.row.get("offer"):
             return None
         state, stake, cap = self._state, asked.row["stake"], self._stake_cap(asked)
         if stake < self._least(asked):
@@ -245,13 +247,15 @@ class Rules:
         if not row.get("free_bet"):
             return None
         free = self._state.free_bets.get(row["free_bet"])
-        if free is None or free.account != row["account"] or free.state == "used" or free.amount != row["stake"]:
+        if free is None or free.account != row["account"] or free.state == "used":
             return "free_bet_unknown"
-        return "free_bet_expired" if free.state == "expired" or asked.t_ms >= free.until_ms else None
+        if free.state == "expired" or asked.t_ms >= free.until_ms:
+            return "free_bet_expired"
+        return "free_bet_unknown" if free.amount != row["stake"] else None
 
     def _own_limits(self, asked: Question) -> str | None:
-        row = asked.row
-        return None if row.get("free_bet") else self._guards.own_refusal(row["account"], row["stake"], asked.t_ms)
+        row, free = asked.row, bool(asked.row.get("free_bet"))
+        return self._guards.own_refusal(row["account"], row["stake"], asked.t_ms, free=free)
 
     def _unpaid(self, asked: Question) -> str | None:
         row = asked.row
@@ -260,29 +264,21 @@ class Rules:
 
     # ------------------------------------------------ what is told beside
 
-    def stake_told(self, asked: Question, told: int) -> None:
-        """The stake that is told with a refusal by a limit is the largest that would be taken now."""
+    def stake_told(self, asked: Question, told: int | None) -> None:
+        """With a refusal by a limit the largest stake is told that would be taken now: whole minor units on each line,
+        0 where none; not of what is taken whole or not at all."""
         state, row = self._state, asked.row
-        if joint_unknown(asked):
-            state.report.unchecked("stake that would be taken", "the joint price of a combination is not derived")
+        if asked.answer not in BY_A_LIMIT or row.get("free_bet") or row.get("offer"):
+            state.judge(told is None, "stake that would be taken", lambda: f"{row['id']}: {told} with {asked.answer}")
             return
-        prices, upper = self.prices(asked), row["stake"]
-        above = self._stake_refusal(asked)
-        if above is not None and not self.is_referred(asked, above):
-            cap, back = self._stake_cap(asked), state.limit("return_max")
-            upper = min(upper, upper if cap is None else cap)
-            if back is not None and most(asked.type, upper, prices) > back:
-                upper = largest(asked.type, prices, back)
-        low, high = self._guards.stake_max(row["account"], asked.t_ms, asked.type, self.legs(asked), upper)
-        least = self._least(asked)
-        low, high = (each if each >= least else 0 for each in (low, high))  # so little is not taken
-        good = low <= told <= high and (told == 0 or told >= least)
-        state.judge(good, "stake that would be taken", lambda: f"{row['id']}: {told}, expected {low} to {high}")
-
-
-def _by_a_trader(asked: Question) -> bool:
-    """Whether prices and stake are a trader's: then only markets and generations are judged."""
-    return asked.given is not None or bool(asked.row.get("offer"))
+        prices, cap, back = self.prices(asked), self._stake_cap(asked), state.limit("return_max")
+        upper = 10**15 if cap is None else cap
+        if back is not None and most(asked.type, upper, prices) > back:
+            upper = largest(asked.type, prices, back)
+        expected = self._guards.stake_max(row["account"], asked.t_ms, asked.type, self.legs(asked), upper)
+        expected -= expected % lines_of(asked.type, len(prices))
+        expected = expected if expected >= self._least(asked) else 0
+        state.judge(told == expected, "stake that would be taken", lambda: f"{row['id']}: {told}, expected {expected}")
 
 
 def joint_unknown(asked: Question) -> bool:

@@ -62,6 +62,7 @@ class Fixture:
     order: tuple[str, ...] = ()
     corners: int = 0
     cards: int = 0
+    announced: bool = False
     begun: bool = False
     half_over: bool = False
     full_time: bool = False
@@ -185,6 +186,8 @@ class Referral:
 
     row: Row
     until_ms: int
+    prices: list[int]
+    """At which it would have been taken."""
 
 
 class Window(NamedTuple):

@@ -190,8 +190,8 @@ class JournalledLedger:
         if not command.answers_referral and key in self._known:
             return self._journal.encoded("retry", said)
         self._known.add(key)
-        said["legs_accepted"] = [format_price(leg.price) for leg in bet.legs] if bet is not None else []
-        more = {"balance": answer.balance, "stake_max": answer.stake_max}
+        prices = [format_price(leg.price) for leg in command.legs]
+        more = {"prices": prices, "balance": answer.balance, "stake_max": answer.stake_max}
         if command.answers_referral:
             return self._journal.encoded("referral", {**said, **more, "offer": _offer(answer)})
         until = {"until_ms": answer.pending_until_ms} if answer.pending_until_ms else {}

@@ -55,9 +55,13 @@ def replay_settings() -> Settings:
         feed=replace(settings.feed, alive_ms=10_000),
         odds=replace(settings.odds, alive_ms=10_000, feed_silence_ms_max=20_000, tick_ms=20_000),
         bets=replace(
-            settings.bets, odds_silence_ms_max=20_000, exposure_account_max=2_500_000, exposure_selection_max=3_000_000,
-            exposure_market_max=5_000_000, exposure_fixture_max=25_000_000,
-        ),  # fmt: skip
+            settings.bets,
+            odds_silence_ms_max=20_000,
+            exposure_account_max=2_500_000,
+            exposure_selection_max=3_000_000,
+            exposure_market_max=5_000_000,
+            exposure_fixture_max=25_000_000,
+        ),
     )
 
 

@@ -191,12 +191,12 @@ class Fans:
             case Whim.CRUMB:
                 return replace(command, stake=chance.randrange(1, 10))
             case Whim.GREED:
-                return replace(command, stake=chance.randrange(50_001, 90_000))
+                return replace(command, stake=_on_each_line(command, chance.randrange(50_001, 90_000)))
             case Whim.LONG_SHOT:
                 return replace(command, stake=chance.randrange(5_000, 40_000))
             case Whim.REFER:
                 most = 600_000 if fan.rich else 90_000
-                return replace(command, stake=chance.randrange(50_001, most), refer=True)
+                return replace(command, stake=_on_each_line(command, chance.randrange(50_001, most)), refer=True)
         return command
 
     def _with_free_bet(self, command: PlaceBet) -> PlaceBet:
@@ -234,12 +234,9 @@ class Fans:
         elif answer.refusal is None:
             self.by_market.update(split_selection(name)[1].type for leg in command.asked for name in leg.selections)
         elif answer.stake_max and fan.chance.random() < _LESS:
-            lines = count(command.type or default_type(len(command.asked)), len(command.asked))
-            stake = answer.stake_max // lines * lines
-            if stake and not command.offer:
-                self.did["stakes lowered"] += 1
-                less = msgspec.structs.replace(command, id=self._clock.new_id(), stake=stake, refer=False)
-                self._clock.call_later(fan.chance.randrange(300, 5_000), lambda: self._ask(less))
+            self.did["stakes lowered"] += 1
+            less = msgspec.structs.replace(command, id=self._clock.new_id(), stake=answer.stake_max, refer=False)
+            self._clock.call_later(fan.chance.choice((0, 300, 3_000)), lambda: self._ask(less))
 
     # --- what is said on a fan's own channel --------------------------------------------------------------------------
 
@@ -306,3 +303,9 @@ class Fans:
     def _friend(self, fan: Fan) -> Fan:
         others = [other for other in self._fans.values() if other is not fan]
         return fan.chance.choice(others or [fan])
+
+
+def _on_each_line(command: PlaceBet, stake: int) -> int:
+    """As much on each line as doors ask for."""
+    lines = count(command.type or default_type(len(command.asked)), len(command.asked))
+    return max(1, stake // lines) * lines

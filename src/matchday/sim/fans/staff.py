@@ -6,6 +6,7 @@ import msgspec
 
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.ledger import GrantFreeBet
+from matchday.model.lines import count, default_type
 from matchday.model.messages import BetReferred
 from matchday.model.price import PRICE_MIN
 from matchday.ports import Clock, Ledger
@@ -57,12 +58,13 @@ class Trader:
         if referral is None:
             return TraderAnswer(accept=True)
         command, kind = referral.command, self._chance.choice(("stake", "prices", "both"))
+        lines = count(command.type or default_type(len(command.legs)), len(command.legs))
         share = self._chance.randrange(30, 80)
         answer = TraderAnswer()
         if kind != "prices":
-            answer = msgspec.structs.replace(answer, stake=max(1, command.stake * share // 100))
+            answer = msgspec.structs.replace(answer, stake=max(1, command.stake * share // 100 // lines) * lines)
         if kind != "stake":
-            prices = tuple(max(PRICE_MIN, leg.price * 92 // 100) for leg in command.asked)
+            prices = tuple(max(PRICE_MIN, leg.price * 92 // 100) for leg in command.legs)
             answer = msgspec.structs.replace(answer, prices=prices)
         return answer
 
