@@ -28,8 +28,8 @@ from matchday.feeds.wyscout import Match, load
 from matchday.model.football import FootballState, Period, advance
 from matchday.model.market import MarketKey
 from matchday.pricing.calibrate import PRIOR
-from matchday.pricing.football import PENALTY_SCORED, probabilities
-from matchday.pricing.to_come import GOALS_MAX, goals_to_come, share_to_come
+from matchday.pricing.football import probabilities
+from matchday.pricing.to_come import GOALS_MAX, PENALTY_SCORED, goals_to_come, share_to_come
 
 sys.path.insert(0, str(Path(__file__).parent))
 from in_play_chart import chart

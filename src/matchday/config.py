@@ -75,6 +75,9 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Milliseconds between two ``FeedAlive``."""
     catch_up_late_ms: Limit = 2_000
     """Milliseconds by which the feed may be late with a report before it stops saying ``FeedAlive``."""
+    bets_stand_ms: Limit = 172_800_000
+    """Milliseconds after its first announced start in which a match may kick off with bets on it standing (48 hours);
+    then they are void."""
 
 
 class Odds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +88,8 @@ class Odds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hold_goal_ms: Level = 30_000
     """Match milliseconds a goal suspends; then the book resumes at new prices."""
     hold_penalty_ms: Level = 15_000
-    """Match milliseconds of suspension after a penalty is missed (an awarded one suspends until it is taken)."""
+    """Match milliseconds of suspension after a penalty is missed, or a kick of a shoot-out taken (an awarded penalty
+    suspends until it is taken)."""
     hold_red_card_ms: Level = 20_000
     """Match milliseconds a sending-off suspends."""
     tick_ms: Limit = 10_000

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.journal_check.lines import quarters_of
-from tests.journal_check.provider import CARDS, GOALS, PERIOD_START_S, Goal, Score
+from tests.journal_check.provider import CARDS, GOALS, PERIOD_START_S, Goal, Match, Score
 from tests.journal_check.report import Row
-from tests.journal_check.results import determined, true_result
-from tests.journal_check.state import Fixture, Market, State
+from tests.journal_check.results import OF_THE_TIE, leader, through, true_result, when_stopped
+from tests.journal_check.state import ENDINGS, Fixture, Market, State
 
 CLOCK_TOLERANCE_S: Final = 2.0
 PERIOD_WORDS: Final = {
@@ -19,7 +19,8 @@ PERIOD_WORDS: Final = {
     **dict.fromkeys(("e2", "4", "extra_second_half", "second_extra_half", "extra_time_second_half"), "E2"),
     **dict.fromkeys(("p", "5", "shoot_out", "penalties"), "P"),
 }
-MATERIAL: Final = GOALS | {"penalty_awarded", "red_card", "second_yellow_card"}
+KICKS: Final = frozenset({"shoot_out_scored", "shoot_out_missed"})
+MATERIAL: Final = GOALS | KICKS | {"penalty_awarded", "red_card", "second_yellow_card"}
 TALLIED: Final = frozenset({
     "penalty_awarded", "penalty_missed", "shoot_out_scored", "shoot_out_missed", "yellow_card", "second_yellow_card",
     "red_card", "corner",
@@ -30,9 +31,9 @@ MOVES: Final = {
     "suspended": {"suspended", "open", "closed"},
     "closed": {"closed"},
 }
+WHISTLES: Final = ("full_time", "extra_full_time", "extra_time", "shoot_out", "over")
 COUNTED_BY: Final = {"corner": "total_corners", **dict.fromkeys(CARDS, "total_cards")}
 """What begins a new generation of it."""
-BROKEN: Final = ("abandoned", "postponed")
 
 
 class Books:
@@ -47,8 +48,12 @@ class Books:
         """A fixture was announced."""
         state, fixture = self._state, self._state.fixture(row["fixture"])
         fixture.announced = True
+        fixture.void_at_ms, fixture.status = row.get("void_at_ms", 0), None
         if fixture.match is None:
             return
+        told, knockout = row.get("knockout", False), fixture.match.knockout
+        state.judge(told == knockout, "knock-out round", lambda: f"{fixture.id}: {told}, provider {knockout}")
+        self._on_winner(fixture, fixture.match)
         if fixture.match.official:
             derived, official = (fixture.match.facts.regular, fixture.match.total), fixture.match.official
             state.judge(derived == official, "goals are the official score", lambda: f"{derived}, official {official}")
@@ -62,6 +67,12 @@ class Books:
                 state.report.judge(good, state.line, "sides of a fixture", text)
             else:
                 state.report.unchecked("sides of a fixture", "the provider knows no team of this name")
+
+    def _on_winner(self, fixture: Fixture, match: Match) -> None:
+        if match.knockout and match.winner is not None:
+            found = through(match.facts)
+            text = f"{fixture.id}: {found} by goals and kicks, official {match.winner}"
+            self._state.judge(found == match.winner, "who goes through is official", lambda: text)
 
     def _announced(self, row: Row) -> Fixture:
         """The fixture of a line, which has been announced."""
@@ -79,22 +90,28 @@ class Books:
         expected = (home + (goal and side == "home"), away + (goal and side == "away"))
         state.judge(told == expected, "score", lambda: f"{fixture.id} {kind} {side}: {told}, goals so far {expected}")
         fixture.score, fixture.begun = told, True
+        fixture.status = None if fixture.status == "postponed" else fixture.status
         if not fixture.full_time:
             _count(fixture, kind, side, told)
+        if kind in MATERIAL:
+            fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
         period = PERIOD_WORDS.get(str(row.get("period")).lower(), str(row.get("period")))
         if goal:
             fixture.goals.append((state.line, Goal(period, float(row["clock_s"]), str(side), kind)))
         if kind in TALLIED:
             fixture.tallies[kind, str(side)] += 1
-        if kind == "full_time":
-            fixture.full_time = True
-            fixture.decided.clear()
+        if kind == "shoot_out_scored":
+            fixture.kicks = (fixture.kicks[0] + (side == "home"), fixture.kicks[1] + (side == "away"))
+        fixture.full_time = fixture.full_time or kind == "full_time"
         fixture.over = fixture.over or kind == "over"
+        if kind in WHISTLES:
+            fixture.played_out = kind.endswith("full_time") and leader(told) != "draw"
+            fixture.decided.clear()
 
     def on_result(self, row: Row) -> None:
         """A result was confirmed, or a match broken off."""
         state, fixture = self._state, self._announced(row)
-        if row["status"] not in ("finished", *BROKEN):
+        if row["status"] not in (*ENDINGS, "postponed"):
             raise ValueError(f"status {row['status']}")
         fixture.status, fixture.status_ms = row["status"], row["t_ms"]
         told = tuple(row["score"]) if row.get("score") is not None else None
@@ -155,6 +172,9 @@ class Books:
         raw = item["selections"]
         market = Market(name, fixture, kind, quarters_of(line), item["status"], item["generation"], raw)
         market.all = tuple(selection["selection"] for selection in raw)
+        if kind in OF_THE_TIE and fixture.match is not None:
+            knockout = fixture.match.knockout
+            state.judge(knockout, "knock-out round", lambda: f"{name} is asked in another round")
         expected = f"{fixture.id}:{kind}" + ("" if line is None else f"@{line}")
         state.judge(name == expected, "book ids", lambda: f"{name}, expected {expected}")
         for selection in raw:
@@ -170,6 +190,7 @@ class Books:
         self._finish_goals()
         for fixture in self._state.fixtures.values():
             self._finish_tallies(fixture)
+            self._finish_confirmed(fixture)
             for market in fixture.markets.values():
                 self._finish_market(market)
 
@@ -197,9 +218,18 @@ class Books:
             text = f"{fixture.id} {' '.join(key)}: {told[key]}, provider {truth[key]}"
             self._state.report.judge(told[key] == truth[key], fixture.line, "other incidents", text)
 
+    def _finish_confirmed(self, fixture: Fixture) -> None:
+        """What was decided is confirmed if the match has ended, and only then."""
+        state = self._state
+        versions = [v for s, (_, v, _) in state.decisions.items() if s.startswith(f"{fixture.id}:")]
+        last = max(versions, default=0)
+        good = (fixture.confirmed is not None and fixture.confirmed >= last) if fixture.ended else not fixture.confirmed
+        text = f"{fixture.id} ({fixture.status}): confirmed up to {fixture.confirmed}, decided up to {last}"
+        state.report.judge(good, fixture.line, "decisions are confirmed", text)
+
     def _finish_market(self, market: Market) -> None:
         state, fixture = self._state, market.fixture
-        over = fixture.status is not None or all(market.decided(selection) for selection in market.all)
+        over = fixture.ended or all(market.decided(selection) for selection in market.all)
         if over:
             closed = market.status == "closed"
             state.judge(closed, "decided market is closed", lambda: f"{market.id} is {market.status} at the end")
@@ -227,8 +257,6 @@ def _count(fixture: Fixture, kind: str, side: Any, told: Score) -> None:
         fixture.order += (str(side),)
     fixture.corners += kind == "corner"
     fixture.cards += kind in CARDS
-    if kind in MATERIAL:
-        fixture.unsuspended = {market.id for market in fixture.markets.values() if market.status == "open"}
     for market in fixture.markets.values() if kind in COUNTED_BY else ():
         if market.kind == COUNTED_BY[kind] and market.status == "open":
             fixture.outdated[market.id] = market.generation
@@ -240,10 +268,13 @@ def true_of(state: State, selection: str) -> tuple[str | None, str]:
     if market is None:
         return None, "a market that is in no book"
     fixture, outcome = market.fixture, selection.rpartition("/")[2].lower()
-    if fixture.status in BROKEN and not fixture.full_time:
-        if determined(market.kind, market.quarters, outcome, fixture.facts()):
-            return true_result(market.kind, market.quarters, outcome, fixture.facts()), "unknown market or outcome"
-        return "void", ""
+    status = "cancelled" if fixture.out_of_time else fixture.status
+    if status == "postponed":
+        return None, "postponed: it may still be played"
+    stopped = not fixture.full_time or (market.kind in OF_THE_TIE and not fixture.over)
+    if status == "cancelled" or (status in ENDINGS - {"finished"} and stopped):
+        found = when_stopped(str(status), market.kind, market.quarters, outcome, fixture.facts())
+        return found, "unknown market or outcome"
     if fixture.match is None:
         return None, "no provider file"
     return true_result(market.kind, market.quarters, outcome, fixture.match.facts), "unknown market or outcome"

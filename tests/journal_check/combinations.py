@@ -1,7 +1,7 @@
 """Combinations: whether several selections of one fixture have a joint price at all, and whether all of them can win.
 
 What the price is, only a model of football says; these two follow from what the selections ask. A joint model is of
-goals: it has no corners and no cards, and no lines that halve a stake.
+the goals of regular time: it has no corners, no cards and no winner of a tie, and no lines that halve a stake.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.journal_check.provider import Facts
 from tests.journal_check.results import true_result
 from tests.journal_check.state import Market
 
-UNPRICED: Final = ("total_corners", "total_cards")
+UNPRICED: Final = ("total_corners", "total_cards", "to_qualify")
 TO_COME_MAX: Final = 8
 """Goals to come that are tried: no selection asks for more to be won."""
 

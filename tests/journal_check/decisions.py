@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from tests.journal_check.books import BROKEN
 from tests.journal_check.report import Row
 from tests.journal_check.state import State, Window
 
@@ -41,12 +40,16 @@ class Decisions:
     def _not_early(self, row: Row, selection: str) -> None:
         state = self._state
         market, fixture = state.markets.get(row["market"]), state.fixture(row["fixture"])
-        if market is None or fixture.status in BROKEN:
-            reason = "abandoned, postponed or a market not in a book"
-            state.report.unchecked("decision is not early", reason)
+        if market is None:
+            state.report.unchecked("decision is not early", "a market that is in no book")
             return
         early = not market.decided(selection)
         state.judge(not early, "decision is not early", lambda: f"{selection} at {fixture.facts()}")
+
+    def on_confirmed(self, row: Row) -> None:
+        """All that was decided of a fixture up to a version is confirmed; until then it is provisional."""
+        fixture = self._state.fixture(row["fixture"])
+        fixture.confirmed = max(row["version"], fixture.confirmed or 0)
 
     def on_window(self, row: Row) -> None:
         """Bets on a fixture that were placed in this time are void on it; a version that is known stays as it is."""

@@ -40,6 +40,7 @@ class Journal:
             "trader": self._questions.on_trader,
             "referral": self._questions.on_referral,
             "decision": self._decisions.on_decision,
+            "confirmed": self._decisions.on_confirmed,
             "window": self._decisions.on_window,
             "posting": self._ledger.on_posting,
             "state": self._ledger.on_state,
@@ -64,6 +65,8 @@ class Journal:
             kind = row["kind"]
             state.judge(row["t_ms"] >= state.now_ms, "time", lambda: f"{row['t_ms']} after {state.now_ms}")
             state.now_ms = row["t_ms"]
+            if row.get("fixture") in state.fixtures:
+                state.fixtures[row["fixture"]].now_ms = row["t_ms"]
             if kind != "posting":
                 self._ledger.close()
             handler = self._kinds.get(kind)

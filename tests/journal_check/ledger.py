@@ -358,8 +358,7 @@ class Ledger:
         if bet.status == "cashed_out":
             return
         results = [state.result_of(leg, bet.placed_ms) for leg in bet.legs]
-        fixtures = [state.fixtures[leg.fixture] for leg in bet.legs if leg.fixture in state.fixtures]
-        over = all(fixture.full_time or fixture.status for fixture in fixtures)
+        over = all(self._is_over(selection) for leg in bet.legs for selection in leg.selections)
         if bet.status == "open" and None in results and not over:
             state.report.unchecked("settled", "a fixture of the bet is not over in the journal")
             return
@@ -377,6 +376,10 @@ class Ledger:
             true = self._by_results(bet, truths)
             text = f"bet {bet.id}: {bet.status}, {bet.returned}, expected {true}"
             state.report.judge(true == (bet.status, bet.returned), bet.line, "return by the provider", text)
+
+    def _is_over(self, selection: str) -> bool:
+        market = self._state.markets.get(selection.rpartition("/")[0])
+        return market is None or market.decided(selection)
 
     def _true_result(self, leg: Leg, placed_ms: int) -> str | None:
         if any(window.from_ms <= placed_ms < window.until_ms for window in self._state.windows[leg.fixture]):

@@ -30,7 +30,7 @@ class Goal(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What markets are settled on: all of it is of regular time."""
+    """What markets are settled on: of regular time, but for what the tie comes to."""
 
     half: Score = (0, 0)
     regular: Score = (0, 0)
@@ -39,6 +39,11 @@ class Facts(NamedTuple):
     cards: int = 0
     half_over: bool = False
     ended: bool = False
+    total: Score = (0, 0)
+    """Goals, those of extra time included."""
+    kicks: Score = (0, 0)
+    """Scored in the shoot-out."""
+    tie_over: bool = False
 
 
 @dataclass(slots=True)
@@ -49,8 +54,15 @@ class Match:
     tallies: Counter[tuple[str, str]]
     names: dict[str, set[str]]
     facts: Facts
-    total: Score
     official: tuple[Score, Score] | None
+    knockout: bool
+    winner: str | None
+    """The side that the meta data calls the winner, shoot-out included; None where it names none."""
+
+    @property
+    def total(self) -> Score:
+        """Goals, those of extra time included."""
+        return self.facts.total
 
 
 def _score(goals: Iterable[Goal]) -> Score:
@@ -108,8 +120,14 @@ def read_match(data: Row, meta: Row) -> Match:
         sum(in_regular[card] for card in CARDS),
         half_over=True,
         ended=True,
+        total=_score(goals),
+        kicks=(tallies["shoot_out_scored", "home"], tallies["shoot_out_scored", "away"]),
+        tie_over=True,
     )
-    return Match(goals, tallies, names, facts, _score(goals), _official(meta))
+    # A tournament names the group of a match; a match of no group and no match day is of a knock-out round.
+    knockout = meta.get("groupName") == "" and meta.get("gameweek") == 0
+    winner = side_of.get(meta.get("winner", 0))
+    return Match(goals, tallies, names, facts, _official(meta), knockout, winner)
 
 
 def _official(meta: Row) -> tuple[Score, Score] | None:

@@ -9,6 +9,10 @@ from tests.journal_check.provider import Facts, Score
 
 OUTCOME_SIGN: Final = {"home": 1, "away": -1, "over": 1, "under": -1}
 OF_FIRST_HALF: Final = frozenset({"half_time_result", "first_half_goals", "first_half_both_teams_to_score"})
+OF_THE_TIE: Final = frozenset({"to_qualify"})
+"""What counts extra time and the shoot-out."""
+NOT_OFFICIAL: Final = OF_FIRST_HALF | {"total_corners", "total_cards"}
+"""What an official result does not answer of a match that was stopped."""
 NAMED_GOALS_MAX: Final = 4
 """Correct scores are named up to 4-4, beyond by who leads."""
 
@@ -16,6 +20,11 @@ NAMED_GOALS_MAX: Final = 4
 def leader(score: Score) -> str:
     """The side that leads, or `draw`."""
     return "draw" if score[0] == score[1] else "home" if score[0] > score[1] else "away"
+
+
+def through(facts: Facts) -> str:
+    """The side that goes through: by goals, where they are level by the shoot-out; `draw` where neither tells."""
+    return leader(facts.total) if leader(facts.total) != "draw" else leader(facts.kicks)
 
 
 def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str, ...] | None:
@@ -36,6 +45,7 @@ def winning_outcomes(kind: str, quarters: int | None, facts: Facts) -> tuple[str
         "half_time_result": (first,),
         "first_half_both_teams_to_score": ("yes" if all(facts.half) else "no",),
         "half_time_full_time": (f"{first}-{last}",),
+        "to_qualify": () if through(facts) == "draw" else (through(facts),),
     }
     return answers.get(kind)
 
@@ -49,6 +59,7 @@ def named_outcomes(kind: str) -> set[str]:
         "next_goal": {"home", "none", "away"},
         "double_chance": {"1x", "12", "x2"},
         "draw_no_bet": {"home", "away"},
+        "to_qualify": {"home", "away"},
         "odd_even": {"odd", "even"},
         "correct_score": {f"{h}-{a}" for h in named for a in named} | {f"other_{side}" for side in sides},
         "half_time_full_time": {f"{first}-{last}" for first in sides for last in sides},
@@ -94,6 +105,8 @@ def true_result(kind: str, quarters: int | None, outcome: str, facts: Facts) -> 
 
 def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> bool:
     """Whether nothing that may still happen can change the result of a selection."""
+    if kind in OF_THE_TIE:
+        return facts.tie_over
     if facts.ended or (facts.half_over and kind in OF_FIRST_HALF):
         return True
     amount = measured(kind, facts)
@@ -107,3 +120,16 @@ def determined(kind: str, quarters: int | None, outcome: str, facts: Facts) -> b
     if kind == "half_time_full_time":
         return facts.half_over and outcome.split("-")[0] != leader(facts.half)
     return kind == "next_goal" and len(facts.order) >= (quarters or 0) // 4
+
+
+def when_stopped(status: str, kind: str, quarters: int | None, outcome: str, facts: Facts) -> str | None:
+    """The result of a selection of a match that did not end as it should: what is determined stands, the rest is void;
+    of a match whose score stands, what that score answers is settled on it."""
+    if status == "cancelled":
+        return "void"
+    if determined(kind, quarters, outcome, facts):
+        return true_result(kind, quarters, outcome, facts)
+    official = status == "shortened" and kind not in NOT_OFFICIAL
+    if official and (facts.half_over or kind != "half_time_full_time"):
+        return true_result(kind, quarters, outcome, facts)
+    return "void"

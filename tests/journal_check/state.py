@@ -13,6 +13,7 @@ from tests.journal_check.report import Report, Row
 from tests.journal_check.results import determined
 
 DAY_MS: Final = 86_400_000
+ENDINGS: Final = frozenset({"finished", "abandoned", "shortened", "awarded", "cancelled"})
 
 
 @dataclass(slots=True)
@@ -38,9 +39,9 @@ class Market:
         return selection in self.prices, self.prices.get(selection)
 
     def decided(self, selection: str) -> bool:
-        """Whether what happened, the end of regular time or a result settles this selection for good."""
+        """Whether what happened, the end of what it counts or of the match settles this selection for good."""
         fixture = self.fixture
-        if fixture.status is not None:
+        if fixture.ended:
             return True
         known = fixture.decided.get(selection)
         if known is None:
@@ -66,9 +67,17 @@ class Fixture:
     begun: bool = False
     half_over: bool = False
     full_time: bool = False
+    played_out: bool = False
+    """Whether the last whistle left nothing to play: extra time and a shoot-out follow only a draw of a tie."""
     over: bool = False
+    kicks: Score = (0, 0)
     status: str | None = None
     status_ms: int = 0
+    void_at_ms: int = 0
+    """When it is void unless it has kicked off; 0 where the journal does not say."""
+    now_ms: int = 0
+    confirmed: int | None = None
+    """The version up to which its decisions are said to be confirmed."""
     version: tuple[int, int] | None = None
     markets: dict[str, Market] = field(default_factory=dict)
     unsuspended: set[str] = field(default_factory=set)
@@ -82,10 +91,21 @@ class Fixture:
         """Whether it is being played: it has begun and has no result yet."""
         return self.begun and self.status is None
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it did not kick off in its time."""
+        return not self.begun and self.status not in ENDINGS and 0 < self.void_at_ms <= self.now_ms
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is played. A postponed match waits."""
+        return self.status in ENDINGS or self.out_of_time
+
     def facts(self) -> Facts:
         """What markets stand on now."""
         half = self.half if self.half_over else self.regular
-        return Facts(half, self.regular, self.order, self.corners, self.cards, self.half_over, self.full_time)
+        known = Facts(half, self.regular, self.order, self.corners, self.cards, self.half_over, self.full_time)
+        return known._replace(total=self.score, kicks=self.kicks, tie_over=self.over or self.played_out)
 
 
 class Leg(NamedTuple):

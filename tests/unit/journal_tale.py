@@ -124,6 +124,8 @@ class Tale:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.now_ms = NOON_MS
+        self.version = 1
+        """Of what is decided."""
         self.has: Counter[str] = Counter()
         self.statements: dict[str, list[list[Any]]] = {}
         self._n = self._entry = self.bets = self._asks = 0
@@ -159,6 +161,7 @@ class Tale:
 
     def result(self, fixture: str, *score: int, status: str = "finished") -> None:
         self.say("result", fixture=fixture, status=status, score=list(score))
+        self.say("confirmed", fixture=fixture, version=1, cause=status)
         self._in_play.discard(fixture)
         self.pass_()
 
@@ -166,11 +169,11 @@ class Tale:
         for outcome, result in results.items():
             name = f"{fixture}:{market}"
             fields = {"fixture": fixture, "market": name, "selection": f"{name}/{outcome}", "result": result}
-            self.say("decision", **fields, void_share=SHARES[result], dead_heat="1", version=1)
+            self.say("decision", **fields, void_share=SHARES[result], dead_heat="1", version=self.version)
         self.pass_()
 
     def decide_all(self, fixture: str, home: int, away: int) -> None:
-        """All four markets by a final score, at version 1."""
+        """All four markets by a final score."""
         total, ahead = home + away, home - away
         winner = "draw" if not ahead else "home" if ahead > 0 else "away"
         self.decide(fixture, "1x2", **{side: "won" if side == winner else "lost" for side in ("home", "draw", "away")})

@@ -436,8 +436,8 @@ SAYS_NOTHING = {
     "settings.exposure_market_max", "settings.exposure_selection_max", "settings.odds_silence_ms_max",
     "settings.return_max", "settings.stake_min",  # limits are noticed where something comes up to them
     "fixture.home", "fixture.away",  # names that the provider does not know are counted as unchecked
-    "fixture.kickoff_ms", "fixture.source", "book.cause", "trader.reason",  # for people
-    "book.n", "decision.version",  # only their order counts, and what adds up to a bet's version
+    "fixture.kickoff_ms", "fixture.source", "book.cause", "confirmed.cause", "trader.reason",  # for people
+    "book.n", "decision.version", "confirmed.version",  # only their order counts, and what adds up to a bet's version
     "incident.clock_s", "free_bet.until_ms", "cash_out.offered",  # a little more makes no difference
     "incident.period", "incident.type",  # of a kick-off
     "settings.offer_ms", "settings.referral_ms", "settings.referral_stake_max",  # noticed in the story of referrals

@@ -25,7 +25,7 @@ from tests.journal_check.lines import (
 )
 from tests.journal_check.provider import Facts, Goal, Provider, read_match
 from tests.journal_check.report import Report
-from tests.journal_check.results import determined, true_result
+from tests.journal_check.results import determined, through, true_result
 from tests.journal_check.state import Fixture, Market
 from tests.real import DATA
 from tests.unit import journal_stories as stories
@@ -79,7 +79,8 @@ def _correction(rows: list[Row], back: int, **amounts: int) -> list[Row]:
     postings = [{**entry, "account": names.get(name, name), "amount": amount} for name, amount in amounts.items()]
     owed = -amounts.get("shortfall", 0)
     told = {"status": "settled", "returns": back, "version": 2, "owed": owed, "cashed": 0, "cash": 0}
-    return [*rows, right, *postings, {**fields, "kind": "state", **told}]
+    confirmed = {"t_ms": fields["t_ms"], "kind": "confirmed", "fixture": ONE, "version": 2, "cause": "finished"}
+    return [*rows, right, confirmed, *postings, {**fields, "kind": "state", **told}]
 
 
 def test_a_correction_pays_the_difference(provider: Provider) -> None:
@@ -127,7 +128,7 @@ def test_a_rolled_back_bet_is_open_again(provider: Provider) -> None:
         {**fields, "kind": "state", **told},
     ]
     differing = report_of(rows, provider).differing
-    assert set(differing) == {"decision", "settled"}  # the journal ends before it is decided again
+    assert set(differing) == {"decision", "decisions are confirmed", "settled"}  # it is not decided again
 
 
 def test_bets_placed_in_a_window_are_void(provider: Provider) -> None:
@@ -173,28 +174,6 @@ def test_a_clock_may_count_from_each_period(provider: Provider) -> None:
         if row["kind"] == "incident" and row["period"] == "2H":
             row["clock_s"] -= 2700
     assert report_of(rows, provider).differences == []
-
-
-def test_an_unfinished_match_is_void_unless_decided(provider: Provider) -> None:
-    tale = stories.opened(ONE)
-    tale.incident(ONE, "goal", "home", "1H", 600, 1, 0)
-    tale.book(ONE, "suspended", 1)
-    tale.incident(ONE, "own_goal", "away", "2H", 2800, 1, 1)
-    tale.book(ONE, "closed", 1, "both_teams_to_score")
-    tale.decide(ONE, "both_teams_to_score", yes="won", no="lost")
-    tale.book(ONE, "closed", 1, "1x2", "total_goals", "asian_handicap")
-    tale.result(ONE, 1, 1, status="abandoned")
-    for market, outcomes in (("1x2", "home draw away"), ("total_goals@2.25", "over under"),
-                             ("asian_handicap@-0.25", "home away")):  # fmt: skip
-        tale.decide(ONE, market, **dict.fromkeys(outcomes.split(), "void"))
-    assert "decision" not in report_of(tale.rows, provider).differing
-    tale.rows[-1].update(result="won", void_share="0")
-    assert report_of(tale.rows, provider).differing["decision"] == 1
-    tale.rows[find(tale.rows, selection=f"{ONE}:both_teams_to_score/yes", kind="decision")].update(
-        result="void", void_share="1"
-    )
-    tale.rows[-1].update(result="void", void_share="1")
-    assert report_of(tale.rows, provider).differing["decision"] == 1
 
 
 def _asked_once(tale: Tale, answer: str, told: str) -> list[Row]:
@@ -327,6 +306,10 @@ FIRST, LATER = Facts((0, 0), (1, 0), ("home",)), Facts((1, 0), (1, 2), ("home", 
         ("double_chance", None, "12", LATER._replace(ended=True), "won"),
         ("draw_no_bet", None, "home", LATER._replace(ended=True, regular=(2, 2)), "void"),
         ("odd_even", None, "even", LATER._replace(ended=True), "lost"),
+        ("to_qualify", None, "away", LATER._replace(ended=True, total=(1, 2)), None),
+        ("to_qualify", None, "away", LATER._replace(ended=True, total=(1, 2), tie_over=True), "won"),
+        ("to_qualify", None, "home", LATER._replace(ended=True, total=(2, 2), kicks=(4, 3), tie_over=True), "won"),
+        ("to_qualify", None, "home", LATER._replace(ended=True, total=(2, 2), tie_over=True), "void"),
         ("correct_score", None, "other_home", LATER._replace(ended=True, regular=(5, 2)), "won"),
         ("correct_score", None, "5-2", LATER._replace(ended=True, regular=(5, 2)), None),
     ],
@@ -461,6 +444,7 @@ def test_what_a_combination_comes_to(parts: list[str | None], result: str | None
         (["half_time_result/home", "1x2/home"], Facts((0, 0), (0, 0), half_over=True), "legs_contradictory"),
         (["total_goals@2.25/over", "1x2/home"], Facts(), "combination_unpriced"),
         (["total_corners@9.5/over", "1x2/home"], Facts(), "combination_unpriced"),
+        (["to_qualify/home", "1x2/home"], Facts(), "combination_unpriced"),
     ],
 )
 def test_why_a_combination_has_no_price(asked: list[str], now: Facts, reason: str | None) -> None:
@@ -504,6 +488,9 @@ def test_real_matches_have_their_official_scores() -> None:
     for match in matches:
         assert match is not None
         assert (match.facts.regular, match.total) == match.official
+        if match.knockout:
+            assert through(match.facts) == match.winner
+    assert sum(match.knockout for match in matches if match) == 16
     goals = [goal for match in matches if match for goal in match.goals]
     assert len(goals) == 176
     assert sum(goal.type == "own_goal" for goal in goals) == 10

@@ -18,8 +18,8 @@ NOW = 1_790_000_000_000
 
 def played(reports: list[Report]) -> FootballState:
     """The state that reports add up to; fails where one cannot follow."""
-    state = FootballState()
     assert isinstance(reports[0], Announced)
+    state = FootballState(knockout=reports[0].knockout)
     assert [report.seq for report in reports] == list(range(1, len(reports) + 1))
     assert [report.at_ms for report in reports] == sorted(report.at_ms for report in reports)
     for report in reports:
@@ -85,27 +85,51 @@ def test_the_league_is_a_function_of_seed_and_time() -> None:
 
 
 def test_simulated_matches_are_football() -> None:
-    """600 matches: accepted by the rules, near 2.7 goals, 56 % of them in the second half, nobody plays two at once."""
+    """700 matches: accepted by the rules, near 2.7 goals, 56 % of them in the second half, nobody plays two at once."""
     league = SimulatedLeague(1, 1)
     goals = second = expected = 0.0
     until: dict[str, int] = {}
-    fates = set()
-    for slot in range(600):
+    fates, cups, shoot_outs = set(), 0, 0
+    for slot in range(700):
         reports = list(league.match(slot))
         state = played(reports)
         announced, confirmed = reports[0], reports[-1]
         assert isinstance(announced, Announced)
         assert isinstance(confirmed, Confirmed)
-        fates.add(confirmed.status)
+        fates |= {report.status for report in reports if isinstance(report, Confirmed)}
         for club in (announced.home, announced.away):
             assert until.get(club, 0) <= announced.kickoff_ms, club
             until[club] = confirmed.at_ms
         if confirmed.status != FixtureStatus.FINISHED:
             continue
+        assert state.leader is not None or not announced.knockout
+        cups += announced.knockout
+        shoot_outs += state.home.shoot_out != state.away.shoot_out
         expected += announced.strengths.home_rate + announced.strengths.away_rate
         goals += sum(isinstance(report, Reported) and report.type in GOALS for report in reports)
         second += state.home.second_half + state.away.second_half
     assert goals == pytest.approx(expected, rel=0.06)
     assert second / goals == pytest.approx(0.56, abs=0.03)
     assert set(until) == set(CLUBS)
-    assert {FixtureStatus.FINISHED, FixtureStatus.POSTPONED} <= fates
+    endings = ("FINISHED", "ABANDONED", "POSTPONED", "CANCELLED")
+    assert fates == {FixtureStatus[name] for name in endings}
+    assert (cups, shoot_outs) == (57, 5)
+
+
+@pytest.mark.parametrize(("seed", "slot", "put_back"), [(18, 26, True), (26, 59, False)])
+def test_a_postponed_match_is_put_back_where_there_is_room_and_else_called_off(
+    seed: int, slot: int, put_back: bool
+) -> None:
+    league = SimulatedLeague(seed)
+    reports = list(league.match(slot))
+    first, postponed, then = reports[:3]
+    assert isinstance(first, Announced)
+    assert isinstance(postponed, Confirmed)
+    assert (postponed.status, postponed.at_ms) == (FixtureStatus.POSTPONED, first.kickoff_ms)
+    if put_back:
+        assert isinstance(then, Announced)
+        assert then.kickoff_ms == first.kickoff_ms + 2 * INTERVAL_MS == reports[3].at_ms
+        assert played(reports).period == Period.OVER
+    else:
+        assert isinstance(then, Confirmed)
+        assert (then.status, len(reports)) == (FixtureStatus.CANCELLED, 3)

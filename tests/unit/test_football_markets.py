@@ -12,6 +12,7 @@ from matchday.model.football import FootballState, IncidentType, Period, Side, T
 from matchday.model.football_markets import (
     CATALOGUE,
     KINDS,
+    KNOCKOUT,
     OUTCOMES,
     TOUCHED,
     Tally,
@@ -84,6 +85,9 @@ COUNTED = [
     ("next_goal@3", Tally((0, 0), (1, 1), ("home", "away")), {"home": L, "none": W, "away": L}),
     ("next_goal@1", Tally((0, 0), (1, 1), ("away",)), {"home": V, "none": V, "away": V}),  # nobody kept who it was
     ("next_goal@2", Tally((0, 0), (1, 1), ("away",)), {"home": L, "none": L, "away": W}),
+    ("to_qualify", Tally((0, 0), (1, 1), through="away"), {"home": L, "away": W}),  # level at 90, lost in extra time
+    ("to_qualify", Tally((0, 0), (2, 1), through="home"), {"home": W, "away": L}),
+    ("to_qualify", Tally((0, 0), (1, 1)), {"home": V, "away": V}),  # ended without a winner
 ]
 
 
@@ -145,18 +149,31 @@ STORIES: list[tuple[str, dict[str, str]]] = [
     ("home HT away", {"correct_score": "0-0 0-1 0-2 0-3 0-4 1-0 2-0 3-0 4-0"}),
     ("corner " * 7, {"total_corners@6.5": "over under"}),
     ("yellow yellow", {"total_cards@1.5": "over under"}),
+    ("home HT home FT", {"to_qualify": "home away"}),
+    ("home HT away FT", {"to_qualify": ""}),
+    ("home HT away FT ET home", {"to_qualify": ""}),
+    ("home HT away FT ET home EFT", {"to_qualify": "home away"}),
+    ("home HT away FT ET EFT P scored", {"to_qualify": ""}),
+    ("home HT away FT ET EFT P scored OVER", {"to_qualify": "home away"}),
 ]  # fmt: skip
+
+WHISTLES = {
+    "HT": (I.HALF_TIME, I.SECOND_HALF), "FT": (I.FULL_TIME,), "P": (I.SHOOT_OUT,), "OVER": (I.OVER,),
+    "ET": (I.EXTRA_TIME, I.EXTRA_HALF_TIME, I.EXTRA_SECOND_HALF), "EFT": (I.EXTRA_FULL_TIME,),
+}  # fmt: skip
+WORDS = {"corner": I.CORNER, "yellow": I.YELLOW_CARD, "scored": I.SHOOT_OUT_SCORED}
 
 
 def play(story: str) -> FootballState:
-    state = advance(FootballState(), I.KICK_OFF, None, 0)
+    """A knock-out match so far: goals by their side; corners, cards and kicks are the home side's."""
+    state = advance(FootballState(knockout=True), I.KICK_OFF, None, 0)
     for word in story.split():
-        if word == "HT":
-            state = advance(advance(state, I.HALF_TIME, None, 2700), I.SECOND_HALF, None, 0)
-        elif word in ("home", "away"):
-            state = advance(state, I.GOAL, word, 10)  # type: ignore[arg-type]
-        else:
-            state = advance(state, I.CORNER if word == "corner" else I.YELLOW_CARD, "home", 10)
+        for whistle in WHISTLES.get(word, ()):
+            state = advance(state, whistle, None, 2700)
+        if word in SIDES:
+            state = advance(state, I.GOAL, word, 10)
+        elif word in WORDS:
+            state = advance(state, WORDS[word], "home", 10)
     return state
 
 
@@ -168,7 +185,7 @@ def test_an_incident_decides_what_no_other_can_change(story: str, expected: dict
             found.setdefault(name.partition("/")[0], []).append(name.partition("/")[2])
     assert {name: " ".join(found.get(name, [])) for name in expected} == expected
     never = {"1x2", "double_chance", "draw_no_bet", "odd_even", "asian_handicap@-3.0", "asian_handicap@3.0"}
-    assert not found.keys() & never
+    assert "FT" in story.split() or not found.keys() & never
 
 
 def test_a_line_just_passed_is_decided_and_the_next_quarter_is_not() -> None:
@@ -254,11 +271,14 @@ def _end(state: FootballState, now: tuple[int, int], later: tuple[int, int], fir
     return FootballState(Period.FULL_TIME, 0, teams["home"], teams["away"], order=(*state.order, *order))
 
 
-@given(st.sampled_from((*CATALOGUE, next_goal(0), next_goal(3))), goals, goals, goals, goals, st.integers(0, 20))
+@given(
+    st.sampled_from((*CATALOGUE, *KNOCKOUT, next_goal(0), next_goal(3))), goals, goals, goals, goals, st.integers(0, 20)
+)
 def test_a_market_pays_its_winners_exactly(key: MarketKey, h1: int, a1: int, h2: int, a2: int, count: int) -> None:
     """At any end one outcome wins (two of a double chance), or every stake comes back, in whole or half, to all."""
     order = tuple(side for side, count in zip(SIDES, (h1 + h2, a1 + a2), strict=True) for _ in range(count))
-    at = Tally((h1, a1), (h1 + h2, a1 + a2), order, count, count, half_over=True, over=True)
+    through: tuple[Side | None, ...] = ("home", None, "away")
+    at = Tally((h1, a1), (h1 + h2, a1 + a2), order, count, count, True, True, through[count % 3], True)
     outcomes = [resolve(key, outcome, at) for outcome in OUTCOMES[key.type]]
     voids = {outcome.void_halves for outcome in outcomes}
     assert len(voids) == 1
@@ -269,6 +289,9 @@ def test_a_market_pays_its_winners_exactly(key: MarketKey, h1: int, a1: int, h2:
 def test_the_catalogue_has_enough_to_bet_on() -> None:
     assert len({key.of("F") for key in CATALOGUE}) == len(CATALOGUE) == 80
     assert len(decisions(FootballState())) == 199
+    assert decisions(FootballState(knockout=True)).keys() - decisions(FootballState()) == {
+        "to_qualify/home", "to_qualify/away",
+    }  # fmt: skip
 
 
 def test_incidents_name_the_markets_they_touch() -> None:

@@ -67,11 +67,37 @@ def test_extra_time_and_shoot_out_change_no_market() -> None:
     for type_ in (I.CORNER, I.YELLOW_CARD, I.SECOND_YELLOW_CARD, I.RED_CARD):
         state = advance(state, type_, "away", 70)
     assert (state.away.corners, state.away.yellow, state.away.red) == (1, 1, 2)
-    assert tally(state) == regular
+    assert tally(state)[:-2] == regular[:-2]
     for whistle in (I.EXTRA_HALF_TIME, I.EXTRA_SECOND_HALF, I.EXTRA_FULL_TIME, I.SHOOT_OUT):
         state = advance(state, whistle, None, 0)
-    state = advance(state, I.SHOOT_OUT_SCORED, "away", 0)
-    assert (state.away.shoot_out, state.score) == (1, (2, 1))
+    for type_ in (I.SHOOT_OUT_SCORED, I.SHOOT_OUT_MISSED):
+        state = advance(state, type_, "away", 0)
+    assert (state.away.shoot_out, state.away.shoot_out_missed, state.score) == (1, 1, (2, 1))
+    assert tally(state)[:-2] == regular[:-2]
+
+
+LEVEL, AHEAD = Team(second_half=1), Team(second_half=1, extra_time=1)
+# Period, home, away -> who leads, and whether all is over: of a knock-out match, of another.
+TIES = [
+    (Period.SECOND, AHEAD, LEVEL, "home", False, False),
+    (Period.FULL_TIME, Team(first_half=2), LEVEL, "home", True, True),
+    (Period.FULL_TIME, LEVEL, LEVEL, None, False, True),
+    (Period.EXTRA_FIRST, AHEAD, LEVEL, "home", False, False),
+    (Period.EXTRA_FULL_TIME, LEVEL, AHEAD, "away", True, True),
+    (Period.EXTRA_FULL_TIME, AHEAD, AHEAD, None, False, True),
+    (Period.SHOOT_OUT, Team(shoot_out=2), Team(shoot_out=3), "away", False, False),
+    (Period.OVER, Team(first_half=1, shoot_out=4), Team(extra_time=1, shoot_out=3), "home", True, True),
+    (Period.OVER, LEVEL, LEVEL, None, True, True),
+]
+
+
+@pytest.mark.parametrize(("period", "home", "away", "leader", "knockout_over", "over"), TIES)
+def test_only_a_draw_of_a_knock_out_match_is_played_on(
+    period: Period, home: Team, away: Team, leader: Side | None, knockout_over: bool, over: bool
+) -> None:
+    tie = FootballState(period=period, home=home, away=away, knockout=True)
+    assert (tie.leader, tie.all_over) == (leader, knockout_over)
+    assert msgspec.structs.replace(tie, knockout=False).all_over == over
 
 
 PLAY = {Period.FIRST, Period.SECOND, Period.EXTRA_FIRST, Period.EXTRA_SECOND}

@@ -21,7 +21,7 @@ from matchday.model.market import Market, MarketKey, MarketStatus, Selection, sp
 from matchday.model.messages import Board, FixtureStatus, PricedOn, Strengths
 from matchday.model.price import PRICE_MAX, PRICE_MIN, UNIT, parse_price
 from matchday.pricing.calibrate import PRIOR
-from matchday.pricing.football import PENALTY_SCORED, price_book, probabilities
+from matchday.pricing.football import price_book, probabilities
 from matchday.pricing.joint import (
     PARTS_MAX,
     Combination,
@@ -35,7 +35,7 @@ from matchday.pricing.joint import (
     joint,
 )
 from matchday.pricing.overround import LADDER, on_ladder
-from matchday.pricing.to_come import RED_OTHER, RED_OWN, share_to_come
+from matchday.pricing.to_come import PENALTY_SCORED, RED_OTHER, RED_OWN, share_to_come
 from tests.unit.test_pricing_markets import futures
 
 CONTRADICTORY, NOT_PRICED = Unpriced.LEGS_CONTRADICTORY, Unpriced.COMBINATION_UNPRICED
@@ -366,6 +366,7 @@ REASONS = [
     (BEFORE, "total_goals@2.25/over 1x2/home", NOT_PRICED),  # half the stake comes back with two goals
     (BEFORE, "asian_handicap@-0.75/home 1x2/home", NOT_PRICED),
     (BEFORE, "total_corners@9.5/over 1x2/home", NOT_PRICED),
+    (BEFORE, "to_qualify/home 1x2/home", NOT_PRICED),
     (BEFORE, "total_cards@3.5/over 1x2/home", NOT_PRICED),
     (BEFORE, "1x2/nobody total_goals@2.5/over", NOT_PRICED),
     (BEFORE, "1x2@1.0/home total_goals@2.5/over", NOT_PRICED),

@@ -37,11 +37,14 @@ OPEN, SUSPENDED, CLOSED = MarketStatus.OPEN, MarketStatus.SUSPENDED, MarketStatu
 class Ground:
     """One match whose incidents the test tells, the odds room, and the book as a gate holds it."""
 
-    def __init__(self, core: SqliteLogCore, clock: VirtualClock) -> None:
+    def __init__(
+        self, core: SqliteLogCore, clock: VirtualClock, *, played: bool = True, knockout: bool = False,
+        stand_ms: int = 172_800_000,
+    ) -> None:  # fmt: skip
         self.clock = clock
         self.log = InlineLog(core, clock)
         self.books = Books()
-        self.state = FootballState()
+        self.state = FootballState(knockout=knockout)
         self.seq = 1
         self.changed: list[str] = []
         """Markets of the last change."""
@@ -49,9 +52,14 @@ class Ground:
         self.odds = Odds(clock, self.log, price_book, Settings().odds)
         self.odds.start()
         now = clock.now_ms()
-        self.say(FixtureScheduled("F", 1, "feed", "football", "Cup", "Reds", "Blues", now, now, PRIOR))
+        self.scheduled = FixtureScheduled(
+            "F", 1, "feed", "football", "Cup", "Reds", "Blues", now, now, PRIOR, knockout=knockout,
+            void_at_ms=now + stand_ms,
+        )  # fmt: skip
+        self.say(self.scheduled)
         self.wait(1)
-        self.tell(I.KICK_OFF)
+        if played:
+            self.tell(I.KICK_OFF)
 
     def say(self, message: FeedMessage) -> None:
         self.log.append([Record(Topic.INCIDENTS, "F", encode(message))])

@@ -13,7 +13,7 @@ from matchday.model.football_markets import OUTCOMES, Tally, next_goal, resolve,
 from matchday.model.market import MarketKey
 from matchday.model.messages import Strengths
 from matchday.pricing.calibrate import PRIOR
-from matchday.pricing.football import PENALTY_SCORED, price_book, probabilities
+from matchday.pricing.football import price_book, probabilities
 from matchday.pricing.to_come import (
     CARDS,
     CARDS_MEAN,
@@ -21,6 +21,7 @@ from matchday.pricing.to_come import (
     CORNERS_MEAN,
     COUNT_MAX,
     GOALS_MAX,
+    PENALTY_SCORED,
     RED_OTHER,
     RED_OWN,
     share_to_come,

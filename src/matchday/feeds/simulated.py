@@ -2,7 +2,7 @@
 
 Owns the calendar: kick-offs stand on a fixed grid of platform time, ten matches deep, so that at any moment at least
 eight are live and the next six are announced. Says an adapter's reports; a restart with the same words takes up the
-same matches. What happens in a match: ``simulated_play``. Never draws chance but from seed, speed and slot.
+same matches. What happens in a match: ``simulated_match``. Never draws chance but from seed, speed and slot.
 """
 
 import heapq
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from itertools import count
 from typing import Final
 
-from matchday.feeds.simulated_play import Half, play
+from matchday.feeds.simulated_match import Said, regular_time, to_the_end
 from matchday.model.football import IncidentType
 from matchday.model.messages import FixtureStatus, Strengths
 from matchday.model.reports import Announced, Confirmed, Report, Reported
@@ -22,8 +22,11 @@ INTERVAL_MS: Final = 600_000
 ANNOUNCE_SLOTS: Final = 6
 """Slots before its kick-off at which a match is announced: as many wait for theirs."""
 LASTS_SLOTS: Final = 13
-"""Slots after which a match is certainly over and confirmed (130 minutes)."""
-HALF_TIME_S: Final = 900
+"""Slots after which a league match is certainly over and confirmed (130 minutes)."""
+CUP_LASTS_SLOTS: Final = 21
+"""The same of a cup tie, extra time and the longest shoot-out included."""
+PUT_BACK_SLOTS: Final = 2
+"""Slots by which a postponed match is put back, where its clubs' next match leaves room."""
 CONFIRM_S: Final = 120
 """Match seconds after the end at which the result is confirmed."""
 DIVISIONS: Final = (
@@ -43,11 +46,15 @@ DIVISIONS: Final = (
 """Invented. The divisions take turns by rounds of twelve slots, so that no club plays two matches at once."""
 CLUBS: Final = DIVISIONS[0] + DIVISIONS[1]
 COMPETITIONS: Final = ("Simulated Premier League", "Simulated Championship")
+CUP: Final = "Simulated Cup"
+CUP_PLACE: Final = 3
+"""Of each round of twelve matches, the one that is a cup tie: its clubs' next match is 21 slots away or more."""
 HOME_RATE: Final = 1.5
 """Goals of an average side at home, as of the pricing prior."""
 AWAY_RATE: Final = 1.2
 BROKEN: Final = 400
-"""One match in so many is abandoned, and one in so many postponed; never two of one round of twelve."""
+"""One match in so many is abandoned, and one in so many postponed; never two of one round of twelve. A postponed one is
+put back and played, or else called off."""
 _ATTACK: Final = (0.7, 1.35)
 _LEAKS: Final = (0.75, 1.3)
 _ROUND: Final = len(DIVISIONS[0]) // 2
@@ -85,9 +92,9 @@ class SimulatedLeague:
         """See ``Adapter.reports``: endless."""
         now = now_ms // self._slot_ms
         asked = {int(found[1]) for fixture in known if (found := self._id.fullmatch(fixture))}
-        current = range(max(0, now - LASTS_SLOTS), now + ANNOUNCE_SLOTS + 1)
+        current = range(max(0, now - CUP_LASTS_SLOTS), now + ANNOUNCE_SLOTS + 1)
         waiting: list[tuple[int, int, Report, Iterator[Report]]] = []
-        for slot in sorted(asked | set(current)):
+        for slot in sorted(asked | {slot for slot in current if slot + self._lasts_slots(slot) >= now}):
             _push(waiting, slot, self.match(slot))
         for slot in count(current.stop):
             due_ms = (slot - ANNOUNCE_SLOTS) * self._slot_ms
@@ -103,43 +110,54 @@ class SimulatedLeague:
         fixture, kickoff = f"{self.name}-{slot}", slot * self._slot_ms
         home, away = self._pair(slot)
         strengths = self._rates(home, away)
-        competition = COMPETITIONS[slot // _ROUND % len(DIVISIONS)]
+        knockout = slot % _ROUND == CUP_PLACE
+        competition = CUP if knockout else COMPETITIONS[slot // _ROUND % len(DIVISIONS)]
         announced = kickoff - ANNOUNCE_SLOTS * self._slot_ms
         source = f"simulated, seed {self._seed}: invented clubs"
-        yield Announced(announced, fixture, 1, competition, home, away, kickoff, strengths, source)
-        fate = self._fate(slot)
+        teams = competition, home, away
+        yield Announced(announced, fixture, 1, *teams, kickoff, strengths, source, knockout)
+        fate, seq = self._fate(slot), 2
         if fate == FixtureStatus.POSTPONED:
-            yield Confirmed(kickoff, fixture, 2, FixtureStatus.POSTPONED, "waterlogged pitch")
-            return
+            yield Confirmed(kickoff, fixture, 2, fate, "waterlogged pitch")
+            told = self._at(kickoff, _INSPECTION_S)
+            if not self._has_room(slot):
+                yield Confirmed(told, fixture, 3, FixtureStatus.CANCELLED, "waterlogged pitch")
+                return
+            kickoff, seq = kickoff + PUT_BACK_SLOTS * self._slot_ms, 4
+            yield Announced(told, fixture, 3, *teams, kickoff, strengths, source, knockout)
         chance = random.Random(f"{self.name}/{slot}")
-        halves = play(strengths, chance)
+        played = to_the_end(regular_time(strengths, chance), strengths, chance, knockout=knockout)
         stop: tuple[int, int] | None = None
         if fate == FixtureStatus.ABANDONED:
-            stop = chance.randrange(len(halves)), chance.randrange(*_ABANDONED_S)
-        yield from self._told(fixture, kickoff, halves, stop)
+            stop = chance.randrange(2), chance.randrange(*_ABANDONED_S)
+        yield from self._told(fixture, seq, kickoff, played, stop)
 
     def _told(
-        self, fixture: str, kickoff: int, halves: tuple[Half, Half], stop: tuple[int, int] | None
+        self, fixture: str, seq: int, kickoff: int, played: list[Said], stop: tuple[int, int] | None
     ) -> Iterator[Report]:
         """What is played, from kick-off on; nothing after ``stop`` (half, second in it)."""
-        seq, start_s = 2, 0
-        for half, (played, begins, ends) in enumerate(zip(halves, _BEGINS, _ENDS, strict=True)):
-            yield Reported(self._at(kickoff, start_s), fixture, seq, begins, None, 0)
-            for second, type_, side in played.moments:
-                if stop is not None and (half, second) >= stop:
-                    break
-                seq += 1
-                yield Reported(self._at(kickoff, start_s + second), fixture, seq, type_, side, second)
-            if stop is not None and half == stop[0]:
+        half, start_s = -1, 0
+        for number, (second, type_, side, clock_s) in enumerate(played, seq):
+            if type_ in _BEGINS:
+                half, start_s = half + 1, second
+            if stop is not None and (half, clock_s) >= stop:
                 at_ms = self._at(kickoff, start_s + stop[1])
-                yield Confirmed(at_ms, fixture, seq + 1, FixtureStatus.ABANDONED, "floodlight failure")
+                yield Confirmed(at_ms, fixture, number, FixtureStatus.ABANDONED, "floodlight failure")
                 return
-            end_s = start_s + played.length_s
-            yield Reported(self._at(kickoff, end_s), fixture, seq + 1, ends, None, played.length_s)
-            seq, start_s = seq + 2, end_s + HALF_TIME_S
-        end_s = start_s - HALF_TIME_S
-        yield Reported(self._at(kickoff, end_s), fixture, seq, IncidentType.OVER, None, halves[1].length_s)
-        yield Confirmed(self._at(kickoff, end_s + CONFIRM_S), fixture, seq + 1, FixtureStatus.FINISHED)
+            yield Reported(self._at(kickoff, second), fixture, number, type_, side, clock_s)
+        end_ms = self._at(kickoff, played[-1][0] + CONFIRM_S)
+        yield Confirmed(end_ms, fixture, seq + len(played), FixtureStatus.FINISHED)
+
+    def _lasts_slots(self, slot: int) -> int:
+        """Slots from its first kick-off after which a match is certainly over and confirmed."""
+        if slot % _ROUND == CUP_PLACE:
+            return CUP_LASTS_SLOTS
+        return LASTS_SLOTS + PUT_BACK_SLOTS if self._fate(slot) == FixtureStatus.POSTPONED else LASTS_SLOTS
+
+    def _has_room(self, slot: int) -> bool:
+        """Whether a match can be put back before its clubs play again: in the round after the next, from its first
+        slot on."""
+        return slot % _ROUND + self._lasts_slots(slot) <= 2 * _ROUND and slot % _ROUND != CUP_PLACE
 
     def _at(self, kickoff: int, second: int) -> int:
         return kickoff + round(second * 1000 / self._speed)
@@ -174,7 +192,8 @@ class SimulatedLeague:
 
 
 _BEGINS: Final = (IncidentType.KICK_OFF, IncidentType.SECOND_HALF)
-_ENDS: Final = (IncidentType.HALF_TIME, IncidentType.FULL_TIME)
+_INSPECTION_S: Final = 300
+"""Match seconds after the first kick-off at which it is known what becomes of a postponed match."""
 
 
 def _push(waiting: list[tuple[int, int, Report, Iterator[Report]]], slot: int, reports: Iterator[Report]) -> None:

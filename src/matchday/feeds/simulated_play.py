@@ -20,8 +20,7 @@ import msgspec
 
 from matchday.model.football import IncidentType, Period, Side
 from matchday.model.messages import Strengths
-from matchday.pricing.football import PENALTY_SCORED
-from matchday.pricing.to_come import RED_OTHER, RED_OWN, STOPPAGE_TAU_S, share_to_come
+from matchday.pricing.to_come import PENALTY_SCORED, RED_OTHER, RED_OWN, STOPPAGE_TAU_S, share_to_come
 
 CORNERS: Final = 5.0
 """Of one side in a match, on average."""

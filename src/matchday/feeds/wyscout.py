@@ -79,8 +79,9 @@ class WyscoutFeed:
         kickoff = self._kickoffs[match.fixture]
         announced = self._start_ms if self._start_ms is not None else kickoff - ANNOUNCE_MS
         yield Announced(
-            announced, fixture, 1, match.competition, match.home, match.away, kickoff, self._strengths(match), SOURCE
-        )
+            announced, fixture, 1, match.competition, match.home, match.away, kickoff, self._strengths(match), SOURCE,
+            match.knockout,
+        )  # fmt: skip
         for seq, (offset_ms, type_, side, clock_s) in enumerate(match.incidents, 2):
             yield Reported(kickoff + round(offset_ms / self._speed), fixture, seq, type_, side, clock_s)
         yield Confirmed(self._confirmed_ms(match), fixture, len(match.incidents) + 2, FixtureStatus.FINISHED)

@@ -6,10 +6,10 @@ others go on. Never decides what happened on the pitch (``wyscout_incidents``) o
 Two layouts are read: one file per match, ``{"events": […], "teams": {id: {…}}}``, and the collection's own
 ``events_X.json``, a list of the events of many matches, which needs a meta file. All may be gzipped.
 
-Meta files are ``matches_X.json`` (kick-off, sides, official score) and ``teams.json`` (names). The collection's
-other lists (players, coaches, referees, competitions, playerank) are passed over. Without a meta file the first team
-listed plays at home, the kick-off is 2020-01-01 15:00 UTC and the competition is the folder's name; ``Match.assumed``
-says so.
+Meta files are ``matches_X.json`` (kick-off, sides, official score, and the round, which tells before the match whether
+it must have a winner) and ``teams.json`` (names). The collection's other lists (players, coaches, referees,
+competitions, playerank) are passed over. Without a meta file the first team listed plays at home, the kick-off is
+2020-01-01 15:00 UTC and the competition is the folder's name; ``Match.assumed`` says so.
 """
 
 import gzip
@@ -74,6 +74,8 @@ class Match(msgspec.Struct, frozen=True):
     incidents: list[Moment]
     """(match milliseconds since kick-off, type, side, seconds into the period), in order; ``football.advance`` accepts
     them."""
+    knockout: bool = False
+    """Whether the match must have a winner, by its round; not where no meta file tells the round."""
 
     @property
     def end_ms(self) -> int:
@@ -120,6 +122,13 @@ class _Meta(msgspec.Struct):
     dateutc: str
     teamsData: dict[int, _MetaTeam]  # noqa: N815
     duration: str = "Regular"
+    groupName: str | None = None  # noqa: N815
+    gameweek: int | None = None
+
+    @property
+    def knockout(self) -> bool:
+        """A round of a tournament (which names groups) that belongs to none of them and to no match day."""
+        return self.groupName == "" and self.gameweek == 0
 
 
 class _Known(msgspec.Struct):
@@ -133,6 +142,7 @@ class _Known(msgspec.Struct):
     official: tuple[int, int]
     shoot_out: tuple[int, int] | None
     assumed: list[str]
+    knockout: bool
 
 
 def load(paths: Sequence[Path], meta: Path | None = None) -> Loaded:
@@ -268,6 +278,7 @@ def _entry(meta: _Meta, title: str, names: dict[int, str]) -> _Known:
         official=official,
         shoot_out=(home.scoreP, away.scoreP) if meta.duration == "Penalties" else None,
         assumed=assumed,
+        knockout=meta.knockout,
     )
 
 
@@ -340,7 +351,7 @@ def _many(file: Path, events: Sequence[Event], known: dict[int, _Known]) -> Iter
 def _match(number: int, meta: _Known, names: tuple[str, str], events: Sequence[Placed]) -> Match:
     return Match(
         f"wyscout-{number}", *names, meta.competition, meta.kickoff_ms, meta.official, meta.shoot_out, meta.assumed,
-        incidents(events, meta.home_id, meta.away_id),
+        incidents(events, meta.home_id, meta.away_id), meta.knockout,
     )  # fmt: skip
 
 

@@ -211,7 +211,7 @@ def return_of(
 
 def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:
     """What one unit of total stake returns where every leg wins, unrounded. ``LinesError`` as ``return_of``."""
-    return lines.most(bet_type or lines.default_type(len(legs)), [as_fraction(leg.price) for leg in legs])
+    return lines.most(bet_type or lines.default_type(len(legs)), [leg.price for leg in legs])
 
 
 def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:

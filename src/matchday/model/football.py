@@ -64,8 +64,13 @@ class IncidentType(StrEnum):
 
 GOALS: Final = frozenset({IncidentType.GOAL, IncidentType.OWN_GOAL, IncidentType.PENALTY_SCORED})
 SENDINGS_OFF: Final = frozenset({IncidentType.RED_CARD, IncidentType.SECOND_YELLOW_CARD})
+KICKS: Final = frozenset({IncidentType.SHOOT_OUT_SCORED, IncidentType.SHOOT_OUT_MISSED})
+"""Of a shoot-out."""
 MATERIAL: Final = (
-    GOALS | SENDINGS_OFF | {IncidentType.GOAL_CANCELLED, IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
+    GOALS
+    | SENDINGS_OFF
+    | KICKS
+    | {IncidentType.GOAL_CANCELLED, IncidentType.PENALTY_AWARDED, IncidentType.PENALTY_MISSED}
 )
 """Incidents that suspend every market at once and begin a new generation. Others may be material to some markets only:
 ``football_markets.TOUCHED``."""
@@ -84,7 +89,6 @@ WHISTLES: Final[dict[IncidentType, tuple[frozenset[Period], Period]]] = {
 }
 """Whistle -> (the periods it may end or interrupt, the period it begins)."""
 
-_IN_SHOOT_OUT: Final = frozenset({IncidentType.SHOOT_OUT_SCORED, IncidentType.SHOOT_OUT_MISSED})
 _CARDS: Final = SENDINGS_OFF | {IncidentType.YELLOW_CARD}
 
 
@@ -102,6 +106,7 @@ class Team(msgspec.Struct, frozen=True, array_like=True):
     """Of the yellow cards, those after regular time; likewise below."""
     late_red: int = 0
     late_corners: int = 0
+    shoot_out_missed: int = 0
 
     @property
     def regular(self) -> int:
@@ -129,6 +134,8 @@ class FootballState(msgspec.Struct, frozen=True):
     the earliest are missing."""
     cancelled: int = 0
     """Goals of regular time that the referee has taken back."""
+    knockout: bool = False
+    """Whether the match must have a winner: a draw is followed by extra time, then by a shoot-out."""
 
     @property
     def score(self) -> tuple[int, int]:
@@ -137,7 +144,7 @@ class FootballState(msgspec.Struct, frozen=True):
 
     @property
     def regular_score(self) -> tuple[int, int]:
-        """Home and away goals of regular time: what markets are settled on."""
+        """Home and away goals of regular time: what most markets are settled on."""
         return self.home.regular, self.away.regular
 
     @property
@@ -149,6 +156,22 @@ class FootballState(msgspec.Struct, frozen=True):
     def first_half_over(self) -> bool:
         """Whether the first half has ended."""
         return self.period not in (Period.PRE, Period.FIRST)
+
+    @property
+    def all_over(self) -> bool:
+        """Whether nothing more is to be played, extra time and a shoot-out included. Only a draw of a knock-out match
+        is played on."""
+        if self.period in (Period.FULL_TIME, Period.EXTRA_FULL_TIME):
+            return not self.knockout or self.leader is not None
+        return self.period == Period.OVER
+
+    @property
+    def leader(self) -> Side | None:
+        """The side that is ahead in goals, or in the shoot-out where goals are level; None where nobody is."""
+        home, away = self.home, self.away
+        ahead = (home.goals, home.shoot_out) > (away.goals, away.shoot_out)
+        level = (home.goals, home.shoot_out) == (away.goals, away.shoot_out)
+        return None if level else "home" if ahead else "away"
 
 
 class IncidentError(ValueError):
@@ -169,9 +192,9 @@ def advance(state: FootballState, type_: IncidentType, side: Side | None, clock_
     if type_ == IncidentType.GOAL_CANCELLED:
         return _take_back(state, side, clock_s)
     played = state.period in RUNNING or (type_ in _CARDS and state.period != Period.PRE)
-    if (type_ in _IN_SHOOT_OUT) != (state.period == Period.SHOOT_OUT) and type_ not in _CARDS:
+    if (type_ in KICKS) != (state.period == Period.SHOOT_OUT) and type_ not in _CARDS:
         raise IncidentError(f"{type_} cannot happen in period {state.period}")
-    if not played and type_ not in _IN_SHOOT_OUT:
+    if not played and type_ not in KICKS:
         raise IncidentError(f"{type_} cannot happen in period {state.period}")
     team = _count(state.home if side == "home" else state.away, type_, state.period)
     penalty = state.penalty
@@ -208,6 +231,7 @@ def _take_back(state: FootballState, side: Side, clock_s: int) -> FootballState:
 
 _COUNTED: Final = {
     IncidentType.SHOOT_OUT_SCORED: ("shoot_out", "shoot_out"),
+    IncidentType.SHOOT_OUT_MISSED: ("shoot_out_missed", "shoot_out_missed"),
     IncidentType.YELLOW_CARD: ("yellow", "late_yellow"),
     IncidentType.RED_CARD: ("red", "late_red"),
     IncidentType.SECOND_YELLOW_CARD: ("red", "late_red"),

@@ -1,16 +1,18 @@
 """Football's markets: what is asked, what answers it, and from when on nothing can change the answer.
 
-All markets are on regular time (90 minutes and stoppage) and count everything of it, what happened before the bet was
-placed included; extra time and shoot-out do not count. A market is a ``Kind`` and, where it has one, a line.
-``resolve`` is the result if the match ended as the tally stands; ``decided`` the same as soon as no later incident can
-change it.
+A market counts a part of the match (``Counts``) and everything in it, what happened before the bet was placed included:
+regular time (90 minutes and stoppage), its first half, or, in a knock-out match, extra time and the shoot-out too. A
+market is a ``Kind`` and, where it has one, a line. ``resolve`` is the result if the match ended as the tally stands;
+``decided`` the same as soon as no later incident can change it. What becomes of the undecided where a match does not
+end as it should is in ``football_rules.py``.
 
 Cards (Paddy Power, "Football Card Rules"; bet365's "Total Specials" agree): a yellow is 1, a red is 1, and a second
 yellow is the red it leads to, so that no player has more than 2. Cards at half-time count, those after the final
 whistle do not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from matchday.model.bet import VOID, Outcome, Result
@@ -34,13 +36,14 @@ HALF_FULL: Final = "half_time_full_time"
 CORNERS: Final = "total_corners"
 CARDS: Final = "total_cards"
 NEXT_GOAL: Final = "next_goal"
+TO_QUALIFY: Final = "to_qualify"
 
 SCORES_MAX: Final = 4
 """Goals of one side up to which a correct score has a selection of its own; beyond are the three ``other`` ones."""
 
 
 class Tally(NamedTuple):
-    """All that markets are settled on: what regular time has come to so far."""
+    """All that markets are settled on: what regular time has come to so far, and who goes through."""
 
     half: tuple[int, int]
     """Home and away goals of the first half."""
@@ -51,6 +54,11 @@ class Tally(NamedTuple):
     cards: int = 0
     half_over: bool = False
     over: bool = False
+    """Whether regular time is over."""
+    through: Side | None = None
+    """The side that is ahead, extra time and shoot-out included."""
+    all_over: bool = False
+    """Whether nothing more is played at all."""
 
 
 def tally(state: FootballState) -> Tally:
@@ -65,6 +73,8 @@ def tally(state: FootballState) -> Tally:
         - home.late_yellow - away.late_yellow - home.late_red - away.late_red,
         state.first_half_over,
         state.regular_over,
+        state.leader,
+        state.all_over,
     )  # fmt: skip
 
 
@@ -74,6 +84,16 @@ Early = Callable[[int, str, Tally], Outcome | None]
 """The same before the end: the result where no later incident can change it, else None."""
 
 
+class Counts(StrEnum):
+    """What a type of market counts: the part of the match that answers it, and of what."""
+
+    FIRST_HALF = "goals of the first half"
+    BOTH_HALVES = "goals of the first half and of regular time"
+    REGULAR = "goals of regular time"
+    TALLIED = "corners or cards of regular time"
+    ALL = "the whole tie, extra time and shoot-out included"
+
+
 class Kind(NamedTuple):
     """A type of market."""
 
@@ -81,10 +101,20 @@ class Kind(NamedTuple):
     """In the order in which they are shown."""
     now: Now
     early: Early
-    of_half: bool = False
-    """Whether the first half answers it."""
+    counts: Counts = Counts.REGULAR
     winners: int = 1
     """How many of its outcomes win, unless the stake is returned."""
+
+    @property
+    def of_half(self) -> bool:
+        """Whether the first half answers it."""
+        return self.counts == Counts.FIRST_HALF
+
+    def ended(self, at: Tally) -> bool:
+        """Whether the part of the match that it counts is over."""
+        if self.counts == Counts.ALL:
+            return at.all_over
+        return at.over or (at.half_over and self.counts == Counts.FIRST_HALF)
 
 
 _WON, _LOST = Outcome(Result.WON), Outcome(Result.LOST)
@@ -115,7 +145,7 @@ def _winner(score: tuple[int, int]) -> str:
     return "home" if home > away else "away" if away > home else "draw"
 
 
-def _total(count: Callable[[Tally], int], *, of_half: bool = False) -> Kind:
+def _total(count: Callable[[Tally], int], counts: Counts = Counts.REGULAR) -> Kind:
     """Over and under of something that only ever grows: passed is passed."""
 
     def now(line: int, outcome: str, tally_: Tally) -> Outcome:
@@ -125,17 +155,17 @@ def _total(count: Callable[[Tally], int], *, of_half: bool = False) -> Kind:
     def early(line: int, outcome: str, tally_: Tally) -> Outcome | None:
         return _won(outcome == "over") if 4 * count(tally_) - line > 1 else None
 
-    return Kind(("over", "under"), now, early, of_half=of_half)
+    return Kind(("over", "under"), now, early, counts)
 
 
-def _both_score(score: Callable[[Tally], tuple[int, int]], *, of_half: bool = False) -> Kind:
+def _both_score(score: Callable[[Tally], tuple[int, int]], counts: Counts = Counts.REGULAR) -> Kind:
     def now(_line: int, outcome: str, tally_: Tally) -> Outcome:
         return _won((outcome == "yes") == (min(score(tally_)) > 0))
 
     def early(_line: int, outcome: str, tally_: Tally) -> Outcome | None:
         return _won(outcome == "yes") if min(score(tally_)) > 0 else None
 
-    return Kind(("yes", "no"), now, early, of_half=of_half)
+    return Kind(("yes", "no"), now, early, counts)
 
 
 def _handicap(line: int, outcome: str, tally_: Tally) -> Outcome:
@@ -189,6 +219,11 @@ def _goal_scored(line: int, outcome: str, tally_: Tally) -> Outcome | None:
     return _goal_number(line, outcome, tally_) if line // 4 <= sum(tally_.full) else None
 
 
+def _qualifies(_line: int, outcome: str, tally_: Tally) -> Outcome:
+    """Void where the tie ended without a winner that the pitch has found."""
+    return VOID if tally_.through is None else _won(outcome == tally_.through)
+
+
 _SIDES: Final = ("home", "draw", "away")
 
 KINDS: Final[dict[str, Kind]] = {
@@ -206,13 +241,16 @@ KINDS: Final[dict[str, Kind]] = {
     TEAM_TOTAL_HOME: _total(lambda t: t.full[0]),
     TEAM_TOTAL_AWAY: _total(lambda t: t.full[1]),
     HANDICAP: Kind(("home", "away"), _handicap, _never),
-    HALF_RESULT: Kind(_SIDES, lambda _, outcome, t: _won(outcome == _winner(t.half)), _never, of_half=True),
-    HALF_GOALS: _total(lambda t: sum(t.half), of_half=True),
-    HALF_BOTH_SCORE: _both_score(lambda t: t.half, of_half=True),
-    HALF_FULL: Kind(tuple(f"{half}-{full}" for half in _SIDES for full in _SIDES), _half_full, _half_gone),
-    CORNERS: _total(lambda t: t.corners),
-    CARDS: _total(lambda t: t.cards),
+    HALF_RESULT: Kind(_SIDES, lambda _, outcome, t: _won(outcome == _winner(t.half)), _never, Counts.FIRST_HALF),
+    HALF_GOALS: _total(lambda t: sum(t.half), Counts.FIRST_HALF),
+    HALF_BOTH_SCORE: _both_score(lambda t: t.half, Counts.FIRST_HALF),
+    HALF_FULL: Kind(
+        tuple(f"{half}-{full}" for half in _SIDES for full in _SIDES), _half_full, _half_gone, Counts.BOTH_HALVES
+    ),
+    CORNERS: _total(lambda t: t.corners, Counts.TALLIED),
+    CARDS: _total(lambda t: t.cards, Counts.TALLIED),
     NEXT_GOAL: Kind(("home", "none", "away"), _goal_number, _goal_scored),
+    TO_QUALIFY: Kind(("home", "away"), _qualifies, _never, Counts.ALL),
 }
 """Every type of market."""
 
@@ -240,6 +278,9 @@ CATALOGUE: Final[tuple[MarketKey, ...]] = (
 )
 """The markets that every match has. Beside them it has one for the next goal, made anew after each."""
 
+KNOCKOUT: Final[tuple[MarketKey, ...]] = (MarketKey(TO_QUALIFY),)
+"""Those that a knock-out match has besides."""
+
 
 def next_goal(goals: int) -> MarketKey:
     """The market of the goal that follows so many."""
@@ -257,28 +298,37 @@ def resolve(key: MarketKey, outcome: str, at: Tally) -> Outcome:
 def decided(key: MarketKey, outcome: str, at: Tally) -> Outcome | None:
     """The result of a selection where nothing still to come can change it, else None."""
     kind = KINDS[key.type]
-    ended = at.over or (kind.of_half and at.half_over)
-    return (kind.now if ended else kind.early)(key.line or 0, outcome, at)
+    return (kind.now if kind.ended(at) else kind.early)(key.line or 0, outcome, at)
 
 
-_NAMED: Final = tuple((key, tuple(f"{key.name}/{outcome}" for outcome in OUTCOMES[key.type])) for key in CATALOGUE)
+Named = tuple[MarketKey, tuple[str, ...]]
+"""A market and its selections, by their ids without the fixture, in the order of its outcomes."""
 
 
-def _asked(goals: int) -> Iterator[tuple[MarketKey, tuple[str, ...]]]:
+def _named(keys: Iterable[MarketKey]) -> tuple[Named, ...]:
+    return tuple((key, tuple(f"{key.name}/{outcome}" for outcome in OUTCOMES[key.type])) for key in keys)
+
+
+_NAMED: Final = _named(CATALOGUE)
+_NAMED_KNOCKOUT: Final = _named(KNOCKOUT)
+
+
+def asked(state: FootballState) -> Iterator[Named]:
+    """Every market that has been asked of a match. Every goal so far has its market, and so has the next; likewise
+    those that were offered before a goal was taken back."""
     yield from _NAMED
-    for before in range(goals + 1):
-        key = next_goal(before)
-        yield key, tuple(f"{key.name}/{outcome}" for outcome in OUTCOMES[NEXT_GOAL])
+    if state.knockout:
+        yield from _NAMED_KNOCKOUT
+    yield from _named(map(next_goal, range(sum(state.regular_score) + state.cancelled + 1)))
 
 
 def decisions(state: FootballState) -> dict[str, Outcome | None]:
-    """What each selection of a match has come to, or None; by the selection's id without its fixture. Every goal so far
-    has its market, and so has the next; likewise those that were offered before a goal was taken back."""
+    """What each selection of a match has come to, or None; by the selection's id without its fixture."""
     at = tally(state)
     found: dict[str, Outcome | None] = {}
-    for key, names in _asked(sum(at.full) + state.cancelled):
+    for key, names in asked(state):
         kind = KINDS[key.type]
-        judge = kind.now if at.over or (kind.of_half and at.half_over) else kind.early
+        judge = kind.now if kind.ended(at) else kind.early
         line = key.line or 0
         for name, outcome in zip(names, kind.outcomes, strict=True):
             found[name] = judge(line, outcome, at)

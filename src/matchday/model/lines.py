@@ -28,6 +28,8 @@ from itertools import chain, combinations
 from math import comb, lcm, prod
 from typing import Final
 
+from matchday.model.price import UNIT
+
 LEGS_MAX: Final = 20
 """Legs of one bet; more are refused at the door."""
 LINES_MAX: Final = comb(LEGS_MAX, LEGS_MAX // 2)
@@ -108,19 +110,20 @@ def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
     return chain.from_iterable(combinations(range(legs), size) for size in sizes(bet_type, legs))
 
 
-def most(bet_type: str, prices: Sequence[Fraction]) -> Fraction:
+def most(bet_type: str, prices: Sequence[int]) -> Fraction:
     """What one unit of total stake returns where every leg wins: the mean over the lines of their products.
 
-    Sums of products by size without enumerating them (elementary symmetric polynomials), so that judging a bet costs
-    little however many lines it has. LinesError as ``sizes``.
+    ``prices`` are thousandths. Sums of products by size without enumerating them (elementary symmetric polynomials), in
+    integers, so that judging a bet costs little however many lines it has. LinesError as ``sizes``.
     """
     legs = len(prices)
     found = sizes(bet_type, legs)
-    sums = [Fraction(1)] + [Fraction(0)] * legs
+    sums = [1] + [0] * legs
     for price in prices:
         for size in range(legs, 0, -1):
             sums[size] += sums[size - 1] * price
-    return sum((sums[size] for size in found), Fraction(0)) * Fraction(1, count(bet_type, legs))
+    total = sum(sums[size] * UNIT ** (legs - size) for size in found)
+    return Fraction(total, count(bet_type, legs) * UNIT**legs)
 
 
 def stake_within(room: int, per_unit: Fraction) -> int:

@@ -42,16 +42,26 @@ COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
 
 
 class FixtureStatus(StrEnum):
-    """Where a fixture stands."""
+    """Where a fixture stands. What each ending is for the bets: ``football_rules.RULES``."""
 
     SCHEDULED = "scheduled"
+    POSTPONED = "postponed"  # not kicked off when it should have been; it may still be, in its time
     LIVE = "live"
     FINISHED = "finished"
-    ABANDONED = "abandoned"
-    POSTPONED = "postponed"
+    ABANDONED = "abandoned"  # stopped for good, and nothing else said
+    SHORTENED = "shortened"  # stopped for good, and what stood then is the official result
+    AWARDED = "awarded"  # a result by decree, as of a walkover
+    CANCELLED = "cancelled"  # not played, or not in its time
+    UNKNOWN = "unknown"  # an ending of a later release: nothing is settled on it
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FixtureStatus | None":
+        """A status that a later release has added: a reader goes on."""
+        return cls.UNKNOWN if isinstance(value, str) else None
 
 
-OVER: Final = frozenset({FixtureStatus.FINISHED, FixtureStatus.ABANDONED, FixtureStatus.POSTPONED})
+OVER: Final = frozenset(FixtureStatus) - {FixtureStatus.SCHEDULED, FixtureStatus.POSTPONED, FixtureStatus.LIVE}
+"""Nothing more is played. A postponed fixture is not over: its bets wait."""
 
 
 class Strengths(msgspec.Struct, frozen=True):
@@ -67,7 +77,8 @@ class Strengths(msgspec.Struct, frozen=True):
 
 
 class FixtureScheduled(msgspec.Struct, frozen=True, tag="fixture_scheduled", tag_field="kind"):
-    """A provider announced a match. Said again with a higher ``seq`` where its start or names change."""
+    """A provider announced a match. Said again, before kick-off, with a higher ``seq`` where its start or names
+    change."""
 
     fixture: str
     seq: int
@@ -82,6 +93,11 @@ class FixtureScheduled(msgspec.Struct, frozen=True, tag="fixture_scheduled", tag
     strengths: Strengths
     source: str = ""
     """Where the provider has it from (a file, a league), for attribution."""
+    knockout: bool = False
+    """Whether the match must have a winner: a draw is followed by extra time, then by a shoot-out."""
+    void_at_ms: int = 0
+    """Until when it may kick off with bets on it standing, by its first announced start; then they are void. 0 in
+    messages from before it was said: never by time alone."""
 
 
 class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind"):
@@ -101,7 +117,8 @@ class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind"):
 
 
 class ResultConfirmed(msgspec.Struct, frozen=True, tag="result_confirmed", tag_field="kind"):
-    """The provider stands by the outcome: finished, abandoned or postponed. What is undecided then is void."""
+    """The provider stands by how the match ended; or it is postponed, and its bets wait. What is undecided then:
+    ``football_rules.RULES``. Said again with a higher ``seq`` where it is corrected."""
 
     fixture: str
     seq: int
@@ -248,6 +265,13 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     """What traders have set."""
 
 
+class Certainty(StrEnum):
+    """How far a decision may be relied upon (Sportradar UOF ``bet_settlement``: certainty 1 and 2)."""
+
+    PROVISIONAL = "provisional"  # by what was seen on the pitch
+    CONFIRMED = "confirmed"  # the provider stands by how the match ended
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What one selection came to."""
 
@@ -258,14 +282,16 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class LegsDecided(msgspec.Struct, frozen=True, tag="legs_decided", tag_field="kind"):
-    """All decisions that one cause brought to one fixture. A higher version overrides."""
+    """All decisions that one cause brought to one fixture. A higher version overrides. One that is confirmed confirms
+    all that was decided of its fixture before, too: it may bring no decision of its own."""
 
     fixture: str
     version: int
-    """The ``seq`` of the incident or result that decided."""
+    """The ``seq`` of the incident or result that decided; where time alone did, the last heard of the fixture."""
     cause: str
     at_ms: int
     decisions: tuple[Decision, ...]
+    certainty: Certainty = Certainty.PROVISIONAL
 
 
 class LegsVoided(msgspec.Struct, frozen=True, tag="legs_voided", tag_field="kind"):

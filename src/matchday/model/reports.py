@@ -14,7 +14,8 @@ from matchday.model.messages import FixtureStatus, Strengths
 
 
 class Announced(msgspec.Struct, frozen=True):
-    """A fixture will be played. The first report of every fixture."""
+    """A fixture will be played. The first report of every fixture; again, before kick-off, where its start or names
+    change."""
 
     at_ms: int
     """When to say it, platform time (UTC)."""
@@ -27,6 +28,8 @@ class Announced(msgspec.Struct, frozen=True):
     strengths: Strengths
     source: str
     """For people: file or league, with the attribution that its licence asks for."""
+    knockout: bool = False
+    """Whether the match must have a winner. What was announced first stands."""
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -42,7 +45,8 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """The provider stands by the outcome. The last report of most fixtures."""
+    """The provider stands by how the match ended; the last report of most fixtures. Or, before kick-off, the match is
+    postponed."""
 
     at_ms: int
     fixture: str

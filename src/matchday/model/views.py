@@ -26,7 +26,7 @@ from matchday.model.messages import (
     FreeBetChanged,
 )
 from matchday.model.money import format_amount
-from matchday.model.price import as_fraction, format_price
+from matchday.model.price import format_price
 
 
 class SelectionView(msgspec.Struct, frozen=True):
@@ -330,7 +330,7 @@ def bet_view(bet: Bet) -> BetView:
 
 
 def _returns_max(bet: Bet) -> int:
-    most = int(bet.remaining * lines.most(bet.type, [as_fraction(leg.price) for leg in bet.legs]))
+    most = int(bet.remaining * lines.most(bet.type, [leg.price for leg in bet.legs]))
     return most - bet.remaining if bet.free else most
 
 

@@ -1,5 +1,5 @@
 """Football's prices: one grid of the goals still to come behind every market on goals, counts of their own for corners
-and cards.
+and cards. Who goes through in a knock-out match: ``tie.py``.
 
 Each selection's fair probability is a product of its weights with a grid: of one unit on it, the share that wins at
 each final tally, which ``football_markets.resolve`` says. Where part of the stake may come back, a price is fair where
@@ -11,7 +11,7 @@ half-time/full-time follows from which half-time results the goals still to come
 awarded and not yet taken mixes the books of scored and missed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -28,6 +28,7 @@ from matchday.model.football_markets import (
     KINDS,
     NEXT_GOAL,
     OUTCOMES,
+    TO_QUALIFY,
     Tally,
     next_goal,
     resolve,
@@ -39,10 +40,9 @@ from matchday.model.trading import Controls
 from matchday.pricing import to_come
 from matchday.pricing.controls import overrounds, overrule
 from matchday.pricing.overround import Floats, to_prices, with_overround
-from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX
+from matchday.pricing.tie import goes_through
+from matchday.pricing.to_come import COUNT_MAX, GOALS_MAX, PENALTY_SCORED
 
-PENALTY_SCORED: Final = 0.76
-"""Share of penalties that are scored (about three in four in the big leagues)."""
 WAYS: Final = (2.0, 3.0, 9.0, 28.0)
 WIDER: Final = (1.0, 1.5, 3.0, 5.0)
 """A market with so many outcomes that can still win carries so many times a two-way one's overround; between them in
@@ -61,6 +61,9 @@ _CORNERS: Final = tuple(key for key in CATALOGUE if key.type == CORNERS)
 _CARDS: Final = tuple(key for key in CATALOGUE if key.type == CARDS)
 assert (*_FULL, *_HALF, MarketKey(HALF_FULL), *_CORNERS, *_CARDS) == CATALOGUE
 
+_TIE: Final = MarketKey(TO_QUALIFY)
+_TIE_AT: Final = {f"{_TIE.name}/{outcome}": at for at, outcome in enumerate(OUTCOMES[TO_QUALIFY])}
+_FIRST, _ONE = np.array([0]), np.array([1.0])
 _TYPES: Final = (*(key.type for key in CATALOGUE), NEXT_GOAL)
 _SIZES: Final = np.array([len(OUTCOMES[name]) for name in _TYPES])
 _ENDS: Final = np.cumsum(_SIZES)
@@ -83,28 +86,46 @@ def probabilities(strengths: Strengths, state: FootballState, clock_s: int) -> d
     """Fair probabilities of every market's outcomes, in their order, where the stake is not returned. Each market's sum
     is the number of its outcomes that win; all are 0 once the half that answers it is over."""
     fair = _fair(strengths, state, clock_s).tolist()
-    return {
+    found: dict[MarketKey, tuple[float, ...]] = {
         key: tuple(fair[start:end])
         for key, start, end in zip(_keys(state), _STARTS.tolist(), _ENDS.tolist(), strict=True)
     }
+    if state.knockout and not state.all_over:
+        found[_TIE] = goes_through(strengths, state, clock_s)
+    return found
 
 
 def price_book(
     strengths: Strengths, state: FootballState, clock_s: int, overround: float, controls: Controls = UNCONTROLLED
 ) -> Quote:
     """Prices in thousandths of everything that can be offered: markets of which two selections can still win, each
-    without those that cannot. Nothing once regular time is over. ``controls``: where a trader overrules the model."""
-    if state.regular_over:
+    without those that cannot. Once regular time is over only the tie is left, until it is decided. ``controls``: where
+    a trader overrules the model."""
+    quote: Quote = {} if state.regular_over else _price_regular(strengths, state, clock_s, overround, controls)
+    if state.knockout and not state.all_over:
+        quote.update(_price_tie(strengths, state, clock_s, overround, controls))
+    return quote
+
+
+def _price_tie(strengths: Strengths, state: FootballState, clock_s: int, overround: float, controls: Controls) -> Quote:
+    """Nothing where one side cannot win any more."""
+    fair = np.array(goes_through(strengths, state, clock_s))
+    if not fair.all():
         return {}
+    sums = 1 + overrounds((_TIE,), controls, overround)
+    prices = _priced(fair, sums, _FIRST, _ONE, _TIE_AT, controls)
+    return {_TIE: tuple(map(Selection, OUTCOMES[TO_QUALIFY], prices))}
+
+
+def _price_regular(
+    strengths: Strengths, state: FootballState, clock_s: int, overround: float, controls: Controls
+) -> Quote:
     fair = _fair(strengths, state, clock_s)
     alive = np.add.reduceat(fair > 0, _STARTS, dtype=np.int64)
     each = overrounds(list(_keys(state)), controls, overround) if controls.overround else overround
-    sums, fixed = _WINNERS * (1 + each * np.interp(alive, WAYS, WIDER)), _NONE_FIXED
-    if controls.factors or controls.fixed:
-        fair, sums, fixed = overrule(fair, sums, _STARTS, _WINNERS, _index(state), controls)
-    prices = to_prices(with_overround(fair, _STARTS, sums)).tolist()
-    for at, price in fixed.items():
-        prices[at] = price
+    sums = _WINNERS * (1 + each * np.interp(alive, WAYS, WIDER))
+    index = _index(state) if controls.factors or controls.fixed else {}
+    prices = _priced(fair, sums, _STARTS, _WINNERS, index, controls)
     quote: Quote = {}
     for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):
         if count == end - start:
@@ -112,6 +133,20 @@ def price_book(
         elif count > 1:
             quote[key] = tuple(Selection(_NAMES[at], prices[at]) for at in range(start, end) if prices[at])
     return quote
+
+
+def _priced(
+    fair: Floats, sums: Floats, starts: NDArray[np.int64], winners: Floats, index: Mapping[str, int], controls: Controls
+) -> list[int]:
+    """Prices of all selections, market by market, with what a trader has set; 0 where one cannot win. ``index``: see
+    ``overrule``."""
+    fixed = _NONE_FIXED
+    if controls.factors or controls.fixed:
+        fair, sums, fixed = overrule(fair, sums, starts, winners, index, controls)
+    prices: list[int] = to_prices(with_overround(fair, starts, sums)).tolist()
+    for at, price in fixed.items():
+        prices[at] = price
+    return prices
 
 
 def _keys(state: FootballState) -> Iterable[MarketKey]:

@@ -20,7 +20,7 @@ left of a rate, so that their ratio is the same for the rest of the match and, g
 half, every order of them is as likely.
 
 Not priced: quarter lines (their results halve the stake), corners and cards (their counts are independent of the goals
-in this model, which no match is), and what is decided or unknown.
+in this model, which no match is), who goes through (it hangs on more than this grid), and what is decided or unknown.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +45,7 @@ from matchday.model.football_markets import (
     MATCH_RESULT,
     NEXT_GOAL,
     OUTCOMES,
+    TO_QUALIFY,
     Tally,
     decided,
     resolve,
@@ -54,9 +55,9 @@ from matchday.model.market import COUNTING, Market, MarketKey
 from matchday.model.messages import PricedOn
 from matchday.model.price import PRICE_MAX, PRICE_MIN, UNIT
 from matchday.pricing import to_come
-from matchday.pricing.football import PENALTY_SCORED, with_goal
+from matchday.pricing.football import with_goal
 from matchday.pricing.overround import Floats, on_ladder
-from matchday.pricing.to_come import GOALS_MAX
+from matchday.pricing.to_come import GOALS_MAX, PENALTY_SCORED
 
 PARTS_MAX: Final = 10
 """Parts of one combination; more are ``too_many_parts`` (Sportradar's custom bets have as many: sportsbook rules §1.3,
@@ -206,7 +207,7 @@ def _reason(state: FootballState, parts: Sequence[Part]) -> Unpriced | None:
 
 def _has_model(key: MarketKey, outcome: str) -> bool:
     """Whether the grid answers a selection, and with all of its stake."""
-    if key.type in (CORNERS, CARDS) or outcome not in OUTCOMES.get(key.type, ()):
+    if key.type in (CORNERS, CARDS, TO_QUALIFY) or outcome not in OUTCOMES.get(key.type, ()):
         return False
     if key.line is None or key.type not in _LINED:
         return key.line is None and key.type not in _LINED

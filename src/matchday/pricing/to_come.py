@@ -9,6 +9,8 @@ The share is empirical and knows stoppage time: (90 - t) / 90 leaves nothing at 
 scores are correlated by Dixon and Coles' rho, scaled by the same share. Given the goals still to come of a side, each
 falls in the first half with one probability, so that half-time and full time come from one grid.
 
+Extra time is 30 more minutes of the same rates: a third of what 90 have. It is not part of the share of regular time.
+
 Corners and cards are Poisson with rates and shares of their own, the same for every match: nothing we know before
 kick-off tells matches apart.
 """
@@ -53,12 +55,21 @@ CARDS_MEAN: Final = 4.0
 
 STOPPAGE_TAU_S: Final = {Period.FIRST: 90.0, Period.SECOND: 210.0}
 """Seconds in which the share left in stoppage time falls to 1/e: it never reaches 0 before the whistle."""
+EXTRA_TIME: Final = 1 / 3
+"""Goals of extra time as a share of those of regular time: 30 minutes to 90. No source found for how rates change."""
+EXTRA_STOPPAGE: Final = 0.06
+"""Of those, what falls after 15:00 of each half, as of a half of regular time; and how fast it runs out."""
+EXTRA_TAU_S: Final = 60.0
+PENALTY_SCORED: Final = 0.76
+"""Share of penalties that are scored (about three in four in the big leagues). Of shoot-outs no source was found: as in
+play."""
 RED_OWN: Final = 0.6
 RED_OTHER: Final = 1.4
 """A sending-off multiplies the remaining rates, own and the opponent's (sportsbook rules §5.1, suggested defaults from
 0.42-0.72 and 1.34-1.98 in six studies)."""
 
 _HALF_S: Final = 2700
+_EXTRA_HALF_S: Final = 900
 _COUNTS: Final = np.arange(COUNT_MAX + 1)
 _FACTORIALS: Final = np.cumprod(np.array([1.0, *range(1, COUNT_MAX + 1)]))
 _OF: Final = np.arange(GOALS_MAX + 1)
@@ -90,8 +101,21 @@ def _left_of_half(share: float, stoppage: float, rise: float, tau_s: float, cloc
     return stoppage + (share - stoppage) * (1 - played * (1 - rise) - rise * played * played)
 
 
+def extra_to_come(period: Period, clock_s: int) -> float:
+    """Goals of extra time still to come, as a share of those of regular time; all of them before it begins."""
+    if period in (Period.EXTRA_FULL_TIME, Period.SHOOT_OUT, Period.OVER):
+        return 0.0
+    half = EXTRA_TIME / 2
+    if period not in (Period.EXTRA_FIRST, Period.EXTRA_SECOND):
+        return half if period == Period.EXTRA_HALF_TIME else EXTRA_TIME
+    stoppage, rest = half * EXTRA_STOPPAGE, half if period == Period.EXTRA_FIRST else 0.0
+    if clock_s >= _EXTRA_HALF_S:
+        return rest + stoppage * exp(-(clock_s - _EXTRA_HALF_S) / EXTRA_TAU_S)
+    return rest + stoppage + (half - stoppage) * (1 - clock_s / _EXTRA_HALF_S)
+
+
 def goals_to_come(strengths: Strengths, state: FootballState, share: float) -> Floats:
-    """Probabilities of the goals of regular time still to come, home x away, where ``share`` of them is."""
+    """Probabilities of goals still to come, home x away: ``share`` of what regular time has."""
     home = strengths.home_rate * share * RED_OWN**state.home.red * RED_OTHER**state.away.red
     away = strengths.away_rate * share * RED_OWN**state.away.red * RED_OTHER**state.home.red
     grid = np.outer(_poisson(home, GOALS_MAX), _poisson(away, GOALS_MAX))

@@ -1,16 +1,21 @@
 """Feed: what happens on the pitch, in the order in which a provider says it.
 
-Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled``, ``Incident``,
-``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and ``FeedAlive`` on ``incidents``, and a
-``FixtureSnapshot`` of each fixture on ``fixtures``.
+Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled`` (again where a start is
+put off), ``Incident``, ``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and ``FeedAlive`` on
+``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``. Says with each fixture until when it may kick
+off with bets on it standing; one that is put off beyond is cancelled at once, and what is reported of one that did not
+kick off by then is rejected.
 Never prices anything, and never says it is alive while it is behind its provider.
 """
 
 import logging
 from collections.abc import Iterator
 
+import msgspec
+
 from matchday.config import Feed as FeedSettings
 from matchday.model.football import FootballState, IncidentError, advance
+from matchday.model.football_rules import ENDINGS, out_of_time, waits
 from matchday.model.messages import (
     OVER,
     FeedAlive,
@@ -35,6 +40,8 @@ _AHEAD_MS = 50
 """Reports due within this many milliseconds leave together: one append for what happens at once."""
 FORGET_MS = 6 * 3_600_000
 """Milliseconds after which a fixture that is over is dropped from the compacted topic."""
+_LINGER_MS = 60_000
+"""Milliseconds for which a fixture that did not kick off in its time is still covered: all hear what time it is."""
 
 
 class Feed:
@@ -67,7 +74,8 @@ class Feed:
     @property
     def covers(self) -> bool:
         """Whether any fixture is announced and not over."""
-        return any(s.status not in OVER for s in self._fixtures.values())
+        since = self._clock.now_ms() - _LINGER_MS
+        return any(s.status not in OVER and not out_of_time(s, since) for s in self._fixtures.values())
 
     @property
     def done(self) -> bool:
@@ -75,15 +83,13 @@ class Feed:
         return self._next is None and self._voice.quiet
 
     def _resume(self, snapshot: FixtureSnapshot, now: int) -> None:
-        fixture = snapshot.scheduled.fixture
-        if snapshot.status in OVER:
-            if snapshot.at_ms < now - FORGET_MS:
-                self._voice.say([Record(Topic.FIXTURES, fixture, b"")])
-            else:
-                self._fixtures[fixture] = snapshot
+        fixture, since = snapshot.scheduled.fixture, now - FORGET_MS
+        over = snapshot.status in OVER
+        if (over and snapshot.at_ms < since) or out_of_time(snapshot, since):
+            self._voice.say([Record(Topic.FIXTURES, fixture, b"")])
             return
         self._fixtures[fixture] = snapshot
-        if not self._adapter.knows(fixture):
+        if not over and not self._adapter.knows(fixture):
             self._say_result(snapshot, snapshot.seq + 1, FixtureStatus.ABANDONED, "its feed was withdrawn", now)
 
     def _report(self) -> None:
@@ -100,7 +106,7 @@ class Feed:
         if known is not None and report.seq <= known.seq:
             return
         if isinstance(report, Announced):
-            self._announce(report)
+            self._announce(known, report)
         elif known is None:
             self._reject(report, "its fixture is not announced")
         elif isinstance(report, Corrected):
@@ -109,8 +115,10 @@ class Feed:
             self._void(known, report)
         elif known.status in OVER:
             self._reject(report, "its fixture is over")
+        elif out_of_time(known, report.at_ms):
+            self._reject(report, "its match did not kick off in its time")
         elif isinstance(report, Confirmed):
-            self._say_result(known, report.seq, report.status, report.reason, report.at_ms)
+            self._confirm(known, report)
         else:
             try:
                 state = advance(known.state, report.type, report.side, report.clock_s)
@@ -123,7 +131,18 @@ class Feed:
             )  # fmt: skip
             self._say(incident, FixtureSnapshot(known.scheduled, report.seq, FixtureStatus.LIVE, state, report.at_ms))
 
-    def _announce(self, report: Announced) -> None:
+    def _announce(self, known: FixtureSnapshot | None, report: Announced) -> None:
+        """For the first time, or again before kick-off: until when bets stand, and what must follow a draw, stay."""
+        knockout, void_at_ms = report.knockout, report.kickoff_ms + self._settings.bets_stand_ms
+        if known is not None:
+            knockout, void_at_ms = known.scheduled.knockout, known.scheduled.void_at_ms
+            if not waits(known) or out_of_time(known, report.at_ms):
+                self._reject(report, "its fixture is over or has kicked off")
+                return
+            if 0 < void_at_ms <= report.kickoff_ms:
+                reason = "put off beyond the time in which bets on it stand"
+                self._say_result(known, report.seq, FixtureStatus.CANCELLED, reason, report.at_ms)
+                return
         scheduled = FixtureScheduled(
             fixture=report.fixture,
             seq=report.seq,
@@ -136,9 +155,19 @@ class Feed:
             at_ms=report.at_ms,
             strengths=report.strengths,
             source=report.source,
+            knockout=knockout,
+            void_at_ms=void_at_ms,
         )
-        state = FootballState()
+        state = FootballState(knockout=knockout)
         self._say(scheduled, FixtureSnapshot(scheduled, report.seq, FixtureStatus.SCHEDULED, state, report.at_ms))
+
+    def _confirm(self, known: FixtureSnapshot, report: Confirmed) -> None:
+        if report.status == FixtureStatus.POSTPONED and not waits(known):
+            self._reject(report, "a match that has kicked off is not postponed but abandoned")
+        elif report.status not in {*ENDINGS, FixtureStatus.POSTPONED}:
+            self._reject(report, f"{report.status} is no ending")
+        else:
+            self._say_result(known, report.seq, report.status, report.reason, report.at_ms)
 
     def _say_result(self, known: FixtureSnapshot, seq: int, status: FixtureStatus, reason: str, at_ms: int) -> None:
         fixture = known.scheduled.fixture
@@ -149,7 +178,11 @@ class Feed:
         if known.status not in OVER:
             self._reject(report, "a result is corrected that was not confirmed")
             return
-        corrected = FixtureSnapshot(known.scheduled, known.seq, known.status, report.state, known.at_ms)
+        if report.status not in ENDINGS:
+            self._reject(report, f"{report.status} is no ending")
+            return
+        state = msgspec.structs.replace(report.state, knockout=known.scheduled.knockout)
+        corrected = FixtureSnapshot(known.scheduled, known.seq, known.status, state, known.at_ms)
         self._say_result(corrected, report.seq, report.status, report.reason, report.at_ms)
 
     def _void(self, known: FixtureSnapshot, report: BetsVoided) -> None:

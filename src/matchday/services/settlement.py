@@ -1,11 +1,13 @@
 """Settlement: which legs a result decides, and what a bet then returns.
 
 Stage one, by fixture: hears incidents and results, says ``LegsDecided`` on ``decisions``: every selection that nothing
-still to come can change, all the rest when regular time is over, and void what an abandoned or postponed match leaves
-undecided; and, as ``LegsVoided``, in which window of time bets were placed on what was known. A goal taken back or a
-corrected result withdraws or changes what was decided before. Stage two, by account: has the ledger remember what stage
-one says, and settles the bets concerned page by page, again where they were settled otherwise; hears ``BetAccepted``,
-and settles at once a bet that committed after its leg was decided.
+still to come can change, and what becomes of the rest by how a match ended (``football_rules``); and, as
+``LegsVoided``, in which window of time bets were placed on what was known. What the pitch decides is provisional; the
+provider's word of the ending confirms it. A goal taken back or a corrected result withdraws or changes what was decided
+before. A match that has not kicked off in the time that its announcement names is void by the clock; what still waits
+for that is read from ``fixtures``, so that a restart forgets none. Stage two, by account: has the ledger remember what
+stage one says, and settles the bets concerned page by page, again where they were settled otherwise; hears
+``BetAccepted``, and settles at once a bet that committed after its leg was decided.
 
 Owns nothing that the log and the ledger do not hold: every decision carries the ``seq`` of its cause as its version,
 and every settling command's id derives from bet and version, so that hearing anything twice changes nothing. Never
@@ -20,15 +22,18 @@ from functools import partial
 import msgspec
 
 from matchday.config import Settlement as SettlementSettings
-from matchday.model.bet import VOID, Bet, BetStatus, Outcome
-from matchday.model.football import FootballState
+from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football_markets import decisions
+from matchday.model.football_rules import out_of_time, outcomes, waits
 from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet, VoidLegs, standing
 from matchday.model.messages import (
+    OVER,
     BetAccepted,
+    Certainty,
     DeadLetter,
     Decision,
     FixtureScheduled,
+    FixtureSnapshot,
     FixtureStatus,
     Incident,
     LegsDecided,
@@ -39,13 +44,15 @@ from matchday.model.messages import (
     decode,
     encode,
 )
-from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, Stored
+from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, Stored, Timer
 from matchday.voice import Voice
 
 _log = logging.getLogger(__name__)
 
 _RETRY_MS = 500
 """Milliseconds until a commit that the ledger did not take is tried again."""
+_LOOK_MS_MAX = 600_000
+"""Milliseconds between two looks for what has not kicked off, at most: a clock that was wrong may be right again."""
 GROUP_FIXTURE = "settlement-by-fixture"
 GROUP_ACCOUNT = "settlement-by-account"
 
@@ -60,15 +67,24 @@ class SettlementByFixture:
         self._seen: dict[str, tuple[int, dict[str, Outcome | None] | None]] = {}
         """Fixture -> the last seq heard and what was decided then. Unknown after a restart: then everything is said
         again, what is undecided too, at a higher version, which changes nothing where the outcome is the same."""
+        self._heard = self._before = -1
+        """Offsets in incidents: of the last record heard, and of the last that was there before this process."""
+        self._timer: tuple[int, Timer] | None = None
+        """When the next fixture that has not kicked off is void, and the call that looks for it."""
 
     def start(self) -> None:
-        """Hear what came since the last position."""
+        """Hear what came since the last position, and void what was not played meanwhile."""
+        self._before = self._log.end(Topic.INCIDENTS)
         self._log.tail(Topic.INCIDENTS, self._log.position(GROUP_FIXTURE, Topic.INCIDENTS), self.hear)
+        self._look()
 
     def hear(self, records: Sequence[Stored]) -> None:
         """Decide what these records decide, then move the position once that is durable."""
         said: list[Record] = []
         for stored in records:
+            if stored.offset <= self._heard:
+                continue
+            self._heard = stored.offset
             try:
                 message = decode(stored.value)
             except msgspec.MsgspecError as error:
@@ -76,7 +92,7 @@ class SettlementByFixture:
                 said.append(Record(Topic.DEAD_LETTERS, stored.key, encode(letter)))
                 continue
             if isinstance(message, FixtureScheduled):
-                self._seen.setdefault(message.fixture, (message.seq, {}))
+                self._scheduled(message, new=stored.offset > self._before)
             elif isinstance(message, Incident | ResultConfirmed):
                 said.extend(self._decide(message))
             elif isinstance(message, WindowVoided):
@@ -89,41 +105,89 @@ class SettlementByFixture:
         seq, before = self._seen.get(fixture, (-1, None))
         if message.seq <= seq:
             return []
-        broken = isinstance(message, ResultConfirmed) and message.status != FixtureStatus.FINISHED
-        status = message.status if isinstance(message, ResultConfirmed) else FixtureStatus.LIVE
-        now = _outcomes(message.state, void_rest=broken, void_all=status == FixtureStatus.POSTPONED)
-        self._seen[fixture] = (message.seq, now)
+        if isinstance(message, Incident):
+            now, cause = decisions(message.state), message.type.value
+        elif message.status in OVER:
+            now, cause = outcomes(message.state, message.status), message.status.value
+        else:
+            self._seen[fixture] = (message.seq, before)  # postponed: what was decided stands, the rest waits
+            return []
+        certainty = Certainty.PROVISIONAL
+        if isinstance(message, ResultConfirmed) and message.status != FixtureStatus.UNKNOWN:
+            certainty = Certainty.CONFIRMED
+        said = self._say(fixture, message.seq, cause, now, certainty)
         if isinstance(message, ResultConfirmed):
             del self._seen[fixture]
+        return said
+
+    def _say(
+        self, fixture: str, version: int, cause: str, now: dict[str, Outcome | None], certainty: Certainty
+    ) -> list[Record]:
+        """What is decided now and was not before; nothing anew is said only to confirm what was."""
+        _, before = self._seen.get(fixture, (-1, None))
+        self._seen[fixture] = (version, now)
         fresh = tuple(
             _decision(fixture, name, outcome)
             for name, outcome in now.items()
             if before is None or before.get(name) != outcome
         )
-        if not fresh:
+        if not fresh and certainty == Certainty.PROVISIONAL:
             return []
-        cause = message.type.value if isinstance(message, Incident) else status.value
-        legs = LegsDecided(fixture, message.seq, cause, self._clock.now_ms(), fresh)
+        legs = LegsDecided(fixture, version, cause, self._clock.now_ms(), fresh, certainty)
         return [Record(Topic.DECISIONS, fixture, encode(legs))]
+
+    # --- what is not played in its time -------------------------------------------------------------------------------
+
+    def _scheduled(self, message: FixtureScheduled, *, new: bool) -> None:
+        """Nothing has been decided of a fixture that is announced for the first time while this process listens."""
+        seq, before = self._seen.get(message.fixture, (-1, {} if new and message.seq == 1 else None))
+        self._seen[message.fixture] = (max(seq, message.seq), before)
+        if message.void_at_ms:
+            self._look_at(message.void_at_ms)
+
+    def _look_at(self, at_ms: int) -> None:
+        """Look then, unless it will be looked sooner."""
+        if self._timer is not None:
+            if self._timer[0] <= at_ms:
+                return
+            self._timer[1].cancel()
+        delay_ms = min(max(0, at_ms - self._clock.now_ms()), _LOOK_MS_MAX)
+        self._timer = (at_ms, self._clock.call_later(delay_ms, self._look))
+
+    def _look(self) -> None:
+        """Void what has not kicked off in its time, as the feed last knew it, and come back for the next. The version
+        is the last ``seq`` of the fixture, at which nothing was decided. A kick-off in time that is heard of later
+        withdraws it."""
+        self._timer, now = None, self._clock.now_ms()
+        later: list[int] = []
+        for stored in self._log.latest(Topic.FIXTURES):
+            snapshot = decode(stored.value)
+            assert isinstance(snapshot, FixtureSnapshot)
+            if out_of_time(snapshot, now):
+                self._out_of_time(snapshot)
+            elif waits(snapshot) and snapshot.scheduled.void_at_ms:
+                later.append(snapshot.scheduled.void_at_ms)
+        if later:
+            self._look_at(min(later))
+
+    def _out_of_time(self, snapshot: FixtureSnapshot) -> None:
+        void = outcomes(snapshot.state, FixtureStatus.CANCELLED)
+        fixture = snapshot.scheduled.fixture
+        if self._seen.get(fixture) != (snapshot.seq, void):
+            self._voice.say(self._say(fixture, snapshot.seq, "out_of_time", void, Certainty.CONFIRMED))
+
+    # --- bets placed on what was known --------------------------------------------------------------------------------
 
     def _void(self, message: WindowVoided) -> list[Record]:
         """Said again after a restart: the ledger knows the version."""
         fixture = message.fixture
-        seq, before = self._seen.get(fixture, (-1, None))
-        if message.seq <= seq:
-            return []
         if fixture in self._seen:
-            self._seen[fixture] = (message.seq, before)
+            seq, before = self._seen[fixture]
+            self._seen[fixture] = (max(seq, message.seq), before)
         voided = LegsVoided(
             fixture, message.seq, message.from_ms, message.until_ms, message.reason, self._clock.now_ms()
         )
         return [Record(Topic.DECISIONS, fixture, encode(voided))]
-
-
-def _outcomes(state: FootballState, *, void_rest: bool, void_all: bool) -> dict[str, Outcome | None]:
-    """What every selection came to at a state, None where undecided; by its id without the fixture."""
-    rest = VOID if void_rest else None
-    return {name: VOID if void_all else outcome or rest for name, outcome in decisions(state).items()}
 
 
 def _decision(fixture: str, name: str, outcome: Outcome | None) -> Decision:
@@ -156,7 +220,7 @@ class SettlementByAccount:
         """Remember each decision in the ledger, then settle the bets on it."""
         for stored in records:
             message = decode(stored.value)
-            if isinstance(message, LegsDecided):
+            if isinstance(message, LegsDecided) and message.decisions:
                 self._do(lambda message=message: self._remember(message))  # type: ignore[misc]
             elif isinstance(message, LegsVoided):
                 self._do(lambda message=message: self._void(message))  # type: ignore[misc]

@@ -365,6 +365,12 @@ class _Reader:
         """Of the owner with the highest epoch: (epoch, when heard, when said)."""
         self.boards: dict[str, Board] = {}
 
+    def copy(self) -> "_Reader":
+        """The same books, for one that has heard of no owner yet."""
+        made = _Reader()
+        made.markets, made.at, made.boards = dict(self.markets), dict(self.at), dict(self.boards)
+        return made
+
     def hear(self, record: Stored, now: int) -> None:
         message = _message(record.value)
         if isinstance(message, OddsAlive) and (self.alive is None or message.epoch >= self.alive[0]):
@@ -384,6 +390,8 @@ class Acceptance:
         self._gates: dict[str, _Reader] = {}
         self._said: dict[str, list[tuple[int, Market]]] = defaultdict(list)
         self._truth = _Reader()
+        self._whole, self._whole_at = _Reader(), -1
+        """All that stands on the log, and up to where it was read."""
         self._played: dict[str, list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]] = defaultdict(list)
         """Fixture -> when the log had which score and sendings-off."""
         self.last: dict[str, tuple[int, Period, bool]] = {}
@@ -412,13 +420,15 @@ class Acceptance:
 
     def gate_started(self, gate: str, log: SqliteLogCore) -> None:
         """A gate begins with what the log holds."""
-        reader = self._gates[gate] = _Reader()
-        after = -1
-        while page := log.read(Topic.BOOKS, after, 10_000):
+        while page := log.read(Topic.BOOKS, self._whole_at, 10_000):
             for record in page:
-                reader.hear(record, 0)
-            after = page[-1].offset
-        reader.alive = None
+                self._whole.hear(record, 0)
+            self._whole_at = page[-1].offset
+        self._gates[gate] = self._whole.copy()
+
+    def power_cut(self) -> None:
+        """The log may have lost what was not durable: it is read from its beginning again."""
+        self._whole, self._whole_at = _Reader(), -1
 
     def gate_heard(self, gate: str, records: Sequence[Stored], now: int) -> None:
         """A gate was given records of ``books``."""

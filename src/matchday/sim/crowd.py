@@ -159,7 +159,7 @@ class Crowd:
 
     def _connect(self, fan: Fan) -> None:
         """Keep the screen connected."""
-        self._later(fan.chance.randrange(500, 5_000), lambda: self._connect(fan))
+        self._later(fan.chance.randrange(500, 10_000), lambda: self._connect(fan))
         screen, gates = fan.screen, self._gates()
         if screen.door is None:
             if gates:

@@ -15,7 +15,15 @@ import msgspec
 from matchday.config import Settings
 from matchday.model.ledger import Entry
 from matchday.model.market import Market, line_text, selection_id
-from matchday.model.messages import OVER, BookChanged, FixtureScheduled, Incident, ResultConfirmed
+from matchday.model.messages import (
+    BookChanged,
+    Certainty,
+    FixtureScheduled,
+    FixtureStatus,
+    Incident,
+    LegsDecided,
+    ResultConfirmed,
+)
 from matchday.model.price import format_price
 from matchday.ports import Clock, Ledger
 
@@ -79,7 +87,9 @@ class Journal:
         """What the feed said. An incident stands where the gate heard of it: before the book that it changed."""
         if isinstance(message, FixtureScheduled):
             names = {"home": message.home, "away": message.away}
-            self.line("fixture", fixture=message.fixture, **names, kickoff_ms=message.kickoff_ms, source=message.source)
+            when = {"kickoff_ms": message.kickoff_ms, "void_at_ms": message.void_at_ms}
+            source, knockout = message.source, message.knockout
+            self.line("fixture", fixture=message.fixture, **names, **when, source=source, knockout=knockout)
             return
         common = {"fixture": message.fixture, "seq": message.seq, "period": message.state.period,
                   "score": message.state.score}  # fmt: skip
@@ -90,15 +100,19 @@ class Journal:
             waiting = {"cause": str(message.type), "kind": "incident", "fields": fields}
         else:
             fields = {"status": message.status, "reason": message.reason, **common}
-            waiting = {"cause": None, "kind": "result", "fields": fields}
+            cause = "confirmed" if message.status == FixtureStatus.FINISHED else message.status
+            waiting = {"cause": str(cause), "kind": "result", "fields": fields}
         self._causes.setdefault(message.fixture, deque()).append(waiting)
+
+    def certainty(self, message: LegsDecided) -> None:
+        """That a fixture's decisions up to this version are confirmed. Until then they are provisional."""
+        if message.certainty == Certainty.CONFIRMED:
+            self.line("confirmed", fixture=message.fixture, version=message.version, cause=message.cause)
 
     def book(self, change: BookChanged, _offset: int) -> None:
         """A change as the gate took it in."""
         waiting = self._causes.get(change.fixture)
-        if waiting and (
-            waiting[0]["cause"] == change.cause or (waiting[0]["cause"] is None and change.board.status in OVER)
-        ):
+        if waiting and waiting[0]["cause"] == change.cause:
             cause = waiting.popleft()
             self.line(cause["kind"], **cause["fields"])
         markets = [_market(market) for market in change.markets]

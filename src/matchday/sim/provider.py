@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from matchday.feeds.simulated_play import Half, play
-from matchday.model.football import GOALS, RUNNING, FootballState, IncidentError, IncidentType, Side, advance
+from matchday.feeds.simulated_match import Said, regular_time, to_the_end
+from matchday.model.football import GOALS, RUNNING, FootballState, IncidentError, IncidentType, advance
 from matchday.model.messages import FixtureStatus, Strengths
 from matchday.model.reports import Announced, BetsVoided, Confirmed, Corrected, Report, Reported
 from matchday.sim.clock import VirtualClock
@@ -20,10 +20,16 @@ from matchday.sim.faults import Fault, Faults
 ANNOUNCED_MS: Final = 1_200_000
 """Milliseconds before kick-off at which a match is announced."""
 CONFIRM_MS: Final = 120_000
-_HALF_TIME_S: Final = 900
+STAND_MS: Final = 10_800_000
+"""Milliseconds after its first announced start in which a match may kick off with bets on it standing: three hours, so
+that a world need not last two days, yet more than any clock jumps."""
+_TIES: Final = 0.25
+"""Share of matches that must have a winner."""
+_FATES: Final = {
+    FixtureStatus.FINISHED: 88, FixtureStatus.ABANDONED: 3, FixtureStatus.SHORTENED: 2, FixtureStatus.AWARDED: 2,
+    FixtureStatus.CANCELLED: 1, FixtureStatus.POSTPONED: 4,
+}  # fmt: skip
 _SILENCE_MS: Final = (15_000, 240_000)
-_BEGINS: Final = (IncidentType.KICK_OFF, IncidentType.SECOND_HALF)
-_ENDS: Final = (IncidentType.HALF_TIME, IncidentType.FULL_TIME)
 
 
 class Truth(msgspec.Struct):
@@ -32,6 +38,7 @@ class Truth(msgspec.Struct):
     fixture: str
     kickoff_ms: int
     status: FixtureStatus
+    """How it ended: a postponed match was finished or cancelled in the end."""
     state: FootballState
     windows: list[tuple[int, int]]
     """(from, until): bets placed on it then are void."""
@@ -93,33 +100,70 @@ class Provider:
 
     def _make(self, fixture: str, kickoff: int, chance: random.Random) -> None:
         strengths = Strengths(chance.uniform(0.6, 2.4), chance.uniform(0.5, 2.0), chance.uniform(-0.1, 0.05), "sim")
-        fate = chance.choices((FixtureStatus.FINISHED, FixtureStatus.ABANDONED, FixtureStatus.POSTPONED), (88, 7, 5))[0]
-        reports: list[Report] = [Announced(
+        fate = chance.choices(tuple(_FATES), tuple(_FATES.values()))[0]
+        knockout = self._clock.random(f"tie-{fixture}").random() < _TIES
+        announced = Announced(
             kickoff - ANNOUNCED_MS, fixture, 1, "Simulated cup", f"{fixture} United", f"{fixture} City", kickoff,
-            strengths, "simulation",
-        )]  # fmt: skip
-        state, end = FootballState(), kickoff
-        if fate != FixtureStatus.POSTPONED:
-            moments = self._reviewed(_moments(play(strengths, chance)))
-            if fate == FixtureStatus.ABANDONED:
-                moments = moments[: chance.randrange(2, len(moments) - 2)]
-            for seconds, type_, side, clock_s in moments:
+            strengths, "simulation", knockout,
+        )  # fmt: skip
+        reports: list[Report] = [announced]
+        own = self._clock.random(f"ending-{fixture}")
+        if fate == FixtureStatus.POSTPONED:
+            fate, kickoff = self._put_off(reports, announced, own)
+        elif fate == FixtureStatus.CANCELLED:
+            reports.append(Confirmed(kickoff, fixture, 2, fate, "sim"))
+        state = FootballState(knockout=knockout)
+        if fate != FixtureStatus.CANCELLED:
+            walkover = fate == FixtureStatus.AWARDED and own.random() < 0.5
+            for moment in () if walkover else self._moments(fate, strengths, chance, knockout):
+                seconds, type_, side, clock_s = moment
                 state = advance(state, type_, side, clock_s)
-                end = kickoff + seconds * 1000
-                reports.append(Reported(end, fixture, len(reports) + 1, type_, side, clock_s))
-        end += CONFIRM_MS
-        reports.append(Confirmed(end, fixture, len(reports) + 1, fate, "" if fate == FixtureStatus.FINISHED else "sim"))
+                reports.append(Reported(kickoff + seconds * 1000, fixture, len(reports) + 1, type_, side, clock_s))
+            self._end(reports, fate, state, kickoff, own)
         if self._faults.happens(Fault.RESULT_CORRECTED, 0.5):
             fate, state = self._corrected(reports, fate, state)
         windows = self._windows(reports)
         told = sorted((self._late(report) for report in self._spoiled(reports)), key=lambda report: report.at_ms)
         self._reports[fixture] = told
         self.goals += [(self._late(r).at_ms, fixture) for r in reports if isinstance(r, Reported) and r.type in GOALS]
-        self.truths[fixture] = Truth(fixture, kickoff, fate, state, windows, told[-1].at_ms)
+        over_ms = max(told[-1].at_ms, announced.kickoff_ms + STAND_MS if fate == FixtureStatus.CANCELLED else 0)
+        self.truths[fixture] = Truth(fixture, kickoff, fate, state, windows, over_ms)
 
-    def _reviewed(
-        self, moments: list[tuple[int, IncidentType, Side | None, int]]
-    ) -> list[tuple[int, IncidentType, Side | None, int]]:
+    def _put_off(self, reports: list[Report], announced: Announced, chance: random.Random) -> tuple[FixtureStatus, int]:
+        """A postponed match: played a little later, called off, put off for too long, or never heard of again."""
+        kickoff, fixture = announced.kickoff_ms, announced.fixture
+        reports.append(Confirmed(kickoff, fixture, 2, FixtureStatus.POSTPONED, "sim"))
+        told = kickoff + chance.randrange(10_000, 300_000)
+        what = chance.choice(("played", "played", "called off", "put off", "silence"))
+        if what == "called off":
+            reports.append(Confirmed(told, fixture, 3, FixtureStatus.CANCELLED, "sim"))
+        elif what != "silence":
+            later = kickoff + (chance.randrange(400_000, 900_000) if what == "played" else STAND_MS + 3_600_000)
+            reports.append(msgspec.structs.replace(announced, at_ms=told, seq=3, kickoff_ms=later))
+            if what == "played":
+                return FixtureStatus.FINISHED, later
+        return FixtureStatus.CANCELLED, kickoff
+
+    def _moments(self, fate: FixtureStatus, strengths: Strengths, chance: random.Random, knockout: bool) -> list[Said]:
+        """What happens on the pitch, to the end or until it is stopped."""
+        played = self._reviewed(regular_time(strengths, chance))
+        played = to_the_end(played, strengths, chance, knockout=knockout)
+        return played if fate == FixtureStatus.FINISHED else played[: chance.randrange(2, len(played) - 2)]
+
+    def _end(
+        self, reports: list[Report], fate: FixtureStatus, state: FootballState, kickoff: int, chance: random.Random
+    ) -> None:
+        """The provider stands by how it ended; that what was abandoned counts may be said only later."""
+        fixture, end = reports[0].fixture, max(kickoff, reports[-1].at_ms) + CONFIRM_MS
+        reason = "" if fate == FixtureStatus.FINISHED else "sim"
+        if fate == FixtureStatus.SHORTENED and chance.random() < 0.5:
+            reports.append(Confirmed(end, fixture, len(reports) + 1, FixtureStatus.ABANDONED, reason))
+            end += chance.randrange(30_000, 1_200_000)
+            reports.append(Corrected(end, fixture, len(reports) + 1, fate, state, reason))
+        else:
+            reports.append(Confirmed(end, fixture, len(reports) + 1, fate, reason))
+
+    def _reviewed(self, moments: list[Said]) -> list[Said]:
         """The same with goals that the referee takes back after a look at the screen."""
         chance, found = self._faults.stream(Fault.GOAL_CANCELLED), list(moments)
         for seconds, type_, side, clock_s in moments:
@@ -148,8 +192,8 @@ class Provider:
             )
             scorers = ("home",) * home.regular + ("away",) * state.away.regular
             state = msgspec.structs.replace(state, home=home, order=scorers)
-        elif fate == FixtureStatus.ABANDONED:
-            fate = FixtureStatus.POSTPONED
+        elif fate in (FixtureStatus.ABANDONED, FixtureStatus.SHORTENED):
+            fate = FixtureStatus.CANCELLED  # annulled
         first = reports[0]
         reports.append(Corrected(at_ms, first.fixture, len(reports) + 1, fate, state, "the referee's report"))
         return fate, state
@@ -187,19 +231,6 @@ class Provider:
             if isinstance(report, Reported) and self._faults.happens(Fault.FEED_CONTRADICTS, 0.03):
                 found.append(_contradiction(report, state, chance))
         return found
-
-
-def _moments(halves: tuple[Half, Half]) -> list[tuple[int, IncidentType, Side | None, int]]:
-    """(seconds since kick-off, type, side, seconds into the half) of a whole match."""
-    found: list[tuple[int, IncidentType, Side | None, int]] = []
-    start_s = 0
-    for half, begins, ends in zip(halves, _BEGINS, _ENDS, strict=True):
-        found.append((start_s, begins, None, 0))
-        found += [(start_s + second, type_, side, second) for second, type_, side in half.moments]
-        found.append((start_s + half.length_s, ends, None, half.length_s))
-        start_s += half.length_s + _HALF_TIME_S
-    found.append((start_s - _HALF_TIME_S, IncidentType.OVER, None, halves[1].length_s))
-    return found
 
 
 def _contradiction(report: Reported, state: FootballState, chance: random.Random) -> Report:

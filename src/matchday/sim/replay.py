@@ -163,6 +163,8 @@ class Replay:
         for stored in records:
             message = decode(stored.value)
             if isinstance(message, LegsDecided):
+                if self._journal:
+                    self._journal.certainty(message)
                 self._settled_markets.update(decision.market for decision in message.decisions)
 
     def _hear_books(self, records: Sequence[Stored]) -> None:

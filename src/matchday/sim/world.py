@@ -21,7 +21,7 @@ from matchday.model.acceptance import TraderAnswer
 from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.book import Books
 from matchday.model.football import Period
-from matchday.model.football_markets import decided, resolve, tally
+from matchday.model.football_markets import HALF_FULL, decided, resolve, tally
 from matchday.model.ledger import (
     Answer,
     Command,
@@ -58,7 +58,7 @@ from matchday.sim.crowd import RUSH_MS, Crowd
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.obedience import Obedience
 from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
-from matchday.sim.provider import Provider, Truth
+from matchday.sim.provider import STAND_MS, Provider, Truth
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
 from matchday.sim.trace import Trace, Violation
@@ -88,6 +88,8 @@ _AIMED: Final = 1.0
 """Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
 _COUNTED: Final = 40
 """Exposures are counted again after so many commits."""
+_NOT_OFFICIAL: Final = ("first_half", "half_time_result", "total_corners", "total_cards")
+"""Types of markets on which an official result of a match that was stopped says nothing."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
 
@@ -98,7 +100,7 @@ def sim_settings(delay_ms: int) -> Settings:
     replace = msgspec.structs.replace
     return replace(
         settings,
-        feed=replace(settings.feed, alive_ms=5_000),
+        feed=replace(settings.feed, alive_ms=5_000, bets_stand_ms=STAND_MS),
         odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
         bets=replace(
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_market_max=100_000,
@@ -519,6 +521,7 @@ class World:
         for process in self.processes:
             process.stop()
         self.log.power_cut()
+        self.acceptance.power_cut()
         self.ledger.power_cut()
         self._take_facts()
         self._recount()
@@ -610,12 +613,16 @@ def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:
     """What a selection came to in a bet placed then, by what really happened."""
     if any(from_ms <= placed_ms < until_ms for from_ms, until_ms in truth.windows):
         return VOID
-    _, key, outcome = split_selection(selection)
-    if truth.status == FixtureStatus.FINISHED:
-        return resolve(key, outcome, tally(truth.state))
-    if truth.status == FixtureStatus.POSTPONED:
+    if truth.status == FixtureStatus.CANCELLED:
         return VOID
-    return decided(key, outcome, tally(truth.state)) or VOID
+    _, key, outcome = split_selection(selection)
+    at = tally(truth.state)
+    sure = decided(key, outcome, at)
+    if sure is not None:
+        return sure
+    if truth.status == FixtureStatus.SHORTENED and not key.type.startswith(_NOT_OFFICIAL):
+        return VOID if key.type == HALF_FULL and not at.half_over else resolve(key, outcome, at)
+    return VOID
 
 
 def _short(command: Command) -> str:

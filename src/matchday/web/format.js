@@ -67,11 +67,11 @@ export function returnOf(stake, price) {
 
 const PERIODS = { "1H": [0, 45], "2H": [45, 90], E1: [90, 105], E2: [105, 120] }; // first minute - 1, last minute
 const WORDS = { pre: "", HT: "HT", FT: "FT", EHT: "ET HT", EFT: "AET", P: "Pens", over: "FT" };
+const ENDS = { postponed: "Postponed", abandoned: "Abandoned", shortened: "Stopped", awarded: "Awarded", cancelled: "Called off" };
 
 /** Where a match stands at a server time: 67', 45+2', HT, FT. Empty before kick-off. */
 export function minute(board, nowMs) {
-  if (board.status === "abandoned") return "Abandoned";
-  if (board.status === "postponed") return "Postponed";
+  if (ENDS[board.status]) return ENDS[board.status];
   const period = PERIODS[board.period];
   if (!period) return WORDS[board.period] ?? "";
   const seconds = board.clock_s + Math.max(0, ((nowMs - board.clock_at_ms) / 1000) * board.clock_rate);
@@ -111,6 +111,7 @@ const MARKETS = {
   combination: "Combination",
   total_corners: "Total corners",
   total_cards: "Total cards",
+  to_qualify: "To go through",
 };
 
 /** What a market asks: Match result, Arsenal goals, Goal 3. */

@@ -6,8 +6,9 @@ judges a bet and never decides a leg.
 
 A material incident suspends every market at once and begins a new generation; after a hold the book is repriced and
 resumes. One that is material to some markets only, as a corner is, reprices them at once under a new generation. A
-feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A new owner (a
-restart) says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the next
+feed that falls silent, or is heard late, has its fixtures suspended until it is heard in time again. A postponed match
+is suspended until it is announced anew or kicks off, and closed once its bets no longer stand. A new owner (a restart)
+says ``OddsOwned``, whose offset makes its epoch, suspends every book, rebuilds, and resumes with the next
 ``FeedAlive``. Time in a match is its feed's: this room's own clock may jump, and so may that of the gate that took a
 trader's command, which therefore moves no time: the book is priced anew as of when it last was.
 """
@@ -20,13 +21,16 @@ import msgspec
 from matchday.config import Odds as OddsSettings
 from matchday.model.book import Books
 from matchday.model.football import (
+    KICKS,
     MATERIAL,
     RUNNING,
     SENDINGS_OFF,
     FootballState,
     IncidentType,
+    Period,
 )
 from matchday.model.football_markets import TOUCHED
+from matchday.model.football_rules import out_of_time
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection, may_move
 from matchday.model.messages import (
     OVER,
@@ -91,7 +95,8 @@ class _Book(msgspec.Struct):
 
     @property
     def held(self) -> bool:
-        return self.silent or self.resume_at_ms is not None or self.snapshot.state.penalty is not None
+        waits = self.resume_at_ms is not None or self.snapshot.state.penalty is not None
+        return self.silent or waits or self.snapshot.status == FixtureStatus.POSTPONED
 
 
 class Odds:
@@ -207,7 +212,8 @@ class Odds:
         book = self._books.get(message.fixture)
         if book is not None and message.seq <= book.snapshot.seq:
             return
-        snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, FootballState(), message.at_ms)
+        state = FootballState(knockout=message.knockout)
+        snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, state, message.at_ms)
         if book is None:
             book = self._books[message.fixture] = _Book(snapshot, {}, silent=message.feed not in self._feeds)
         book.snapshot = snapshot
@@ -222,7 +228,7 @@ class Odds:
         )
         touched = TOUCHED.get(message.type, frozenset())
         book.controls = book.controls.lifted(None if message.type in MATERIAL else touched)
-        if message.state.regular_over:
+        if message.state.regular_over and not self._quote(book, message.at_ms):
             book.resume_at_ms = None
             self._publish(book, message.type, self._close(book), keep=True)
         elif message.type in MATERIAL:
@@ -236,13 +242,20 @@ class Odds:
             self._publish(book, message.type, self._reprice(book, message.at_ms, resume=True, touched=touched))
 
     def _confirmed(self, message: ResultConfirmed) -> None:
-        book = self._books.pop(message.fixture, None)
-        if book is None:
+        book = self._books.get(message.fixture)
+        if book is None or message.seq <= book.snapshot.seq:
             return
         book.snapshot = FixtureSnapshot(
             book.snapshot.scheduled, message.seq, message.status, message.state, message.at_ms
         )
-        cause = "confirmed" if message.status == FixtureStatus.FINISHED else message.status.value
+        if message.status == FixtureStatus.POSTPONED:
+            self._publish(book, message.status, self._suspend(book), keep=True)
+        else:
+            self._finish(book, "confirmed" if message.status == FixtureStatus.FINISHED else message.status)
+
+    def _finish(self, book: _Book, cause: str) -> None:
+        """Nothing is offered on this fixture any more."""
+        del self._books[book.snapshot.scheduled.fixture]
         self._publish(book, cause, self._close(book), keep=True)
 
     def _alive(self, message: FeedAlive) -> None:
@@ -268,7 +281,7 @@ class Odds:
             if message.fixture and book.resume_at_ms == message.hold_ms:
                 book.resume_at_ms = None
                 cause = "resumed"
-            if book.held or book.snapshot.state.period not in RUNNING or book.snapshot.state.regular_over:
+            if book.held or book.snapshot.state.period not in {*RUNNING, Period.SHOOT_OUT}:
                 continue
             if changed := self._reprice(book, message.at_ms, resume=cause == "resumed"):
                 self._publish(book, cause, changed)
@@ -393,7 +406,7 @@ class Odds:
             return
         if message.type in SENDINGS_OFF:
             hold = self._settings.hold_red_card_ms
-        elif message.type == IncidentType.PENALTY_MISSED:
+        elif message.type == IncidentType.PENALTY_MISSED or message.type in KICKS:
             hold = self._settings.hold_penalty_ms
         else:
             hold = self._settings.hold_goal_ms
@@ -439,6 +452,8 @@ class Odds:
         for feed in dict.fromkeys(book.snapshot.scheduled.feed for book in self._books.values()):
             if self._late(feed):
                 self._silence(feed)
+            elif feed in self._feeds:
+                self._give_up(feed)
         if self._voice.backlog < BACKLOG_MAX:
             self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms())))
         self._beating = bool(self._books)
@@ -455,6 +470,14 @@ class Odds:
         """What the feed's clock shows now."""
         heard_ms, at_ms = self._feeds[feed]
         return at_ms + self._clock.elapsed_ms() - heard_ms
+
+    def _give_up(self, feed: str) -> None:
+        """Close what has not kicked off in its time: bets on it are void."""
+        now = self._feed_ms(feed)
+        for book in [b for b in self._books.values() if b.snapshot.scheduled.feed == feed]:
+            if out_of_time(book.snapshot, now):
+                book.snapshot = msgspec.structs.replace(book.snapshot, status=FixtureStatus.CANCELLED, at_ms=now)
+                self._finish(book, "out_of_time")
 
     def _silence(self, feed: str) -> None:
         for book in self._books.values():

@@ -13,6 +13,7 @@ import msgspec
 
 from matchday.model.bet import Policy
 from matchday.model.book import Books
+from matchday.model.football_markets import TO_QUALIFY
 from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
@@ -25,7 +26,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.lines import count, default_type
-from matchday.model.market import split_selection
+from matchday.model.market import MarketKey, split_selection
 from matchday.model.messages import AccountFact, BetRefused, Board, FixtureStatus, FreeBetChanged
 from matchday.ports import Clock, Ledger
 from matchday.sim.fans.drafts import Draft, Drafts
@@ -34,6 +35,8 @@ from matchday.sim.journalled import BetsDesk
 
 _MATCH_MS: Final = 112 * 60_000
 """Milliseconds from kick-off in which fans bet in play."""
+_TIE_MS: Final = 165 * 60_000
+"""The same where extra time and a shoot-out may follow."""
 _DAY_MS: Final = 86_400_000
 _IN_PLAY: Final = 0.6
 """Share of bets that fans mean to place in play; some find their market closed."""
@@ -129,11 +132,12 @@ class Fans:
 
     def fixture(self, board: Board) -> None:
         """A fixture was announced: each fan decides how often and when to bet because of it."""
-        now = self._clock.now_ms()
+        now, markets = self._clock.now_ms(), self._books.fixtures[board.fixture].markets
+        lasts_ms = _TIE_MS if MarketKey(TO_QUALIFY).of(board.fixture) in markets else _MATCH_MS
         for fan in self._fans.values():
             for _ in range(fan.draws(_BETS)):
                 if fan.chance.random() < _IN_PLAY:
-                    at = board.kickoff_ms + fan.chance.randrange(_MATCH_MS)
+                    at = board.kickoff_ms + fan.chance.randrange(lasts_ms)
                 else:
                     at = fan.chance.randrange(now + 1, max(now + 2, board.kickoff_ms))
                 self._clock.call_later(at - now, lambda fan=fan: self._look(fan, board.fixture))  # type: ignore[misc]

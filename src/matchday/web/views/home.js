@@ -13,7 +13,8 @@ const byKickOff = (a, b) => a.board.kickoff_ms - b.board.kickoff_ms || (a.board.
 export function parts(fixtures) {
   const rows = [...fixtures.values()].sort(byKickOff);
   const of = (...statuses) => rows.filter((row) => statuses.includes(row.board.status));
-  return { live: of("live"), upcoming: of("scheduled"), over: of("finished", "abandoned", "postponed") };
+  const over = of("finished", "abandoned", "shortened", "awarded", "cancelled", "unknown");
+  return { live: of("live"), upcoming: of("scheduled", "postponed"), over };
 }
 
 /** The minute of a match, running on by itself. */
@@ -27,7 +28,7 @@ export const Reds = ({ count }) =>
 
 function Side({ board, side }) {
   const at = side === "home" ? 0 : 1;
-  const started = board.status !== "scheduled" && board.status !== "postponed";
+  const started = board.period !== "pre";
   return html`<span class="side">
     <span class="team">${board[side]}</span><${Reds} count=${board.red[at]} />
     ${started && html`<span class="goals">${board.score[at]}</span>`}

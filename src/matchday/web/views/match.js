@@ -138,17 +138,26 @@ function Group({ name, found, board }) {
   </section>`;
 }
 
+const NOTES = {
+  postponed: "This match is postponed. Bets on it wait for a new start.",
+  finished: "This match is over. Bets on it are being settled.",
+  abandoned: "This match was abandoned. What was decided stands, the rest is void.",
+  shortened: "This match was stopped, and its score stands. Bets on it are being settled.",
+  awarded: "The result of this match was awarded. What the pitch had decided stands, the rest is void.",
+  cancelled: "This match was called off. Bets on it are void.",
+};
+
 export function Match({ fixture }) {
   useEffect(() => watchFixture(fixture), [fixture]);
   const held = book(fixture).value;
   if (held === null) return html`<div class="panel waiting" role="status">Fetching the match…</div>`;
   if (held === "missing") return html`<div class="panel empty">This match is no longer on the board. <a href="#/">All matches</a></div>`;
   const { board } = held;
-  const over = board.status !== "live" && board.status !== "scheduled";
+  const over = !["live", "scheduled", "postponed"].includes(board.status);
   return html`<article class="match-page">
     <a class="back" href="#/">‹ All matches</a>
     <${Scoreboard} board=${board} />
-    ${over && html`<p class="panel over" role="status">${board.status === "finished" ? "This match is over. Bets on it are being settled." : `This match was ${board.status}. What was undecided is void.`}</p>`}
+    ${NOTES[board.status] && html`<p class="panel over" role="status">${NOTES[board.status]}</p>`}
     ${!over && grouped([...held.markets.values()]).map(([name, found]) => html`<${Group} key=${name} name=${name} found=${found} board=${board} />`)}
   </article>`;
 }
