@@ -16,41 +16,42 @@ The folder `journal_check` is the check. `Questions` derives each answer and whe
 # The journal
 
 Every line has `t_ms` (milliseconds since 1970, never less than before) and `kind`. Money is in minor units, a price is
-a decimal string; `…` are more of the same. A line stands where the gate or the ledger had it.
+a decimal string. A line stands where the gate or the ledger had it. The kinds, what they say, and their fields:
 
-| kind | says | fields |
-| --- | --- | --- |
-| `settings` | first of all: the limits of acceptance | those of `[bets]`, by their names |
-| `fixture` | a match was announced | `fixture` `home` `away` `kickoff_ms` `void_at_ms` `knockout` `source` |
-| `incident` | something happened in it | `fixture` `seq` `type` `side` `period` `clock_s` `score` |
-| `result` | how it ended, or that it is postponed | `fixture` `seq` `status` `reason` `period` `score` |
-| `book` | markets changed, each told whole | `fixture` `epoch` `n` `cause` `markets`: `market` `type` `line` `status` `generation` `stake_max` (where a trader set one) `selections`: `selection` `outcome` `price` |
-| `alive` | when the owner of the books was last heard; told where a bet may depend on it | `heard_ms` |
-| `account` | opened, or of another status | `account` `currency` `status`, opened also `stake_per_day` |
-| `limit` | a fan's own limit was set | `id` `account` `limit` `amount` (null: none) `answer` |
-| `free_bet` | one was given, or was to be taken back | `free_bet` `account` `action` `answer`, given also `amount` `currency` `until_ms` |
-| `ask` | a fan asks the gate for a bet | `ask` (its number) `id` `account` and the *payload* |
-| `bet` | the ledger took it under an id that was new | `id` `account` `answer` `bet` `prices` `balance` `stake_max` `until_ms` and the payload |
-| `retry` | the ledger was asked again under an id that it knew | `id` `account` `answer` `bet` |
-| `trader` | a trader answers a referral | `ask` `id` `account` `accept` `reason` `stake` `prices` |
-| `referral` | the ledger took that, or the end of the time | as `bet` without the payload, and `offer`: `offer` `stake` `prices` `until_ms` |
-| `told` | who asked was answered | `ask` `answer` `bet` |
-| `decision` | the ledger holds what a selection came to | `fixture` `market` `selection` `result` (or `undecided`) `void_share` `dead_heat` `version` |
-| `confirmed` | all decisions up to a version are confirmed | `fixture` `version` `cause` |
-| `window` | bets placed in it are void on a fixture | `fixture` `version` `from_ms` `until_ms` |
-| `cash_out` | a fan wants a bet paid out, all (0) or part of its stake | `id` `account` `bet` `stake` `asked` `offered` `standing` `answer` |
-| `posting` | one of an entry; those of one entry stand together, behind what they belong to | `entry` `account` `amount` `currency` `bet` `reason` |
-| `state` | how a bet stands after a settlement or a cash-out | `bet` `status` `returns` `version` `owed` `cashed` `cash` |
-| `balance` | at the end: what every account has | `account` `balance` |
-| `statement` | at the end: every entry of a fan, newest first | `account` `entries`: [entry, amount, reason, bet] |
-| `totals` | at the end: the sum over all accounts | `totals` by currency |
-| `exposures` | at the end: what is held of exposures, if not zero | `held` by name |
+    settings     first of all, the limits of acceptance: those of [bets] in the settings, by their names
+    fixture      a match was announced: fixture home away kickoff_ms void_at_ms knockout source
+    incident     something happened in it: fixture seq type side period clock_s score
+    result       how it ended, or that it is postponed: fixture seq status reason period score
+    book         markets changed, each told whole: fixture epoch n cause markets (market type line status generation,
+                 stake_max where a trader set one, selections: selection outcome price)
+    alive        when the owner of the books was last heard, told where a bet may depend on it: heard_ms
+    account      opened, or of another status: account currency status; when opened also stake_per_day
+    limit        a fan set a limit of his own: id account limit amount (null: none) answer
+    free_bet     one was given, or was to be taken back: free_bet account action answer; when given also amount
+                 currency until_ms
+    ask          a fan asks the gate for a bet: ask (its number) id account PAYLOAD
+    bet          the ledger took it under an id that was new: id account ANSWER PAYLOAD; until_ms where it is pending
+    retry        the ledger was asked again under an id that it knew: id account answer bet
+    trader       a trader answers a referral: ask id account accept reason stake prices
+    referral     the ledger took that, or the end of its time: id account ANSWER offer (offer stake prices until_ms)
+    told         who asked was answered: ask answer bet
+    decision     what a selection came to: fixture market selection result (or undecided) void_share dead_heat version
+    confirmed    all decisions of a match up to a version are confirmed: fixture version cause
+    window       bets placed in it are void on a match: fixture version from_ms until_ms
+    cash_out     a fan wants a bet paid out: id account bet stake (0: all of it) asked offered standing answer
+    posting      one of an entry; those of one entry stand together, behind what they belong to: entry account amount
+                 currency bet reason
+    state        how a bet stands after a settlement or a cash-out: bet status returns version owed cashed cash
+    balance      at the end, what every account has: account balance
+    statement    at the end, what a fan reads, newest first: account entries ([entry, amount, reason, bet])
+    totals       at the end, the sum over all accounts: totals (by currency)
+    exposures    at the end, what is held of exposures and is not zero: held (by name)
 
-The *payload* is what an id stands for: `currency` `stake` `policy` `type` `tolerance` `free_bet` `refer` `offer`
-`legs`, each leg with the `fixture` `market` `selection` `price` `generation` that the fan saw; a combination has `parts`
-instead: `market` `selection` `generation`. `answer` is `accepted`, `pending` (a trader is asked), a refusal by name, or of
-the moment (`busy`, `unavailable`: then nothing was recorded). `prices` are those at which the gate would take the legs, and
-at which they are taken. `balance` is the fan's after the answer; `stake_max` the stake that would have been taken.
+PAYLOAD is what an id stands for: currency stake policy type tolerance free_bet refer offer legs; each leg with the
+fixture market selection price generation that the fan saw, a combination also with parts: market selection generation.
+ANSWER is: answer (accepted; pending, where a trader is asked; a refusal by its name), bet, prices (at which the gate
+would take the legs), balance (the fan's, after it), stake_max (that would have been taken). Who asks may also be told
+busy or unavailable, of the moment: then nothing was recorded.
 """
 
 from __future__ import annotations

@@ -443,6 +443,8 @@ def test_what_a_combination_comes_to(parts: list[str | None], result: str | None
         (["next_goal@2/home", "total_goals@1.5/under"], Facts(regular=(0, 1), order=("away",)), "legs_contradictory"),
         (["half_time_result/home", "1x2/home"], Facts((0, 0), (0, 0), half_over=True), "legs_contradictory"),
         (["total_goals@2.25/over", "1x2/home"], Facts(), "combination_unpriced"),
+        (["correct_score/other_draw", "first_half_goals@2.5/over"], Facts(), None),
+        (["correct_score/other_draw", "total_goals@9.5/under"], Facts(), "legs_contradictory"),
         (["total_corners@9.5/over", "1x2/home"], Facts(), "combination_unpriced"),
         (["to_qualify/home", "1x2/home"], Facts(), "combination_unpriced"),
     ],
