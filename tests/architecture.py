@@ -47,7 +47,8 @@ STOPWATCHES = {"sim/replay.py", "sim/run.py"}
 MONEY = (
     "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py",
     "model/posting/__init__.py", "model/posting/rows.py", "model/posting/accounts.py", "model/posting/placing.py",
-    "model/posting/settling.py", "model/acceptance.py", "services/bets/judge.py", "services/bets/room.py",
+    "model/posting/settling.py", "model/acceptance.py", "model/cash_out.py", "services/bets/judge.py",
+    "services/bets/room.py", "services/cash_out/value.py", "services/cash_out/room.py", "services/cash_out/watch.py",
     "model/market.py", "calc.py",
 )  # fmt: skip
 """No float at all."""
@@ -67,6 +68,7 @@ HANDED_ON = {"backends/writer.py", "sim/run.py"}
 BOUNDED = {
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
     "services/bets/room.py": "Bets.queue_max and, of bets in play, waiting_max: beyond it the answer is busy",
+    "services/cash_out/room.py": "Bets.queue_max: beyond it the answer is busy",
     "services/push/channel.py": "Push.history_frames_max and history_ms",
     "services/settlement.py": "not yet: by what the log brings while the ledger is away",
 }

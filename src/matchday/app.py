@@ -41,8 +41,10 @@ from matchday.model.role import Role
 from matchday.ports import Clock, Ledger, Log, Stored
 from matchday.pricing.football import price_book, warm_up
 from matchday.pricing.joint import combine
+from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
 from matchday.services.push import Push
@@ -63,16 +65,19 @@ class StartError(Exception):
 
 
 class Gate:
-    """The doors' side: books in memory, push and bets, fed from the log and from nothing else."""
+    """The doors' side: books in memory, push, bets and cash-out, fed from the log and from nothing else."""
 
-    def __init__(self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, settings: Settings) -> None:
+    def __init__(
+        self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, cash_outs: CashOuts, settings: Settings
+    ) -> None:
         self._clock = clock
         self._log = log
         self._settings = settings
         self.books = books
         self.push = push
         self.bets = bets
-        self.watchers: list[Callable[[BookChanged, int], None]] = []
+        self.cash_outs = cash_outs
+        self.watchers: list[Callable[[BookChanged, int], None]] = [cash_outs.book_changed]
         self._over: dict[str, int] = {}
 
     def start(self) -> None:
@@ -103,6 +108,7 @@ class Gate:
             after = records[-1].offset
         self._log.tail(Topic.BOOKS, after, self._hear_books)
         self._log.tail(Topic.ACCOUNTS, self._log.end(Topic.ACCOUNTS), self._hear_accounts)
+        self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
         self._clock.call_later(FORGET_MS, self._forget)
 
     def _hear_books(self, records: Sequence[Stored]) -> None:
@@ -137,6 +143,7 @@ class Gate:
             message = decode(stored.value)
             if isinstance(message, AccountFact):
                 self.push.account_fact(message)
+                self.cash_outs.account_fact(message)
 
     def _forget(self) -> None:
         """Take fixtures that have been over for long off the screens."""
@@ -171,7 +178,11 @@ class Platform:
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale,
         )  # fmt: skip
-        self.gate = Gate(clock, log, books, self.push, self.bets, settings)
+        self.cash_outs = CashOuts(
+            clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
+            secret=secret,
+        )  # fmt: skip
+        self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
         self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
@@ -285,8 +296,8 @@ async def _serve(
         platform.start()
         _keep_house(clock, log_core, ledger_core, settings)
         web = make_app(
-            bets=platform.bets, accounts=platform.accounts, trading=platform.trading, ledger=ledger,
-            books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
+            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
             web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",

@@ -132,6 +132,8 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Thousandths of a bet's fair value that a cash-out is lower."""
     quote_ms: Limit = 10_000
     """Milliseconds a cash-out quote holds; then ``quote_expired``. More than ``delay_ms``."""
+    cash_outs_watched_max: Limit = 20_000
+    """Bets with a cash-out threshold of their own that this gate watches; further ones wait until others are over."""
     exposure_account_max: Level = 5_000_000
     """Minor units the house may lose on one account's open bets; beyond it ``exposure_reached``."""
     exposure_market_max: Level = 20_000_000

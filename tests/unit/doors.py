@@ -23,9 +23,11 @@ from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
 from matchday.model.role import Role
-from matchday.ports import Clock, LedgerUnavailable, LogUnavailable, Record
+from matchday.ports import Clock, Ledger, LedgerUnavailable, LogUnavailable, Record
+from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
 from matchday.services.trading import Trading
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
@@ -104,6 +106,13 @@ def no_joint_price(_book: FixtureBook, _parts: Sequence[tuple[Market, str]]) -> 
     return "combination_unpriced"
 
 
+def cash_outs_of(clock: Clock, ledger: Ledger, books: Books, settings: BetSettings, bets: Bets) -> CashOuts:
+    """A gate's cash-outs."""
+    return CashOuts(
+        clock, ledger, books, settings, price=bets.price, in_play=bets.in_play, worth=leg_worth, secret=SECRET
+    )
+
+
 class Site:
     """A whole door: guests, bets and books, with one fixture ``F`` whose two markets are open."""
 
@@ -115,11 +124,12 @@ class Site:
         self.log = MoodyLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
         self.books = Books()
         self.room = Bets(self.clock, self.ledger, self.books, self.settings.bets, no_joint_price)
+        self.cash_outs = cash_outs_of(self.clock, self.ledger, self.books, self.settings.bets, self.room)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
         self.trading = Trading(self.clock, self.log, self.books)
         self.app = make_app(
-            bets=self.room, accounts=self.accounts, trading=self.trading, ledger=self.ledger, books=self.books,
-            clock=self.clock, settings=self.settings, web=web,
+            bets=self.room, cash_outs=self.cash_outs, accounts=self.accounts, trading=self.trading, ledger=self.ledger,
+            books=self.books, clock=self.clock, settings=self.settings, web=web,
         )  # fmt: skip
         self.document = document(self.settings.doors.page_max)
         self.read = 0

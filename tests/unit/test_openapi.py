@@ -57,15 +57,26 @@ def test_every_problem_of_an_operation_is_described_with_its_status(route: Any) 
 def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raised_is_in_the_table() -> None:
     described = set().union(*(reasons_of(route) for route in ROUTES))
     assert described | NOT_ROUTED == set(REASONS)
-    names = ("desk.py", "http.py", "parse.py", "slips.py", "trader.py", "waiting.py")
+    names = ("cash_out.py", "desk.py", "http.py", "parse.py", "slips.py", "trader.py", "waiting.py")
     source = "".join((EDGE / name).read_text() for name in names)
     raised = set(re.findall(r'Problem\(\s*"(\w+)"', source))
     assert raised | set(Refusal) | set(Moment) | set(TraderRefusal) == set(REASONS)
 
 
-def test_a_bet_may_be_refused_for_every_reason_and_no_refusal_has_another_status() -> None:
-    place = next(route for route in ROUTES if route.name == "place")
-    assert set(Refusal) | set(Moment) <= reasons_of(place)
+CASH_OUT = {
+    Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE, Refusal.QUOTE_UNKNOWN,
+    Refusal.QUOTE_EXPIRED, Refusal.QUOTE_MOVED,
+}  # fmt: skip
+
+
+def test_a_bet_and_its_cash_out_may_be_refused_for_every_reason_and_no_refusal_has_another_status() -> None:
+    of = {route.name: reasons_of(route) for route in ROUTES}
+    assert set(Refusal) - CASH_OUT | set(Moment) <= of["place"]
+    assert not CASH_OUT & of["place"]
+    assert CASH_OUT | set(Moment) <= of["cash_out"]
+    assert CASH_OUT & of["cash_out_at"] == CASH_OUT & of["cash_out_quote"] == {
+        Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE,
+    }  # fmt: skip
     assert {REASONS[refusal] for refusal in Refusal} == {409}
     assert {REASONS[moment] for moment in Moment} == {503}
 

@@ -28,7 +28,7 @@ from matchday.model.messages import (
 from matchday.ports import Record, Stored
 from matchday.services.bets import Bets
 from matchday.sim.clock import VirtualClock
-from tests.unit.doors import no_joint_price
+from tests.unit.doors import cash_outs_of, no_joint_price
 
 NOW = 1_500_000_000_000
 BETS = BetSettings(delay_ms=0)
@@ -151,7 +151,8 @@ def test_of_whole_books_the_highest_epoch_is_read_wherever_it_stands() -> None:
 
 def test_a_gate_hears_of_owners_and_leaves_out_what_is_past(clock: JumpyClock) -> None:
     bets, books = Bets(clock, Refusing(), Books(), BETS, no_joint_price), Books()  # type: ignore[arg-type]
-    gate = Gate(clock, None, books, Silent(), bets, Settings())  # type: ignore[arg-type]
+    cash_outs = cash_outs_of(clock, Refusing(), books, BETS, bets)  # type: ignore[arg-type]
+    gate = Gate(clock, None, books, Silent(), bets, cash_outs, Settings())  # type: ignore[arg-type]
     over = msgspec.structs.replace(change(12, 1), board=board(FixtureStatus.FINISHED))
     said: list[Message] = [OddsOwned(NOW), OddsAlive(5, NOW), over, change(12, 2), change(5, 9), OddsAlive(12, NOW)]
     records = [Record(Topic.BOOKS, "", encode(message)) for message in said]

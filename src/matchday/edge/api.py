@@ -231,6 +231,35 @@ class SlipAnswer(msgspec.Struct, frozen=True):
     answers: tuple[BetAnswer, ...]
 
 
+class CashOutAnswer(msgspec.Struct, frozen=True):
+    """What a bet would be cashed out for. Nothing of it is reserved."""
+
+    bet: str
+    stake: str
+    """What of its stake that would cash out."""
+    amount: str
+    """What would be paid for it."""
+    until_ms: int
+    """From then on the quote is no good."""
+    quote: str
+    """Send it to take this up."""
+
+
+class CashOutBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A quote to be taken up, as it came."""
+
+    id: _Id
+    quote: Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
+class CashOutAtBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From which offer on a bet is cashed out by itself, whole."""
+
+    id: _Id
+    amount: _Amount | None
+    """Null: not any more."""
+
+
 class BetsAnswer(msgspec.Struct, frozen=True):
     """Bets, newest first; ``next`` is ``before`` of the next page."""
 
@@ -373,12 +402,19 @@ _BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "st
 _BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones",
                              {"type": "integer", "minimum": 1, "maximum": 10**18 - 1})  # fmt: skip
 _STATE: Final = Query("state", "which bets", {"type": "string", "enum": ["open", "all"], "default": "all"})
+_PART: Final = Query("stake", "the part of the bet's stake; left out, all that remains",
+                     {"type": "string", "pattern": r"^[0-9]{1,16}(\.[0-9]{1,3})?$", "maxLength": 32})  # fmt: skip
 _LIMIT_REASONS: Final = frozenset({
     Refusal.ID_REUSED, Refusal.ID_EXPIRED, Refusal.ACCOUNT_UNKNOWN, "id_invalid", "amount_invalid", "not_answered",
 })  # fmt: skip
+_QUOTE_REFUSALS: Final = frozenset({Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE})
+_CASH_OUT_REFUSALS: Final = _QUOTE_REFUSALS | {Refusal.QUOTE_UNKNOWN, Refusal.QUOTE_EXPIRED, Refusal.QUOTE_MOVED}
+_COMMAND_REFUSALS: Final = frozenset({Refusal.ID_REUSED, Refusal.ID_EXPIRED, Refusal.ACCOUNT_UNKNOWN})
+_CASH_OUT_REASONS: Final = _CASH_OUT_REFUSALS | _COMMAND_REFUSALS | {Moment.BUSY, "id_invalid"}
+_CASH_OUT_AT_REASONS: Final = _QUOTE_REFUSALS | _COMMAND_REFUSALS | {"id_invalid", "amount_invalid", "not_answered"}
 _BET_REASONS: Final = frozenset({
-    *Refusal, *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid", "selection_invalid",
-    "price_invalid", "type_invalid",
+    *(set(Refusal) - _CASH_OUT_REFUSALS), *Moment, "id_invalid", "amount_invalid", "currency_invalid", "legs_invalid",
+    "selection_invalid", "price_invalid", "type_invalid",
 })  # fmt: skip
 _TRADER_REASONS: Final = frozenset({
     *TraderRefusal, Moment.BUSY, "id_invalid", "selection_invalid", "not_answered",
@@ -397,7 +433,9 @@ ROUTES: Final = (
     Route("GET", "/api/bets", "bets", "The fan's bets", {200: BetsAnswer}, signed_in=True,
           query=(_STATE, _BEFORE_BET, _LIMIT),
           links=(Link("bets", "the next page", {"before": "/next"}),
-                 Link("bet_by_id", "what became of the newest", {"id": "/bets/0/id"}))),
+                 Link("bet_by_id", "what became of the newest", {"id": "/bets/0/id"}),
+                 Link("cash_out_quote", "what the newest would be cashed out for", {"bet": "/bets/0/bet"}),
+                 Link("cash_out_at", "have the newest cashed out by itself", {"bet": "/bets/0/bet"}))),
     Route("GET", "/api/bets/by-id/{id}", "bet_by_id", "What became of a caller's id", {200: BetAnswer}, signed_in=True,
           reasons=frozenset({"id_unknown"})),
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
@@ -408,6 +446,15 @@ ROUTES: Final = (
     Route("POST", "/api/bets/quote", "quote", "What would be taken now", {200: QuoteAnswer}, QuoteBody, signed_in=True,
           reasons=frozenset({"currency_invalid", "legs_invalid", "selection_invalid", "type_invalid"}),
           links=(Link("place", "at these prices"),)),
+    Route("GET", "/api/bets/{bet}/cash-out", "cash_out_quote", "What a bet would be cashed out for",
+          {200: CashOutAnswer}, signed_in=True, query=(_PART,), reasons=_QUOTE_REFUSALS,
+          links=(Link("cash_out", "take it up", {"bet": "/bet"}),)),
+    Route("POST", "/api/bets/{bet}/cash-out", "cash_out", "Cash a bet out, or a part of it",
+          {200: BetAnswer, 202: BetAnswer}, CashOutBody, signed_in=True, reasons=_CASH_OUT_REASONS,
+          links=(Link("bet_by_id", "what became of it", {"id": "/id"}),)),
+    Route("POST", "/api/bets/{bet}/cash-out-at", "cash_out_at", "Have a bet cashed out from some offer on",
+          {200: BetAnswer}, CashOutAtBody, signed_in=True, reasons=_CASH_OUT_AT_REASONS,
+          links=(Link("bet_by_id", "what became of it", {"id": "/id"}),)),
     Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
           links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},

@@ -38,6 +38,7 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
 )
+from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
@@ -124,13 +125,14 @@ class AccountsRoom(FreeBetsRoom, Protocol):
 
 
 def make_app(
-    *, bets: BetsRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger, books: Books, clock: Clock,
-    settings: Settings, web: Path,
+    *, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger,
+    books: Books, clock: Clock, settings: Settings, web: Path,
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, accounts, ledger, books, clock, settings)
+    door = Door(bets, cash_outs, accounts, ledger, books, clock, settings)
+    cashing = CashOutDoor(cash_outs, ledger, clock, settings)
     desk = DeskDoor(bets, accounts, ledger, clock, settings)
-    doors = {Role.FAN: (door,), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
+    doors = {Role.FAN: (door, cashing), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
         Route(
             route.path,
@@ -204,9 +206,11 @@ class Door:
     """The operations of the table."""
 
     def __init__(
-        self, bets: BetsRoom, accounts: AccountsRoom, ledger: Ledger, books: Books, clock: Clock, settings: Settings
-    ) -> None:
-        self._bets, self._accounts, self._ledger, self._books = bets, accounts, ledger, books
+        self, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger, books: Books,
+        clock: Clock, settings: Settings,
+    ) -> None:  # fmt: skip
+        self._bets, self._cash_outs, self._accounts = bets, cash_outs, accounts
+        self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
         per_second = settings.doors.requests_per_second_max
         self._by_account = RateLimit(clock, per_second, 1_000, 2 * per_second)
@@ -296,8 +300,9 @@ class Door:
             return 200, msgspec.structs.replace(answer_of(answer), offer=shown)
         if answer is not None:
             return 200, answer_of(answer)
-        if (until_ms := self._bets.waiting_until(account, id_)) is not None:
-            return 200, pending(id_, until_ms)
+        for room in (self._bets, self._cash_outs):
+            if (until_ms := room.waiting_until(account, id_)) is not None:
+                return 200, pending(id_, until_ms)
         raise Problem("id_unknown", "no answer to this id is recorded; it may be sent (again)")
 
     async def place(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:

@@ -72,6 +72,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of price_moved and generation_stale: the generation now."""
     stake_max: str | msgspec.UnsetType = msgspec.UNSET
     """Where a limit refused a bet: the stake that would be taken now, as a decimal; nothing of it is reserved."""
+    amount: str | msgspec.UnsetType = msgspec.UNSET
+    """Of quote_moved: what is offered now, as a decimal."""
 
 
 class Problem(Exception):
@@ -86,13 +88,14 @@ class Problem(Exception):
         price: str | msgspec.UnsetType = msgspec.UNSET,
         generation: int | msgspec.UnsetType = msgspec.UNSET,
         stake_max: str | msgspec.UnsetType = msgspec.UNSET,
+        amount: str | msgspec.UnsetType = msgspec.UNSET,
         retry_after_s: int = 0,
         allow: str = "",
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.details = ProblemDetails(
             f"/problems/{reason}", title(reason), REASONS[reason], str(reason), detail, field, price, generation,
-            stake_max,
+            stake_max, amount,
         )  # fmt: skip
         self._headers = dict(_HEADERS)
         if retry_after_s:

@@ -71,8 +71,9 @@ class Refusal(StrEnum):
     BET_UNKNOWN = "bet_unknown"  # not the fan's
     BET_NOT_OPEN = "bet_not_open"
     CASH_OUT_UNAVAILABLE = "cash_out_unavailable"  # a leg is suspended or not priced, a free bet, or nothing to offer
+    QUOTE_UNKNOWN = "quote_unknown"  # not one of ours, or of another bet
     QUOTE_EXPIRED = "quote_expired"
-    QUOTE_MOVED = "quote_moved"  # less is offered now, or a leg was decided meanwhile
+    QUOTE_MOVED = "quote_moved"  # less is offered now, or something material happened to a leg meanwhile
 
 
 class Moment(StrEnum):
@@ -273,6 +274,12 @@ class CashOut(msgspec.Struct, frozen=True, tag="cash_out", tag_field="kind"):
     refusal: Refusal | None = None
     """The gate's own refusal."""
     detail: str = ""
+    quote: str = ""
+    """The signed quote that the fan takes up."""
+    automatic: bool = False
+    """It is by the bet's own threshold: only where that stands, and ``asked`` reaches it."""
+    waited: bool = False
+    """The fan was told to wait: a refusal is said in the outbox, too."""
 
 
 class SetCashOut(msgspec.Struct, frozen=True, tag="set_cash_out", tag_field="kind"):

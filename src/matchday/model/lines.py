@@ -116,14 +116,26 @@ def most(bet_type: str, prices: Sequence[int]) -> Fraction:
     ``prices`` are thousandths. Sums of products by size without enumerating them (elementary symmetric polynomials), in
     integers, so that judging a bet costs little however many lines it has. LinesError as ``sizes``.
     """
-    legs = len(prices)
+    return _mean(bet_type, prices, UNIT)
+
+
+def mean(bet_type: str, multipliers: Sequence[Fraction]) -> Fraction:
+    """The mean over the lines of the products of their legs' multipliers: with what each leg is worth, what one unit of
+    total stake is. LinesError as ``sizes``."""
+    scale = lcm(*(multiplier.denominator for multiplier in multipliers))
+    return _mean(bet_type, [int(multiplier * scale) for multiplier in multipliers], scale)
+
+
+def _mean(bet_type: str, wholes: Sequence[int], unit: int) -> Fraction:
+    """The same of multipliers that are whole numbers of parts, of which ``unit`` make one."""
+    legs = len(wholes)
     found = sizes(bet_type, legs)
     sums = [1] + [0] * legs
-    for price in prices:
+    for whole in wholes:
         for size in range(legs, 0, -1):
-            sums[size] += sums[size - 1] * price
-    total = sum(sums[size] * UNIT ** (legs - size) for size in found)
-    return Fraction(total, count(bet_type, legs) * UNIT**legs)
+            sums[size] += sums[size - 1] * whole
+    total = sum(sums[size] * unit ** (legs - size) for size in found)
+    return Fraction(total, count(bet_type, legs) * unit**legs)
 
 
 def stake_within(room: int, per_unit: Fraction) -> int:

@@ -412,6 +412,21 @@ class BetCashedOut(msgspec.Struct, frozen=True, tag="bet_cashed_out", tag_field=
     """Minor units posted to the balance."""
 
 
+class CashOutRefused(msgspec.Struct, frozen=True, tag="cash_out_refused", tag_field="kind"):
+    """A cash-out whose fan was told to wait was refused."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    bet: str
+    id: str
+    """The caller's."""
+    reason: str
+    """A ``Refusal``."""
+    detail: str
+
+
 class CashOutSet(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kind"):
     """A fan has a bet cashed out as soon as so much is offered."""
 
@@ -445,6 +460,7 @@ AccountFact = (
     | BetReferred
     | BetRefused
     | BetCashedOut
+    | CashOutRefused
     | CashOutSet
     | FreeBetChanged
 )
@@ -482,6 +498,7 @@ Message = (
     | BetReferred
     | BetRefused
     | BetCashedOut
+    | CashOutRefused
     | CashOutSet
     | FreeBetChanged
     | DeadLetter

@@ -22,6 +22,7 @@ from matchday.model.messages import (
     BetRefused,
     BetReopened,
     BetSettled,
+    CashOutRefused,
     CashOutSet,
     FreeBetChanged,
 )
@@ -208,6 +209,20 @@ class BetCashedOutView(msgspec.Struct, frozen=True, tag="bet_cashed_out", tag_fi
     change: str
 
 
+class CashOutRefusedView(msgspec.Struct, frozen=True, tag="cash_out_refused", tag_field="kind"):
+    """A cash-out whose fan was told to wait was refused."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: str
+    bet: str
+    id: str
+    """The caller's."""
+    reason: str
+    detail: str
+
+
 class CashOutSetView(msgspec.Struct, frozen=True, tag="cash_out_set", tag_field="kind"):
     """From which offer on a bet is cashed out by itself."""
 
@@ -240,6 +255,7 @@ FactView = (
     | BetReferredView
     | BetRefusedView
     | BetCashedOutView
+    | CashOutRefusedView
     | CashOutSetView
     | FreeBetChangedView
 )
@@ -379,6 +395,10 @@ def fact_view(fact: AccountFact, currency: str) -> FactView:
                 format_amount(value, currency) for value in (fact.stake, fact.amount, fact.remaining, fact.change)
             )
             return BetCashedOutView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, stake, amount, left, change)
+        case CashOutRefused():
+            return CashOutRefusedView(
+                fact.seq, fact.account, fact.at_ms, balance, fact.bet, fact.id, fact.reason, fact.detail
+            )
         case CashOutSet():
             at = None if fact.amount is None else format_amount(fact.amount, currency)
             return CashOutSetView(fact.seq, fact.account, fact.at_ms, balance, fact.bet, at)

@@ -53,18 +53,19 @@ def with_overround(fair: Floats, starts: NDArray[np.int64], sums: Floats) -> Flo
     return implied
 
 
-def without_overround(implied: Floats) -> Floats:
-    """Fair probabilities of one market's implied ones (1 / price): the same k, found backwards."""
+def without_overround(implied: Floats, winners: int = 1) -> Floats:
+    """Fair probabilities of one market's implied ones (1 / price), of which more than ``winners`` can win: the same k,
+    found backwards."""
     logs = np.log(implied)
     k = 1.0
     for _ in range(_ROUNDS):
         powers = np.exp(k * logs)
-        excess = powers.sum() - 1
+        excess = powers.sum() - winners
         if abs(excess) < _CLOSE:
             break
         k -= excess / (powers * logs).sum()
     fair = np.exp(k * logs)
-    return np.asarray(fair / fair.sum())
+    return np.asarray(fair * (winners / fair.sum()))
 
 
 def to_prices(implied: Floats) -> NDArray[np.int64]:

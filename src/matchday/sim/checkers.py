@@ -16,9 +16,9 @@ from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model import lines
-from matchday.model.bet import Bet, BetStatus, Leg, Outcome, Policy
+from matchday.model.bet import Bet, BetStatus, Leg, Outcome, Policy, Result
 from matchday.model.football import MATERIAL, Period
-from matchday.model.ledger import Answer, Command, DecideLegs, Entry, LimitName, PlaceBet, Refusal, is_player
+from matchday.model.ledger import Answer, CashOut, Command, DecideLegs, Entry, LimitName, PlaceBet, Refusal, is_player
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
@@ -29,6 +29,7 @@ from matchday.model.messages import (
     BetSettled,
     Board,
     BookChanged,
+    CashOutSet,
     FreeBetChanged,
     Incident,
     Message,
@@ -127,6 +128,8 @@ class Bets:
         elif isinstance(fact, BetCashedOut):
             change = self._cashed_out(fact)
         else:
+            if isinstance(fact, CashOutSet):
+                self.bets[fact.bet] = msgspec.structs.replace(self.bets[fact.bet], cash_out_at=fact.amount)
             if isinstance(fact, FreeBetChanged):
                 self.free_bets[fact.free_bet] = fact.amount if fact.state == "available" else 0
             change = fact.change if isinstance(fact, BalanceChanged) else 0
@@ -177,7 +180,6 @@ class Bets:
         most = _returns(bet) * fact.stake // max(1, bet.remaining)
         if fact.amount > most:
             raise Violation("cash_out_within_return", f"{fact}: at most {most} could come back of {bet}", [fact.bet])
-        self._reached["cashed out"] += 1
         owed = bet.owed - (fact.amount - fact.change)
         status = BetStatus.OPEN if fact.remaining else BetStatus.CASHED_OUT
         self._hold(msgspec.structs.replace(
@@ -248,6 +250,21 @@ class Decided:
             if held.get(selection, (0, None))[1] != self._held[selection][1]:
                 detail = f"{selection} is {self._held[selection]}, the ledger holds {held.get(selection)}"
                 raise Violation("decisions_are_held", detail, [selection])
+
+    def version(self, selection: str) -> int:
+        """Of the last decision on a selection; 0 before."""
+        return self._held.get(selection, (0, None))[0]
+
+    def of(self, selection: str) -> Outcome | None:
+        """What a selection came to, as far as the ledger was told."""
+        return self._held.get(selection, (0, None))[1]
+
+    def paid(self, bet: Bet) -> None:
+        """A bet was cashed out, whole or in part: none of its lines may have been lost for certain by then."""
+        lost = [any((found := self.of(name)) is not None and found.result == Result.LOST for name in leg.selections)
+                for leg in bet.legs]  # fmt: skip
+        if all(any(lost[place] for place in line) for line in lines.lines(bet.type, len(bet.legs))):
+            raise Violation("cashed_out_before_it_is_known", f"{bet} was lost when it was cashed out", [bet.bet])
 
     def _decide(self, command: DecideLegs) -> Iterator[str]:
         for decision in command.decisions:
@@ -450,6 +467,20 @@ class Acceptance:
             raise Violation("accepted_as_asked", f"{command}", keys)
         for asked, taken in zip(command.asked, command.legs, strict=True):
             self._leg_sealed(gate, command, asked, taken, now if clocks_agree else None)
+
+    def valued(self, gate: str, command: CashOut, bet: Bet | None, decided: Decided) -> None:
+        """A gate offers so much for a bet: the markets of what is not decided must be open there."""
+        if bet is None or bet.account != command.account or bet.status != BetStatus.OPEN:
+            return  # refused by the ledger
+        reader = self._gates[gate]
+        alive = reader.alive
+        now_open = all(
+            (market := reader.markets.get(name.rpartition("/")[0])) is not None and market.status == MarketStatus.OPEN
+            for leg in bet.legs for name in leg.selections if decided.of(name) is None
+        )  # fmt: skip
+        known_lost = command.standing != sum(decided.version(name) for leg in bet.legs for name in leg.selections)
+        if not known_lost and (alive is None or not now_open):
+            raise Violation("cash_out_while_open", f"{gate} offers {command.offered} for {bet}", [bet.bet, command.id])
 
     def _leg_sealed(self, gate: str, command: PlaceBet, asked: Leg, taken: Leg, now: int | None) -> None:
         """One leg, which may be a combination; ``now`` None: clocks differ, and nobody can tell what is late."""

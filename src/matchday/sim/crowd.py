@@ -11,8 +11,19 @@ from typing import Final, Protocol
 import msgspec
 
 from matchday.model import lines
-from matchday.model.bet import Leg, Policy
-from matchday.model.ledger import Answer, Command, GrantFreeBet, LimitName, Moment, PlaceBet, SetLimit, Transfer
+from matchday.model.bet import Bet, Leg, Policy
+from matchday.model.ledger import (
+    Answer,
+    CashOut,
+    Command,
+    GrantFreeBet,
+    LimitName,
+    Moment,
+    PlaceBet,
+    SetCashOut,
+    SetLimit,
+    Transfer,
+)
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.screens import Door, Frames, Screen
@@ -50,6 +61,9 @@ class GateDoor(Protocol):
     def quote(self, leg: Leg) -> int | None:
         """The price of a leg now, in thousandths."""
 
+    def cash_quote(self, account: str, bet: str, stake: int | None) -> CashOut | None:
+        """What is offered for a bet, or for a part of its stake, as the command that takes it up."""
+
     def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
         """Send a command; ``done`` is called in the gate's process."""
 
@@ -78,6 +92,8 @@ class Fan:
         self.gone = False
         self.free_bets: list[tuple[str, int]] = []
         """(id, amount) of those that were given, used or not."""
+        self.bets: list[Bet] = []
+        """As they were accepted."""
         self.taken: set[str] = set()
         """Offers of traders that were taken up."""
         self.withdraws = chance.random() < 0.3
@@ -98,6 +114,8 @@ class Crowd:
         self._clock, self._faults, self._gates, self._answered = clock, faults, gates, answered
         self._shown, self._frames = shown, Frames()
         self.fans: list[Fan] = []
+        self._of: dict[str, Fan] = {}
+        """Account -> whose it is."""
         self._wire = clock.random("wire")
         self.asked = 0
 
@@ -109,6 +127,7 @@ class Crowd:
         followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 3)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
         self.fans.append(fan)
+        self._of[account] = fan
         self._later(chance.randrange(60_000), lambda: self._connect(fan))
         self._later(chance.randrange(*THINK_MS), lambda: self._think(fan))
 
@@ -193,7 +212,7 @@ class Crowd:
         if deed < 0.015:
             name, amount = fan.chance.choice(tuple(LimitName)), fan.chance.choice((3_000, 20_000, 400_000, None))
             self._send(fan, SetLimit(self._clock.new_id(), fan.account, amount, 0, name))
-        elif self._take_offer(fan):
+        elif (fan.bets and deed > 0.8 and self._cash_out(fan)) or self._take_offer(fan):
             return
         elif deed < 0.05 or (fan.withdraws and deed < 0.3):
             self._withdraw(fan)
@@ -232,10 +251,33 @@ class Crowd:
 
     def _quoted(self, fan: Fan, leg: Leg) -> int | None:
         """The price of a combination, as the gate of the fan's screen quotes it."""
-        for gate in self._gates():
-            if gate.push is fan.screen.door:
-                return gate.quote(leg)
-        return None
+        gate = self._own_gate(fan)
+        return None if gate is None else gate.quote(leg)
+
+    def _cash_out(self, fan: Fan) -> bool:
+        """Ask what a bet would be cashed out for, whole or in part, and take it up a little later; or set a
+        threshold."""
+        chance = fan.chance
+        bet = chance.choice(fan.bets)
+        if chance.random() < 0.3:
+            amount = chance.choice((None, bet.stake // 2 + 1, bet.stake, bet.stake * 6 // 5))
+            self._send(fan, SetCashOut(self._clock.new_id(), fan.account, bet.bet, amount, 0))
+            return True
+        stake = chance.choice((None, None, max(1, bet.stake // 3)))
+        gate = self._own_gate(fan)
+        command = None if gate is None else gate.cash_quote(fan.account, bet.bet, stake)
+        if command is None:
+            return False
+        delay = chance.choice((100, 800, 2_000, 12_000))
+        self._later(delay, lambda: self._send(fan, command))
+        if self._faults.happens(Fault.OTHER_PAYLOAD, 0.02):
+            more = msgspec.structs.replace(command, asked=command.asked + 1)
+            self._later(delay, lambda: self._send(fan, more, "again"))
+        return True
+
+    def _own_gate(self, fan: Fan) -> GateDoor | None:
+        """The gate of a fan's screen."""
+        return next((gate for gate in self._gates() if gate.push is fan.screen.door), None)
 
     def _take_offer(self, fan: Fan) -> bool:
         """Take up what a trader offered, if that was; some do so twice."""
@@ -261,7 +303,7 @@ class Crowd:
 
     def given(self, account: str, free_bet: str, amount: int, until_ms: int) -> None:
         """The house gives a fan a free bet."""
-        fan = next(fan for fan in self.fans if fan.account == account)
+        fan = self._of[account]
         fan.free_bets.append((free_bet, amount))
         grant = GrantFreeBet(f"give:{free_bet}", account, free_bet, amount, "EUR", until_ms, 0)
         self._send(fan, grant)
@@ -304,5 +346,7 @@ class Crowd:
         if isinstance(answer, Moment) or answer.pending_until_ms:
             return  # it is asked about again
         request.settled = True
+        if answer.bet is not None and answer.refusal is None and isinstance(request.command, PlaceBet):
+            self._of[answer.account].bets.append(answer.bet)
         request.answers.append(answer)
         self._answered(request.command, answer)

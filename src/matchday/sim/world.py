@@ -1,8 +1,8 @@
 """World: the whole platform as processes over shared stores, under one seeded clock, with a crowd and a provider.
 
-The rooms, the pricing and the cores of the embedded backends are the platform's own. Only this module knows how a
-process is put together; everything that may go wrong is drawn by ``faults``, everything that must hold is in
-``checkers`` and here at the end, when the world has come to rest.
+The rooms, the pricing and the cores of the embedded backends are the platform's own. Only this module and ``gate`` know
+how a process is put together; everything that may go wrong is drawn by ``faults``, everything that must hold is in
+``checkers``, and in ``rest`` when the world has come to rest.
 """
 
 import contextlib
@@ -14,57 +14,44 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from matchday.app import Gate
-from matchday.config import Settings
-from matchday.model import lines
-from matchday.model.acceptance import TraderAnswer
-from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
-from matchday.model.book import Books
 from matchday.model.football import Period
-from matchday.model.football_markets import HALF_FULL, decided, resolve, tally
 from matchday.model.ledger import (
     Answer,
+    CashOut,
     Command,
     DecideLegs,
     LimitName,
-    Moment,
     OpenAccount,
     PlaceBet,
-    Refusal,
     SetLimit,
     SettleBet,
     Transfer,
 )
-from matchday.model.market import MarketKey, MarketStatus, split_selection
-from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, FixtureStatus, Topic
+from matchday.model.market import MarketKey, MarketStatus
+from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, Topic
 from matchday.model.posting import DAY_MS
-from matchday.model.price import PRICE_MIN
 from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
-from matchday.ports import LedgerUnavailable, Record, Stored
+from matchday.ports import Stored
 from matchday.pricing.football import price_book
-from matchday.pricing.joint import combine
-from matchday.services.accounts import Accounts
-from matchday.services.bets import Bets
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
-from matchday.services.push import Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
-from matchday.services.trading import Logged, Trading
-from matchday.sim import checkers
+from matchday.sim import checkers, rest
 from matchday.sim.clock import VirtualClock
 from matchday.sim.crowd import RUSH_MS, Crowd
+from matchday.sim.desk import Desk
 from matchday.sim.faults import Fault, Faults
+from matchday.sim.gate import GATES, GateProcess, sim_settings
 from matchday.sim.obedience import Obedience
 from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
-from matchday.sim.provider import STAND_MS, Provider, Truth
+from matchday.sim.provider import Provider
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
 from matchday.sim.trace import Trace, Violation
 from matchday.sim.trader import LoggedCommand, Trader
 
-GATES: Final = 2
 START_MS: Final = 1_699_920_000_000
 """Midnight, UTC."""
 CURRENCY: Final = "EUR"
@@ -79,87 +66,14 @@ _CALM_MS: Final = 420_000
 _MAIN: Final = MarketKey("1x2")
 _DELAYS_MS: Final = (0, 500, 4_000)
 """The delay in play, drawn by each seed: without one, races are closest."""
-_TRADES_MS: Final = 9_000
-"""How often the trader looks at what was referred."""
-_GIVES_MS: Final = 400_000
 _SEEN_BEFORE_MS: Final = 3_000
 """Milliseconds by which fans in the ground see a goal before the provider tells it."""
 _AIMED: Final = 1.0
 """Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
 _COUNTED: Final = 40
 """Exposures are counted again after so many commits."""
-_NOT_OFFICIAL: Final = ("first_half", "half_time_result", "total_corners", "total_cards")
-"""Types of markets on which an official result of a match that was stopped says nothing."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
-
-
-def sim_settings(delay_ms: int) -> Settings:
-    """The platform's defaults with slower beats, and limits that a handful of fans can reach."""
-    settings = Settings()
-    replace = msgspec.structs.replace
-    return replace(
-        settings,
-        feed=replace(settings.feed, alive_ms=5_000, bets_stand_ms=STAND_MS),
-        odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
-        bets=replace(
-            settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_market_max=100_000,
-            exposure_fixture_max=400_000, exposure_account_max=300_000, writers=GATES, stake_max=12_000,
-            referral_stake_max=60_000, return_max=200_000, delay_ms=delay_ms,
-        ),
-        push=replace(
-            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
-        ),
-    )  # fmt: skip
-
-
-class GateProcess(Process):
-    """A gate: its rooms, while it lives."""
-
-    number = 0
-    gate: Gate
-    push: Push
-    accounts: Accounts
-    trading: Trading
-    log: ProcessLog
-    ledger: ProcessLedger
-    clock: ProcessClock
-
-    @property
-    def books(self) -> Books:
-        """See ``TraderGate.books``."""
-        return self.gate.books
-
-    def trade(self, command: TraderCommand, done: Callable[[Logged | TraderRefusal | Moment], None]) -> None:
-        """See ``TraderGate.trade``."""
-        self.run(lambda: self.trading.command(command, done))
-
-    def say(self, records: Sequence[Record]) -> None:
-        """See ``TraderGate.say``."""
-        self.run(lambda: self.log.append(records, lambda _: None))
-
-    def token(self, account: str) -> str:
-        """See ``GateDoor.token``."""
-        return self.accounts.sign(account)[0]
-
-    def ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
-        """See ``GateDoor.ask``."""
-        self.run(lambda: self._ask(command, done))
-
-    def quote(self, leg: Leg) -> int | None:
-        """See ``GateDoor.quote``."""
-        price = self.gate.bets.price(leg)
-        return None if isinstance(price, Refusal) else price
-
-    def _ask(self, command: Command, done: Callable[[Answer | Moment], None]) -> None:
-        if isinstance(command, PlaceBet):
-            self.gate.bets.place(command, done)
-            return
-
-        def committed(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-            done(Moment.UNAVAILABLE if isinstance(outcome, LedgerUnavailable) else outcome[0])
-
-        self.ledger.commit([msgspec.structs.replace(command, at_ms=self.clock.now_ms())], committed)
 
 
 class World:
@@ -199,8 +113,8 @@ class World:
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
         self.trader = Trader(self.clock, self.faults, self._gates, self._commanded)
         self.obedience = Obedience(self.settings, self.trader.nonsense)
-        self._odds = self._given = 0
-        self._trader = self.clock.random("trader")
+        self._odds = 0
+        self.desk = Desk(self.clock, self.faults, self.crowd, self._gates, self.ledger)
         self._fired, self._calm_since = 0, self.began_ms
         self._open_accounts(fans)
         self._make_processes()
@@ -254,21 +168,7 @@ class World:
         assert isinstance(process, GateProcess)
         clock, log = self._ports(process)
         self.acceptance.gate_started(process.name, self.log.core)
-        settings = msgspec.structs.replace(
-            self.settings, bets=msgspec.structs.replace(self.settings.bets, writer=process.number)
-        )
-        ledger, books = self._ledger_of(process), Books()
-        accounts = Accounts(clock, ledger, settings, b"simulation")
-        bets = Bets(clock, ledger, books, settings.bets, combine)
-        push = Push(
-            clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
-            frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
-        )  # fmt: skip
-        process.gate = Gate(clock, log, books, push, bets, settings)
-        process.push, process.accounts, process.trading = push, accounts, Trading(clock, log, books)
-        process.log, process.ledger, process.clock = log, ledger, clock
-        process.gate.start()
-        bets.start()
+        process.open(clock, log, self._ledger_of(process), self.settings)
 
     def _died(self, process: Process) -> None:
         self.trace.say(f"crash {process.name}")
@@ -295,6 +195,8 @@ class World:
                 self.acceptance.sealed(name, command, self.clock.now_ms(), clocks_agree=agree)
                 if agree:
                     self.obedience.sealed(name, command, self.clock.now_ms())
+            elif isinstance(command, CashOut) and command.refusal is None:
+                self.acceptance.valued(name, command, self.bets.bets.get(command.bet), self.decided)
 
     def _log_written(self, records: Sequence[Stored]) -> None:
         for record in records:
@@ -320,6 +222,10 @@ class World:
                 self.limits.accepted(
                     answer.bet, {name: self._limit(command.account, name, command.at_ms) for name in LimitName}
                 )
+            elif isinstance(command, CashOut) and not answer.repeated:
+                self.reached[f"cash-out: {answer.refusal or 'paid'}{' by itself' * command.automatic}"] += 1
+                if answer.refusal is None:
+                    self.decided.paid(self.bets.bets[command.bet])
             elif isinstance(command, PlaceBet) and answer.pending_until_ms and not answer.repeated:
                 self.reached["referred"] += 1
             elif isinstance(command, SetLimit) and answer.refusal is None and not answer.repeated:
@@ -385,8 +291,7 @@ class World:
         for process in self.processes:
             process.start()
         self.clock.call_later(_WEATHER_MS, self._blow)
-        self.clock.call_later(_TRADES_MS, self._trade)
-        self.clock.call_later(_GIVES_MS, self._give)
+        self.desk.start()
         midnight_ms = DAY_MS - self.began_ms % DAY_MS
         self.clock.call_later(midnight_ms - RUSH_MS, self.crowd.midnight)
         self.clock.call_later(midnight_ms + self._weather.randrange(SHORT_JUMP_MS), self._midnight)
@@ -399,7 +304,12 @@ class World:
         for process in self.processes:
             process.skew_ms = 0
         self.clock.run_for(_REST_MS)
-        self._at_rest()
+        core = self.ledger.core
+        self.money.compare(core)
+        self.limits.compare(core)
+        rest.answered(self.crowd.fans, self.trader.orders)
+        rest.settled(self.bets.bets.values(), self.provider.truths, core)
+        rest.shown(self.crowd.fans, core, self.clock.now_ms())
 
     def close(self) -> None:
         """Give up the stores' files."""
@@ -439,37 +349,6 @@ class World:
                 self.trace.say(f"batches of {gate.name} are slow on their way")
                 gate.ledger.slow()
         self.crowd.goal(fixture)
-
-    def _trade(self) -> None:
-        """A trader looks at what was referred: accepts, refuses, offers, or lets it be; now and then twice."""
-        self.clock.call_later(_TRADES_MS, self._trade)
-        gates = self._gates()
-        for referral in self.ledger.core.referrals(2**62, 20):
-            command, deed = referral.command, self._trader.random()
-            for gate in self._trader.choices(gates, k=2 if deed % 0.1 < 0.02 else 1) if gates and deed < 0.8 else ():
-                answer = self._word(deed, command)
-                gate.run(lambda gate=gate, command=command, answer=answer: gate.gate.bets.answer_referral(  # type: ignore[misc]
-                    command.account, command.id, answer, lambda _: None
-                ))  # fmt: skip
-
-    def _word(self, deed: float, command: PlaceBet) -> TraderAnswer:
-        if deed < 0.35:
-            return TraderAnswer(accept=True)
-        if deed < 0.5:
-            return TraderAnswer(reason="not today")
-        prices = tuple(max(PRICE_MIN, leg.price * self._trader.choice((9, 10)) // 10) for leg in command.asked)
-        number = lines.count(command.type or lines.default_type(len(command.asked)), len(command.asked))
-        unit = max(10, command.stake // self._trader.choice((1, 2, 8)) // number)
-        return TraderAnswer(stake=unit * number, prices=prices)
-
-    def _give(self) -> None:
-        """The house gives somebody a free bet."""
-        self.clock.call_later(_GIVES_MS, self._give)
-        if not self.faults.over:
-            self._given += 1
-            fan, amount = self._trader.choice(self.crowd.fans), self._trader.choice((100, 500, 1_400))
-            until_ms = self.clock.now_ms() + self._trader.randrange(60_000, 7_200_000)
-            self.crowd.given(fan.account, f"free{self._given}", amount, until_ms)
 
     def _look_for_calm(self) -> None:
         """A while after the last fault everything works: what is played can be bet on."""
@@ -542,87 +421,12 @@ class World:
                 if limit.next_at_ms:
                     self._limits[account, limit.limit] = [(0, limit.amount), (limit.next_at_ms, limit.next_amount)]
 
-    # --- the end ------------------------------------------------------------------------------------------------------
-
-    def _at_rest(self) -> None:
-        core = self.ledger.core
-        self.money.compare(core)
-        self.limits.compare(core)
-        for fan in self.crowd.fans:
-            for request in fan.requests.values():
-                if not request.settled:
-                    raise Violation("every_request_is_answered", f"{request}", [request.command.id, fan.account])
-        for order in self.trader.orders:
-            if not order.settled:
-                raise Violation("every_request_is_answered", f"{order}", [order.command.id])
-        for bet in self.bets.bets.values():
-            self._check_settled(bet)
-        if core.open_bets():
-            raise Violation("nothing_open_that_is_decided", f"{core.open_bets()} bets are open")
-        self._check_screens()
-
-    def _check_settled(self, bet: Bet) -> None:
-        keys = [bet.bet, bet.id]
-        outcomes = tuple(_leg_outcome(self.provider.truths[leg.fixture], leg, bet.placed_ms) for leg in bet.legs)
-        if bet.status == BetStatus.OPEN:
-            raise Violation("nothing_open_that_is_decided", f"{bet} should be settled on {outcomes}", keys)
-        if bet.status != BetStatus.CASHED_OUT and bet.returns != return_of(
-            bet.remaining, bet.legs, outcomes, bet.type, free=bet.free
-        ):
-            truths = [self.provider.truths[leg.fixture] for leg in bet.legs]
-            raise Violation("settled_by_the_result", f"{bet} on {outcomes}; {truths}", keys)
-        if self.ledger.core.bet(bet.bet) != bet:
-            raise Violation("facts_tell_the_ledger", f"{bet}, {self.ledger.core.bet(bet.bet)}", keys)
-
-    def _check_screens(self) -> None:
-        core = self.ledger.core
-        for fan in self.crowd.fans:
-            screen, held = fan.screen, core.account_at(fan.account, self.clock.now_ms())
-            if screen.door is None or held is None:
-                raise Violation("screen_comes_back", f"{screen.name} is away: {screen.closed_by}", [fan.account])
-            view = screen.views.get("account")
-            shown = None if view is None or view.balance is None else int(view.balance.replace(".", ""))
-            if shown != held.balance:
-                detail = f"{screen.name} shows a balance of {shown}, the ledger has {held.balance}"
-                raise Violation("screen_holds_the_account", detail, [fan.account])
-            statement = core.statement(fan.account, None, 100_000)
-            total = sum(p.amount for entry in statement for p in entry.postings if p.account == fan.account)
-            if total != held.balance:
-                raise Violation("statement_adds_up", f"{fan.account}: {total}, {held.balance}", [fan.account])
-
 
 def _begins(chance: random.Random) -> int:
     """Some time of a day; often shortly before midnight, where limits of a day begin anew."""
     if chance.random() < 0.5:
         return START_MS + chance.randrange(DAY_MS)
     return START_MS + DAY_MS - chance.randrange(3 * 3_600_000)
-
-
-def _leg_outcome(truth: Truth, leg: Leg, placed_ms: int) -> Outcome:
-    """What a leg came to; of a combination: lost if any part lost, else void if any is void, else won."""
-    found = [_outcome(truth, selection, placed_ms) for selection in leg.selections]
-    if len(found) == 1:
-        return found[0]
-    results = {outcome.result for outcome in found}
-    if Result.LOST in results:
-        return Outcome(Result.LOST)
-    return Outcome(Result.WON) if results == {Result.WON} else VOID
-
-
-def _outcome(truth: Truth, selection: str, placed_ms: int) -> Outcome:
-    """What a selection came to in a bet placed then, by what really happened."""
-    if any(from_ms <= placed_ms < until_ms for from_ms, until_ms in truth.windows):
-        return VOID
-    if truth.status == FixtureStatus.CANCELLED:
-        return VOID
-    _, key, outcome = split_selection(selection)
-    at = tally(truth.state)
-    sure = decided(key, outcome, at)
-    if sure is not None:
-        return sure
-    if truth.status == FixtureStatus.SHORTENED and not key.type.startswith(_NOT_OFFICIAL):
-        return VOID if key.type == HALF_FULL and not at.half_over else resolve(key, outcome, at)
-    return VOID
 
 
 def _short(command: Command) -> str:

@@ -15,9 +15,9 @@ from matchday.model.ledger import (
     house_account,
     standing,
 )
-from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetSettled, CashOutSet
+from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetSettled, CashOutRefused, CashOutSet
 from matchday.model.posting.accounts import say_free_bet
-from matchday.model.posting.rows import FreeBetState, PlacedBet, Rows, account_of, charged
+from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, charged
 
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
@@ -136,7 +136,7 @@ def cash_out(command: CashOut, rows: Rows) -> Answer:
     stake = command.stake or bet.remaining
     refusal, detail = _cash_refusal(command, bet, stake, rows)
     if refusal is not None:
-        return Answer(command.id, command.account, refusal, bet, account.balance, detail=detail)
+        return _refuse(command, account, bet, rows, refusal, detail)
     change = max(0, command.asked - bet.owed)
     owed = bet.owed - (command.asked - change)
     left = bet.remaining - stake
@@ -162,6 +162,16 @@ def cash_out(command: CashOut, rows: Rows) -> Answer:
     return Answer(command.id, command.account, None, placed.bet, account.balance)
 
 
+def _refuse(command: CashOut, account: Account, bet: Bet, rows: Rows, refusal: Refusal, detail: str) -> Answer:
+    """Refuse; whoever was told to wait hears it by the account's channel, too."""
+    if command.waited:
+        seq, id_ = rows.fact(account), command.id
+        rows.new_facts.append(
+            CashOutRefused(seq, account.account, command.at_ms, account.balance, bet.bet, id_, refusal, detail)
+        )
+    return Answer(command.id, command.account, refusal, bet, account.balance, detail=detail)
+
+
 def _cash_refusal(command: CashOut, bet: Bet, stake: int, rows: Rows) -> tuple[Refusal | None, str]:
     if bet.status != BetStatus.OPEN:
         return Refusal.BET_NOT_OPEN, f"the bet is {bet.status}"
@@ -169,6 +179,8 @@ def _cash_refusal(command: CashOut, bet: Bet, stake: int, rows: Rows) -> tuple[R
         return Refusal.CASH_OUT_UNAVAILABLE, "a free bet cannot be cashed out"
     if stake > bet.remaining:
         return Refusal.CASH_OUT_UNAVAILABLE, f"{bet.remaining} minor units of the stake are left"
+    if command.automatic and (bet.cash_out_at is None or command.asked < bet.cash_out_at):
+        return Refusal.CASH_OUT_UNAVAILABLE, "the bet is not to be cashed out for so much by itself"
     if command.refusal is not None:
         return command.refusal, command.detail
     if stake <= 0 or command.asked <= 0:
