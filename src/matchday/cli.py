@@ -25,7 +25,8 @@ from matchday.model.reports import Adapter
 from matchday.model.role import Role
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
-from matchday.sim.replay import Replay, Report
+from matchday.sim.replay import Replay
+from matchday.sim.tally import Report
 
 _SPEED_MAX = 600.0
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
