@@ -10,8 +10,9 @@ Never: reads a decision to learn who won, never repairs, never passes silently o
 
     python tests/check_journal.py JOURNAL PATH… [--meta DIR] [--json]      exit status 1 when anything differs
 
-The folder `journal_check` is the check. `Questions` derives each answer and when it was due, by `Rules` and `Guards`;
-`Books` and `Decisions` what was offered and what it came to; `Ledger` every entry, and at the end what everybody has.
+The folder `journal_check` is the check. `Asks` has when each question was due and what was told; `Questions` derives
+the answers to bets, by `Rules` and `Guards`, `CashOuts` those to cash-outs; `Books` and `Decisions` what was offered
+and what it came to; `Ledger` every entry, and at the end what everybody has.
 
 # The journal
 
@@ -38,7 +39,12 @@ a decimal string. A line stands where the gate or the ledger had it. The kinds, 
     decision     what a selection came to: fixture market selection result (or undecided) void_share dead_heat version
     confirmed    all decisions of a match up to a version are confirmed: fixture version cause
     window       bets placed in it are void on a match: fixture version from_ms until_ms
-    cash_out     a fan wants a bet paid out: id account bet stake (0: all of it) asked offered standing answer
+    quote        a fan was told what a bet would be cashed out for: quote (its number) account bet stake answer (offered
+                 or why not) amount until_ms standing
+    ask_cash_out a fan takes a quote up: ask id account bet stake asked quote
+    cash_out     the ledger took that under an id that was new, or one by a bet's own threshold: id account answer
+                 balance bet stake asked offered standing automatic
+    cash_out_at  a fan sets such a threshold: id account bet amount (null: none) answer
     posting      one of an entry; those of one entry stand together, behind what they belong to: entry account amount
                  currency bet reason
     state        how a bet stands after a settlement or a cash-out: bet status returns version owed cashed cash

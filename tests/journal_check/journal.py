@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
+from tests.journal_check.asks import Asks
 from tests.journal_check.books import Books
+from tests.journal_check.cash_outs import CashOuts
 from tests.journal_check.decisions import Decisions
 from tests.journal_check.guards import Guards
 from tests.journal_check.ledger import Ledger
@@ -22,7 +24,9 @@ class Journal:
         self._state = state = State(provider)
         self._guards = guards = Guards(state)
         self._books, self._decisions = Books(state), Decisions(state)
-        self._questions, self._ledger = Questions(state, guards), Ledger(state, guards)
+        self._asks = asks = Asks(state)
+        self._questions, self._ledger = Questions(state, guards, asks), Ledger(state, guards)
+        self._cash_outs = CashOuts(state, asks)
         self._kinds: dict[str, Callable[[Row], None]] = {
             "settings": state.settings.update,
             "fixture": self._books.on_fixture,
@@ -34,9 +38,10 @@ class Journal:
             "limit": guards.on_limit,
             "free_bet": self._ledger.on_free_bet,
             "ask": self._questions.on_ask,
-            "told": self._questions.on_told,
+            "ask_cash_out": self._cash_outs.on_ask,
+            "told": asks.on_told,
             "bet": self._questions.on_bet,
-            "retry": self._questions.on_retry,
+            "retry": asks.on_retry,
             "trader": self._questions.on_trader,
             "referral": self._questions.on_referral,
             "decision": self._decisions.on_decision,
@@ -44,7 +49,9 @@ class Journal:
             "window": self._decisions.on_window,
             "posting": self._ledger.on_posting,
             "state": self._ledger.on_state,
-            "cash_out": self._ledger.on_cash_out,
+            "quote": self._cash_outs.on_quote,
+            "cash_out": self._cash_outs.on_cash_out,
+            "cash_out_at": self._cash_outs.on_threshold,
             "balance": self._ledger.on_balance,
             "statement": self._ledger.on_statement,
             "totals": self._ledger.on_totals,
@@ -83,6 +90,7 @@ class Journal:
         """Judges what only the whole journal shows."""
         self._ledger.finish()
         self._questions.finish()
+        self._asks.finish()
         self._books.finish()
         return self._state.report
 

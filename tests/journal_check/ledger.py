@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from fractions import Fraction
 from typing import Final, NamedTuple
 
 from tests.journal_check.books import true_of
 from tests.journal_check.guards import Guards
-from tests.journal_check.lines import combined, multiplier, per_unit, returns
+from tests.journal_check.lines import combined, multiplier, returns
 from tests.journal_check.report import Row
 from tests.journal_check.state import DAY_MS, Account, Bet, FreeBet, Leg, State
 
@@ -40,7 +39,6 @@ class Ledger:
         self._statements: defaultdict[str, list[list[object]]] = defaultdict(list)
         self._due: dict[str, dict[str, int]] = {}
         """What the next entry of a reason has to be, by role, where a line before it says so."""
-        self._cash_outs: dict[str, Row] = {}
 
     # ------------------------------------------------ accounts and free bets
 
@@ -235,67 +233,8 @@ class Ledger:
 
     # ------------------------------------------------ cash-out
 
-    def on_cash_out(self, row: Row) -> None:
-        """A fan wants a bet cashed out, or a part of it: final, and only where no leg was decided since it was valued
-        and the house still offers as much."""
-        state, bet, answer = self._state, self._state.bets.get(row["bet"]), row["answer"]
-        expected = self._cash_refusal(row, bet)
-        state.report.saw("cash-outs", answer)
-        if expected is None and answer != "accepted":
-            state.report.unchecked("answer to a cash-out", f"{answer}: what the house offers is not derived")
-        else:
-            wanted = expected or "accepted"
-            state.judge(answer == wanted, "answer to a cash-out", lambda: f"{row['bet']}: {answer}, expected {wanted}")
-        if answer == "accepted" and bet is not None:
-            self._cash_outs[bet.id] = row
-            self._value(bet, row["stake"] or bet.remaining, row["asked"])
-
-    def _cash_refusal(self, row: Row, bet: Bet | None) -> str | None:
-        """The refusals that do not hang on what the house offers."""
-        state = self._state
-        if row["account"] not in state.accounts:
-            return "account_unknown"
-        if bet is None or bet.account != row["account"]:
-            return "bet_unknown"
-        if bet.status != "open":
-            return "bet_not_open"
-        if bet.free_bet or row["stake"] > bet.remaining:
-            return "cash_out_unavailable"
-        if row["answer"] not in ("accepted", "quote_moved"):
-            return None
-        if row["asked"] <= 0:
-            return "cash_out_unavailable"
-        moved = row["standing"] != state.version_of(bet.legs, bet.placed_ms) or row["offered"] < row["asked"]
-        return "quote_moved" if moved else None
-
-    def _value(self, bet: Bet, stake: int, paid: int) -> None:
-        """What is paid is no more than the part may still return, nor than it is worth at the prices of now, which have
-        the overround in them; and every leg that is undecided is in an open market."""
-        state, most, worth, known = self._state, [], [], True
-        for leg in bet.legs:
-            result = state.result_of(leg, bet.placed_ms)
-            if result is not None:
-                most.append(multiplier(result, leg.price))
-                worth.append(most[-1])
-                continue
-            most.append(Fraction(leg.price, 1000))
-            markets = [state.markets.get(name) for name in leg.markets]
-            is_open = all(market is not None and market.status == "open" for market in markets)
-            state.judge(is_open, "cash-out in open markets", lambda: f"bet {bet.id}: {leg.markets}")  # noqa: B023
-            known = known and is_open and len(leg.selections) == 1
-            price = markets[0].price(leg.selections[0])[1] if markets[0] is not None else None
-            worth.append(Fraction(leg.price, price) if price else Fraction(0))
-        text = f"bet {bet.id}: {paid} paid for {stake} of {bet.remaining}"
-        state.judge(0 <= paid <= stake * per_unit(bet.type, most), "cash-out within the return", lambda: text)
-        if known:
-            good = paid <= stake * per_unit(bet.type, worth)
-            state.judge(good, "cash-out within its worth", lambda: text)
-        else:
-            reason = "a combination, or a leg without a price"
-            state.report.unchecked("cash-out within its worth", reason)
-
     def _cashed_out(self, bet: Bet, told: dict[str, int]) -> None:
-        row = self._cash_outs.pop(bet.id, None)
+        row = self._state.cash_outs.pop(bet.id, None)
         self._state.report.judge(row is not None, self._line, "cash-out entry", f"bet {bet.id}: nobody cashed it out")
         if row is None:
             return
@@ -308,7 +247,7 @@ class Ledger:
         self._guards.hold(bet, -1)
         bet.cashed, bet.cash, bet.owed, bet.told = bet.cashed + stake, bet.cash + row["asked"], owed, False
         self._guards.hold(bet, 1)  # of nothing, where all of it was cashed out
-        bet.status = "open" if bet.remaining else "cashed_out"
+        bet.status, bet.cash_out_at = "open" if bet.remaining else "cashed_out", None
 
     # ------------------------------------------------ what everybody has
 
@@ -341,7 +280,7 @@ class Ledger:
         state = self._state
         for reason, expected in self._due.items():
             state.report.judge(False, state.line, "entry of no bet", f"{reason}: no entry of {expected}")
-        for name in self._cash_outs:
+        for name in state.cash_outs:
             state.report.judge(False, state.line, "cash-out entry", f"bet {name}: nothing was paid")
         for bet in state.bets.values():
             self._finish_bet(bet)

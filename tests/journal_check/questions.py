@@ -1,68 +1,40 @@
-"""Questions: what was asked of the bets room and of traders, when each had to be judged, what came of it, and whether
-who asked was told just that."""
+"""Questions: the answer that the rules give to every bet that was asked for, and to every referral."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from dataclasses import dataclass
 from typing import Final
 
+from tests.journal_check.asks import BET, WORD, Asks
 from tests.journal_check.guards import Guards
 from tests.journal_check.lines import liability, lines_of, thousandths, within
 from tests.journal_check.report import Row
-from tests.journal_check.rules import Question, Rules, Verdict
+from tests.journal_check.rules import JOINT, Question, Rules, Verdict
 from tests.journal_check.state import DAY_MS, Bet, Offer, Referral, State
 
-PAYLOAD: Final = ("currency", "stake", "policy", "legs", "type", "tolerance", "free_bet", "refer", "offer")
-MOMENTS: Final = ("busy", "unavailable")
-Key = tuple[str, str]
-Taken = tuple[str, str | None]
-"""(answer, bet)."""
-
-
-@dataclass(slots=True)
-class Ask:
-    """A question, and what came of it."""
-
-    number: int
-    line: int
-    row: Row
-    due_ms: tuple[int, ...]
-    """When it has to be judged; more than one where the journal does not say which."""
-    taken: Taken | None = None
-    """Once the ledger has taken it."""
+BY_JOINT_PRICE: Final = (
+    *JOINT, "return_above_maximum", "account_unknown", "account_not_open", "currency_mismatch", "id_reused",
+)  # fmt: skip
+"""Answers that a bet may have at once because of a joint price: the refusal by it, or one that is judged before."""
 
 
 class Questions:
     """Judges every answer by what the journal has said before it."""
 
-    def __init__(self, state: State, guards: Guards) -> None:
+    def __init__(self, state: State, guards: Guards, asks: Asks) -> None:
         self._state = state
         self._guards = guards
+        self._asks = asks
         self._rules = Rules(state, guards)
-        self._asks: dict[int, Ask] = {}
-        """Those that nobody was told about yet."""
-        self._numbers: set[int] = set()
-        self._bets: defaultdict[Key, deque[Ask]] = defaultdict(deque)
-        """Bets asked for that the ledger has not taken yet."""
-        self._words: defaultdict[Key, deque[Ask]] = defaultdict(deque)
-        """Words of traders, likewise."""
-        self._first: dict[Key, Row] = {}
-        """What was asked first under an id."""
-        self._answers: dict[Key, Taken] = {}
 
-    # ------------------------------------------------ what is asked, and told
+    # ------------------------------------------------ what is asked
 
     def on_ask(self, row: Row) -> None:
         """A fan asks for a bet. Where a leg is in play and nothing is against it now, it is judged when its delay is
         over; the same id meanwhile waits with it."""
-        key, now = (row["account"], row["id"]), row["t_ms"]
         for leg in row["legs"]:
             self._judge_form(leg)
-        waiting = self._bets[key]
-        answered = self._answers.get(key, ("id_expired", None))[0] != "id_expired"  # which alone is not remembered
-        due = (now,) if answered else self._due(self._question(row, now), now)
-        self._remember(Ask(row["ask"], self._state.line, row, waiting[-1].due_ms if waiting else due), waiting)
+        due = self._asks.due(row, self._due(self._question(row, row["t_ms"]), row["t_ms"]))
+        self._asks.ask(row, BET, due, BY_JOINT_PRICE)
 
     def _judge_form(self, leg: Row) -> None:
         """A combination is named by its fixture, and its parts are of that fixture."""
@@ -85,45 +57,10 @@ class Questions:
 
     def on_trader(self, row: Row) -> None:
         """A trader answers a referral, or believes so."""
-        key = (row["account"], row["id"])
-        ask = Ask(row["ask"], self._state.line, row, (row["t_ms"],))
-        if key in self._state.referrals:
-            self._remember(ask, self._words[key])
-        else:
+        ask = self._asks.ask(row, WORD, (row["t_ms"],))
+        if (row["account"], row["id"]) not in self._state.referrals:
             ask.taken = ("nothing_waits", None)
-            self._remember(ask, deque())
-
-    def _remember(self, ask: Ask, queue: deque[Ask]) -> None:
-        self._state.judge(ask.number not in self._numbers, "asked once", lambda: f"ask {ask.number} again")
-        self._numbers.add(ask.number)
-        self._asks[ask.number] = ask
-        queue.append(ask)
-
-    def on_told(self, row: Row) -> None:
-        """Who asked is told what the ledger has taken; or that it took nothing, as of the moment."""
-        state, ask, told = self._state, self._asks.pop(row["ask"], None), (row["answer"], row.get("bet"))
-        if ask is not None and told[0] in MOMENTS and ask.taken is None:
-            key = (ask.row["account"], ask.row["id"])
-            for queue in (self._bets[key], self._words[key]):
-                if ask in queue:
-                    queue.remove(ask)
-            state.report.unchecked("told what was recorded", f"{told[0]}: of the moment")
-            return
-        taken = ask.taken if ask is not None else None
-        state.judge(told == taken, "told what was recorded", lambda: f"ask {row['ask']}: {told}, recorded {taken}")
-
-    def _take(self, row: Row, queue: deque[Ask]) -> Ask | None:
-        """The question that a line of the ledger's answers."""
-        state = self._state
-        ask = queue.popleft() if queue else None
-        state.judge(ask is not None, "answered as asked", lambda: f"{row['id']}: nobody asked")
-        if ask is not None:
-            ask.taken = (row["answer"], row.get("bet"))
-            good = row["t_ms"] in ask.due_ms
-            state.judge(good, "answered when due", lambda: f"{row['id']}: at {row['t_ms']}, due at {ask.due_ms}")
-            if len(ask.due_ms) > 1:
-                state.report.unchecked("answered when due", "the joint price of a combination is not derived")
-        return ask
+            self._asks.waiting(row, of_a_trader=True).remove(ask)
 
     def _question(self, row: Row, t_ms: int, answer: Row | None = None) -> Question:
         """A bet as it is judged now; an offer's prices are a trader's."""
@@ -138,16 +75,16 @@ class Questions:
     def on_bet(self, row: Row) -> None:
         """The ledger has taken a bet under a new id: accepted, refused, or waiting for a trader."""
         state, key, answer = self._state, (row["account"], row["id"]), row["answer"]
-        ask = self._take(row, self._bets[key])
+        ask, payload = self._asks.take(row, (answer, row.get("bet"))), tuple(row.get(name) for name in BET)
         if ask is not None:
-            same = all(row.get(name) == ask.row.get(name) for name in PAYLOAD)
+            same = payload == ask.payload
             state.judge(same, "answered as asked", lambda: f"{row['id']}: another payload than was asked")
-            if ask.due_ms[0] > ask.row["t_ms"]:
+            if ask.waited:
                 state.report.saw("answers", "after the delay in play")
-        self._first.setdefault(key, row)
         asked = self._question(row, row["t_ms"], row)
-        self._judge_answer(row, asked, self._rules.answer(asked, known=key in self._answers))
-        self._answers.setdefault(key, (answer, row.get("bet")))
+        self._judge_answer(row, asked, self._rules.answer(asked, known=key in self._asks.answers))
+        self._asks.first.setdefault(key, payload)
+        self._asks.answers.setdefault(key, (answer, row.get("bet")))
         if answer == "accepted":
             self._accept(row, asked)
         elif answer == "pending":
@@ -158,10 +95,11 @@ class Questions:
     def on_referral(self, row: Row) -> None:
         """The ledger has taken a trader's answer to a bet that waited, or the end of its time."""
         state, key, answer = self._state, (row["account"], row["id"]), row["answer"]
-        words, referral = self._words[key], state.referrals.pop(key, None)
-        word = self._take(row, words) if words or referral is None else None
+        told, referral = (answer, row.get("bet")), state.referrals.pop(key, None)
+        waits = bool(self._asks.waiting(row, of_a_trader=True)) or referral is None
+        word = self._asks.take(row, told, of_a_trader=True) if waits else None
         if referral is None:
-            told, first = (answer, row.get("bet")), self._answers.get(key)
+            first = self._asks.answers.get(key)
             state.judge(told == first, "retry", lambda: f"{row['id']}: {told}, first {first}")
             return
         if word is None:
@@ -172,25 +110,11 @@ class Questions:
         late = row["t_ms"] >= referral.until_ms
         verdict = self._rules.after_referral(asked, None if word is None else word.row, late=late)
         self._judge_answer(row, asked, verdict)
-        self._answers[key] = (answer, row.get("bet"))
+        self._asks.answers[key] = told
         if answer == "accepted":
             self._accept(row, asked)
         elif answer == "re_offered" and word is not None:
             self._offer(row["offer"], asked, referral, word.row)
-
-    def on_retry(self, row: Row) -> None:
-        """The same id again: the same answer, or ``id_reused`` for another payload."""
-        state, key = self._state, (row["account"], row["id"])
-        first, told = self._answers.get(key), (row["answer"], row.get("bet"))
-        ask = self._take(row, self._bets[key])
-        if told[0] == "id_expired":
-            state.report.unchecked("retry", "id_expired: how long a refusal is kept is not in the journal")
-        elif ask is None or all(ask.row.get(name) == self._first.get(key, {}).get(name) for name in PAYLOAD):
-            state.judge(told == first, "retry", lambda: f"{row['id']}: {told}, first {first}")
-        else:
-            state.report.saw("answers", told[0])
-            good = told == ("id_reused", None) and first is not None
-            state.judge(good, "retry", lambda: f"{row['id']}: {told[0]} for another payload, first {first}")
 
     def _judge_answer(self, row: Row, asked: Question, verdict: Verdict) -> None:
         """Judges an answer, and the balance and the stake that are told with it."""
@@ -276,13 +200,8 @@ class Questions:
     # ------------------------------------------------ the end
 
     def finish(self) -> None:
-        """Nobody is left without an answer, unless the journal ends before it is due."""
+        """Nobody waits for a trader beyond his time."""
         state = self._state
-        for ask in self._asks.values():
-            if max(ask.due_ms) < state.now_ms:
-                state.report.judge(False, ask.line, "told what was recorded", f"ask {ask.number}: never answered")
-            else:
-                state.report.unchecked("told what was recorded", "the journal ends before the answer")
         for (account, name), referral in state.referrals.items():
             text = f"{name} of {account}: still waits, though due {referral.until_ms}"
             state.report.judge(referral.until_ms > state.now_ms, state.line, "time to answer", text)

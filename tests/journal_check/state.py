@@ -147,6 +147,8 @@ class Bet:
     version: int = 0
     cashed: int = 0
     cash: int = 0
+    cash_out_at: int | None = None
+    """From which offer on its fan wants it cashed out by itself."""
     told: bool = True
     """Whether the journal has said how it stands since it last changed."""
 
@@ -242,6 +244,8 @@ class State:
         self.free_bets: dict[str, FreeBet] = {}
         self.offers: dict[str, Offer] = {}
         self.referrals: dict[tuple[str, str], Referral] = {}
+        self.cash_outs: dict[str, Row] = {}
+        """Cash-outs that were accepted and not posted yet, by their bet."""
 
     def judge(self, good: bool, check: str, text: Callable[[], str], line: int | None = None) -> None:
         """Counts one check of this line, or of another."""

@@ -78,14 +78,32 @@ def limit(tale: Tale, name: str, amount: int | None, account: str = "ann") -> No
     tale.pass_()
 
 
-def cash_out(tale: Tale, bet: int, answer: str, stake: int, asked: int, paid: int = 0, **other: Any) -> None:
-    """A cash-out of ann's, ``paid`` being the stake where 0 means all of it."""
-    usual = {"account": "ann", "offered": asked, "standing": 0, "id": made(tale.now_ms, 0xFFFE)}
-    tale.say("cash_out", **{**usual, "bet": f"b{bet}", "stake": stake, "asked": asked, "answer": answer, **other})
-    if answer == "accepted":
-        left = stake or paid
-        tale.entry(f"b{bet}", "cash_out", stakes=-left, ann=asked, house=left - asked)
-    tale.pass_(0)
+def quote(tale: Tale, bet: int, stake: int | None, amount: int, number: int, answer: str = "offered") -> None:
+    """What ann is told that a bet of hers would be cashed out for."""
+    tale.alive()
+    said = {"amount": amount, "until_ms": tale.now_ms + 10_000, "standing": 0} if answer == "offered" else {}
+    who = {"account": "ann", "bet": f"b{bet}", "stake": stake}
+    tale.say("quote", quote=number if said else None, **who, answer=answer, **said)
+    tale.pass_()
+
+
+def cash_out(tale: Tale, bet: int, answer: str, stake: int, asked: int, number: int | None, **other: Any) -> None:
+    """A quote is taken up, by ann if nobody else is said; after the delay where the gate has nothing against it."""
+    account, automatic = other.pop("account", "ann"), other.pop("automatic", False)
+    what = {"bet": f"b{bet}", "stake": stake, "asked": asked}
+    who = {"id": made(tale.now_ms, 0xFF00 + len(tale.rows)), "account": account}
+    ask = None if automatic else tale.ask("ask_cash_out", **who, **what, quote=number)
+    waits = other.pop("waits", answer in ("accepted", "bet_unknown"))
+    tale.pass_(DELAY_MS if waits else 0)
+    tale.alive()
+    accepted = answer == "accepted"
+    usual = {"offered": asked if accepted else 0, "standing": 0, "automatic": automatic}
+    balance = tale.has[account] + (asked if accepted else 0)
+    tale.say("cash_out", **who, answer=answer, balance=balance, **what, **{**usual, **other})
+    if accepted:
+        tale.entry(f"b{bet}", "cash_out", stakes=-stake, ann=asked, house=stake - asked)
+    if ask is not None:
+        tale.told(ask, answer, None if answer == "bet_unknown" else f"b{bet}")
 
 
 def _refusals(tale: Tale) -> None:
@@ -280,30 +298,46 @@ def combinations() -> list[Row]:
 
 
 def cash_outs() -> list[Row]:
-    """b1 is cashed out in part, b2 whole; b3 is a free bet and cannot be."""
-    tale = opened(ONE, TWO)
+    """b1 is cashed out in part, b2 whole, b4 by its own threshold; b3 is a free bet and cannot be."""
+    tale = opened(ONE, TWO, cash_out_margin=50, quote_ms=10_000)
     give(tale, "f1", 500, NOON_MS + 10_000_000)
     home = (f"{ONE}:1x2/home", "2", 0)
     tale.bet("accepted", 1000, home)
     tale.bet("accepted", 600, home, (f"{TWO}:1x2/home", "2", 0))
     tale.bet("accepted", 500, home, free_bet="f1", source="freebets")
+    tale.bet("accepted", 300, home)
     tale.incident(ONE, "goal", "home", "1H", 600, 1, 0)
     tale.book(ONE, "suspended", 1)
-    tale.book(ONE, "open", 1, home="1.6")  # 1.25 for each unit of b1, as much and 2 / 2 of b2
-    cash_out(tale, 1, "accepted", 400, 475)
+    quote(tale, 1, None, 0, 0, "cash_out_unavailable")
+    tale.book(ONE, "open", 1, home="1.6")  # 1.25 for each unit of b1, as much and 2 / 2 of b2, less five in a hundred
+    quote(tale, 1, 400, 475, 1)
+    cash_out(tale, 1, "accepted", 400, 475, 1)
     tale.say("state", bet="b1", status="open", returns=0, version=0, owed=0, cashed=400, cash=475)
-    cash_out(tale, 2, "accepted", 0, 700, paid=600)
+    quote(tale, 2, 600, 700, 2)
+    cash_out(tale, 2, "accepted", 600, 700, 2)
     tale.say("state", bet="b2", status="cashed_out", returns=0, version=0, owed=0, cashed=600, cash=700)
-    cash_out(tale, 2, "bet_not_open", 0, 700)
-    cash_out(tale, 3, "cash_out_unavailable", 0, 500)
-    cash_out(tale, 1, "quote_moved", 100, 120, offered=119)
-    cash_out(tale, 1, "bet_unknown", 100, 119, account="cid")
+    cash_out(tale, 2, "bet_not_open", 600, 700, 2)
+    quote(tale, 3, None, 0, 0, "cash_out_unavailable")
+    cash_out(tale, 3, "cash_out_unavailable", 500, 500, None)
+    quote(tale, 1, 100, 118, 3)
+    cash_out(tale, 1, "bet_unknown", 100, 118, 3, account="cid")
+    cash_out(tale, 1, "quote_unknown", 101, 118, 3)
+    tale.pass_(10_000)
+    cash_out(tale, 1, "quote_expired", 100, 118, 3)
+    quote(tale, 1, 100, 118, 4)
+    threshold = {"account": "ann", "bet": "b4", "amount": 350}
+    tale.say("cash_out_at", id=made(tale.now_ms, 0xFFFD), **threshold, answer="accepted")
+    cash_out(tale, 4, "accepted", 300, 356, None, automatic=True)
+    tale.say("state", bet="b4", status="cashed_out", returns=0, version=0, owed=0, cashed=300, cash=356)
     tale.incident(ONE, "corner", "away", "1H", 900, 1, 0)
     tale.incident(ONE, "own_goal", "away", "2H", 2800, 1, 1)
     tale.book(ONE, "suspended", 2)
+    tale.book(ONE, "open", 2, "1x2")
+    cash_out(tale, 1, "quote_moved", 100, 118, 4)
     tale.incident(ONE, "red_card", "home", "2H", 3000, 1, 1)
+    tale.book(ONE, "suspended", 3)
     tale.incident(ONE, "full_time", None, "2H", 5600, 1, 1)
-    tale.book(ONE, "closed", 2)
+    tale.book(ONE, "closed", 3)
     tale.result(ONE, 1, 1)
     tale.decide_all(ONE, 1, 1)
     tale.settle(1, 600, 0, cashed=400, cash=475)

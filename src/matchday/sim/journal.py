@@ -52,6 +52,8 @@ class Journal:
         self._causes: dict[str, deque[dict[str, Any]]] = {}
         self._encode = msgspec.json.Encoder().encode
         self._alive_ms = self._alive_said_ms = 0
+        self.asked = 0
+        """Questions so far: each has a number."""
         self.lines = 0
 
     def line(self, kind: str, **fields: object) -> None:

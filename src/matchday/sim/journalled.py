@@ -1,5 +1,5 @@
-"""Journalled: a bets room and a ledger that journal what they are asked and what they answer. What they do stays as it
-is."""
+"""Journalled: rooms of a gate and a ledger that journal what they are asked and what they answer. What they do stays as
+it is."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
@@ -8,6 +8,7 @@ import msgspec
 
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.bet import Bet, Leg, Outcome
+from matchday.model.cash_out import Quote
 from matchday.model.ledger import (
     Answer,
     CashOut,
@@ -20,6 +21,7 @@ from matchday.model.ledger import (
     OpenAccount,
     PlaceBet,
     Refusal,
+    SetCashOut,
     SetLimit,
     SetStatus,
     SettleBet,
@@ -28,6 +30,7 @@ from matchday.model.ledger import (
 )
 from matchday.model.price import format_price
 from matchday.ports import Ledger, LedgerUnavailable
+from matchday.services.cash_out.room import NoQuote
 from matchday.sim.journal import Journal
 
 _VOID_SHARE: Final = ("0", "0.5", "1")
@@ -52,13 +55,47 @@ class BetsDesk(Protocol):
         """The price of a leg now, in thousandths, or why there is none."""
 
 
-class JournalledBets:
-    """A bets room with its questions, and what who asked was told."""
+class CashDesk(Protocol):
+    """The cash-out room, as doors see it."""
+
+    def quote(self, account: str, bet: str, stake: int | None = None) -> Quote | NoQuote:
+        """What a bet would be cashed out for now."""
+
+    def sign(self, quote: Quote) -> str:
+        """A quote as its fan gets it."""
+
+    def cash_out(
+        self, command: CashOut, done: Callable[[Answer | Moment], None], waits: Callable[[int], None] = ...
+    ) -> None:
+        """Take a quote up."""
+
+    def set_cash_out(self, command: SetCashOut, done: Callable[[Answer | Moment], None]) -> None:
+        """Have a bet cashed out as soon as so much is offered."""
+
+
+class _Journalled:
+    """A room with its questions, and what who asked was told."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def _ask(self, kind: str, **fields: object) -> int:
+        self._journal.say_alive()
+        self._journal.asked += 1
+        self._journal.line(kind, ask=self._journal.asked, **fields)
+        return self._journal.asked
+
+    def _told(self, number: int, answer: Answer | Moment | None) -> None:
+        said = NOTHING_WAITS if answer is None else answer_name(answer)
+        self._journal.line("told", ask=number, answer=said, bet=_bet_of(answer))
+
+
+class JournalledBets(_Journalled):
+    """A bets room, journalled."""
 
     def __init__(self, inner: BetsDesk, journal: Journal) -> None:
+        super().__init__(journal)
         self._inner = inner
-        self._journal = journal
-        self._asked = 0
 
     def place(
         self, command: PlaceBet, done: Callable[[Answer | Moment], None], waits: Callable[[int], None] = lambda _: None
@@ -90,16 +127,50 @@ class JournalledBets:
         """See ``Bets.price``."""
         return self._inner.price(leg)
 
-    def _ask(self, kind: str, **fields: object) -> int:
-        self._asked += 1
-        self._journal.say_alive()
-        self._journal.line(kind, ask=self._asked, **fields)
-        return self._asked
 
-    def _told(self, number: int, answer: Answer | Moment | None) -> None:
-        bet = answer.bet.bet if isinstance(answer, Answer) and answer.bet is not None else None
-        said = NOTHING_WAITS if answer is None else answer_name(answer)
-        self._journal.line("told", ask=number, answer=said, bet=bet)
+class JournalledCashOuts(_Journalled):
+    """A cash-out room, journalled, its quotes too."""
+
+    def __init__(self, inner: CashDesk, journal: Journal) -> None:
+        super().__init__(journal)
+        self._inner = inner
+        self._quotes: dict[str, int] = {}
+        """Signed -> its number."""
+
+    def quote(self, account: str, bet: str, stake: int | None = None) -> Quote | NoQuote:
+        """See ``CashOuts.quote``."""
+        found = self._inner.quote(account, bet, stake)
+        asked = {"account": account, "bet": bet, "stake": stake}
+        self._journal.say_alive()
+        if isinstance(found, NoQuote):
+            self._journal.line("quote", quote=None, **asked, answer=found.refusal)
+        else:
+            number = self._quotes.setdefault(self._inner.sign(found), len(self._quotes) + 1)
+            said = {"amount": found.amount, "until_ms": found.until_ms, "standing": found.standing}
+            self._journal.line("quote", quote=number, **{**asked, "stake": found.stake}, answer="offered", **said)
+        return found
+
+    def sign(self, quote: Quote) -> str:
+        """See ``CashOuts.sign``."""
+        return self._inner.sign(quote)
+
+    def cash_out(
+        self, command: CashOut, done: Callable[[Answer | Moment], None], waits: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """See ``CashOuts.cash_out``."""
+        what = {"bet": command.bet, "stake": command.stake, "asked": command.asked}
+        quote = self._quotes.get(command.quote)
+        number = self._ask("ask_cash_out", id=command.id, account=command.account, **what, quote=quote)
+
+        def told(answer: Answer | Moment) -> None:
+            self._told(number, answer)
+            done(answer)
+
+        self._inner.cash_out(command, told, waits)
+
+    def set_cash_out(self, command: SetCashOut, done: Callable[[Answer | Moment], None]) -> None:
+        """See ``CashOuts.set_cash_out``."""
+        self._inner.set_cash_out(command, done)
 
 
 class JournalledLedger:
@@ -116,7 +187,7 @@ class JournalledLedger:
 
     def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
         """Commit, and write commands, answers and postings where the commit stands."""
-        if any(isinstance(command, PlaceBet) for command in commands):
+        if any(isinstance(command, PlaceBet | CashOut) for command in commands):
             self._journal.say_alive()
         place = self._journal.promise()
 
@@ -159,9 +230,11 @@ class JournalledLedger:
                 yield encoded("limit", {"id": command.id, **set_, "answer": answer_name(answer)})
             case GrantFreeBet() | ExpireFreeBet():
                 yield self._free_bet(command, answer)
-            case CashOut() if not answer.repeated:
-                asked = {name: getattr(command, name) for name in ("id", "account", "bet", "stake", "asked", "offered")}
-                yield encoded("cash_out", {**asked, "standing": command.standing, "answer": answer_name(answer)})
+            case CashOut():
+                yield self._cash_out(command, answer)
+            case SetCashOut():
+                threshold = {"account": command.account, "bet": command.bet, "amount": command.amount}
+                yield encoded("cash_out_at", {"id": command.id, **threshold, "answer": answer_name(answer)})
             case _:
                 pass
 
@@ -182,11 +255,18 @@ class JournalledLedger:
             fields |= {"action": "taken_back"}
         return self._journal.encoded("free_bet", {**fields, "answer": answer_name(answer)})
 
+    def _cash_out(self, command: CashOut, answer: Answer) -> bytes:
+        said = {"id": command.id, "account": command.account, "answer": answer_name(answer)}
+        if answer.repeated or answer.refusal == Refusal.ID_REUSED:
+            return self._journal.encoded("retry", {**said, "bet": _bet_of(answer)})
+        names = ("bet", "stake", "asked", "offered", "standing", "automatic")
+        asked = {name: getattr(command, name) for name in names}
+        return self._journal.encoded("cash_out", {**said, "balance": answer.balance, **asked})
+
     def _bet(self, command: PlaceBet, answer: Answer) -> bytes:
         key = (command.account, command.id)
-        bet = answer.bet
-        said: dict[str, object] = {"id": command.id, "account": command.account, "answer": answer_name(answer),
-                "bet": None if bet is None else bet.bet}  # fmt: skip
+        who = {"id": command.id, "account": command.account}
+        said = {**who, "answer": answer_name(answer), "bet": _bet_of(answer)}
         if not command.answers_referral and key in self._known:
             return self._journal.encoded("retry", said)
         self._known.add(key)
@@ -212,6 +292,10 @@ class JournalledLedger:
             for entry in entries
             for posting in entry.postings
         ]  # fmt: skip
+
+
+def _bet_of(answer: Answer | Moment | None) -> str | None:
+    return answer.bet.bet if isinstance(answer, Answer) and answer.bet is not None else None
 
 
 def _own(command: Command, answer: Answer, left: list[Entry]) -> list[Entry]:

@@ -36,7 +36,7 @@ from matchday.sim.clock import VirtualClock
 from matchday.sim.fans import Fans, Promotions, Trader
 from matchday.sim.inline import InlineLedger, InlineLog
 from matchday.sim.journal import Journal
-from matchday.sim.journalled import BetsDesk, JournalledBets, JournalledLedger
+from matchday.sim.journalled import BetsDesk, CashDesk, JournalledBets, JournalledCashOuts, JournalledLedger
 from matchday.sim.tally import Report, Tally
 
 _SETTLE_MS: Final = 4 * 3_600_000
@@ -96,11 +96,13 @@ class Replay:
         self._settled_markets: set[str] = set()
         self._bettors = bettors
         bets: BetsDesk = self.platform.bets
+        cash_outs: CashDesk = self.platform.cash_outs
         if self._journal:
             self._journal.settings(settings)
             bets = JournalledBets(bets, self._journal)
-        books = self.platform.gate.books
-        self.fans = Fans(self.clock, bets, self.platform.accounts, ledger, books, self._tally.placed)
+            cash_outs = JournalledCashOuts(cash_outs, self._journal)
+        accounts, books = self.platform.accounts, self.platform.gate.books
+        self.fans = Fans(self.clock, bets, cash_outs, accounts, ledger, books, self._tally.placed)
         self.trader = Trader(self.clock, bets, ledger)
         self._promotions = Promotions(self.clock, ledger, settings.accounts.currency)
 
@@ -196,7 +198,7 @@ class Replay:
         report.price_changes = self.platform.odds.repriced
         report.markets_settled = len(self._settled_markets)
         report.selections_accepted_by_market = dict(sorted(self.fans.by_market.items()))
-        report.fans_did = dict(sorted(self.fans.did.items()))
+        report.fans_did = self.fans.deeds
         report.bets_open = self.ledger.open_bets()
         report.bets_settled = report.bets_accepted - report.bets_open
         report.money_conserved = all(total == 0 for total in self.ledger.totals().values())

@@ -4,9 +4,9 @@ from collections import Counter
 
 import msgspec
 
-from matchday.model.ledger import Answer, Refusal
+from matchday.model.ledger import Answer, CashOut, Refusal
 from matchday.model.lines import count
-from matchday.model.messages import AccountFact, BetAccepted, BetReferred, BetRefused, FreeBetChanged
+from matchday.model.messages import AccountFact, BetAccepted, BetCashedOut, BetReferred, BetRefused, FreeBetChanged
 from matchday.sim.fans import Placed
 from matchday.sim.journalled import answer_name
 
@@ -34,6 +34,8 @@ class Report(msgspec.Struct, kw_only=True):
     referrals: dict[str, int] = {}
     """Asked of a trader, and what they came to."""
     free_bets: dict[str, int] = {}
+    cash_outs: dict[str, int] = {}
+    """Paid: of a part, of all, by a bet's own threshold."""
     fans_did: dict[str, int] = {}
     """Besides betting."""
     retries: int = 0
@@ -64,9 +66,12 @@ class Tally:
         self.refused: Counter[str] = Counter()
         self.referrals: Counter[str] = Counter()
         self.free_bets: Counter[str] = Counter()
+        self.cash_outs: Counter[str] = Counter()
         self.staked: Counter[str] = Counter()
         self._answers: dict[tuple[str, str], str] = {}
         self._referred: set[tuple[str, str]] = set()
+        self._asked_for = 0
+        """Cash-outs that were asked for and paid."""
 
     def placed(self, placed: Placed) -> None:
         """A fan was answered."""
@@ -79,7 +84,9 @@ class Tally:
             self.refused[said] += not placed.same_payload
             return
         self._answers[key] = said
-        if said == "accepted":
+        if said == "accepted" and isinstance(placed.command, CashOut):
+            self._asked_for += 1
+        elif said == "accepted":
             self.in_play += placed.in_play
             self._accepted(placed.answer)
         elif said != "pending":
@@ -99,6 +106,8 @@ class Tally:
         """Something was said on an account's channel: to who waits for a trader that is the answer."""
         if isinstance(fact, FreeBetChanged):
             self.free_bets[fact.state] += 1
+        elif isinstance(fact, BetCashedOut):
+            self.cash_outs["of a part" if fact.remaining else "of all"] += 1
         elif isinstance(fact, BetReferred):
             self._referred.add((fact.account, fact.id))
             self.referrals["referred"] += 1
@@ -126,5 +135,7 @@ class Tally:
         report.bets_refused = dict(sorted((name, number) for name, number in self.refused.items() if number))
         report.refusals_never_given = [str(refusal) for refusal in Refusal if not self.refused[refusal]]
         report.referrals, report.free_bets = dict(self.referrals), dict(self.free_bets)
+        by_itself = self.cash_outs.total() - self._asked_for
+        report.cash_outs = {**self.cash_outs, **({"by itself": by_itself} if by_itself else {})}
         report.retries, report.retries_same_answer = self.retries, self.same
         report.staked = dict(self.staked)

@@ -18,6 +18,7 @@ from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
     Answer,
+    CashOut,
     Command,
     LimitName,
     Moment,
@@ -27,11 +28,12 @@ from matchday.model.ledger import (
 )
 from matchday.model.lines import count, default_type
 from matchday.model.market import MarketKey, split_selection
-from matchday.model.messages import AccountFact, BetRefused, Board, FixtureStatus, FreeBetChanged
+from matchday.model.messages import AccountFact, BetAccepted, BetRefused, Board, FixtureStatus, FreeBetChanged
 from matchday.ports import Clock, Ledger
+from matchday.sim.fans.cashing import Cashing
 from matchday.sim.fans.drafts import Draft, Drafts
 from matchday.sim.fans.fan import LIMITS, OWN_STAKE, TAKINGS, USINGS, WHIMS, Fan, Taking, Using, Whim, old_id
-from matchday.sim.journalled import BetsDesk
+from matchday.sim.journalled import BetsDesk, CashDesk
 
 _MATCH_MS: Final = 112 * 60_000
 """Milliseconds from kick-off in which fans bet in play."""
@@ -60,14 +62,14 @@ class AccountsDesk(Protocol):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """One question to the bets room and its answer, for the report."""
+    """One question to the bets or the cash-out room and its answer, for the report."""
 
-    command: PlaceBet
+    command: PlaceBet | CashOut
     answer: Answer | Moment
     first: bool
     """False for a question asked again under an id that was used before."""
     same_payload: bool
-    in_play: bool
+    in_play: bool = False
 
 
 class Fans:
@@ -77,6 +79,7 @@ class Fans:
         self,
         clock: Clock,
         bets: BetsDesk,
+        cash_outs: CashDesk,
         accounts: AccountsDesk,
         ledger: Ledger,
         books: Books,
@@ -90,12 +93,22 @@ class Fans:
         self._heard = heard
         self._drafts = Drafts(books, bets.price)
         self._fans: dict[str, Fan] = {}
-        self.waiting = 0
-        """Questions without an answer yet."""
+        self._waiting = 0
+        self._cashing = Cashing(clock, cash_outs, books, self._friend, self._cashed)
         self.by_market: Counter[str] = Counter()
         """Selections in accepted bets, by the type of their market."""
         self.did: Counter[str] = Counter()
         """What fans did besides betting, for the report."""
+
+    @property
+    def waiting(self) -> int:
+        """Questions without an answer yet."""
+        return self._waiting + self._cashing.waiting
+
+    @property
+    def deeds(self) -> dict[str, int]:
+        """What fans did besides betting, and how often."""
+        return dict(sorted((self.did + self._cashing.did).items()))
 
     @property
     def names(self) -> list[str]:
@@ -218,10 +231,10 @@ class Fans:
         in_play = any(
             leg.fixture in books and books[leg.fixture].board.status == FixtureStatus.LIVE for leg in command.asked
         )
-        self.waiting += 1
+        self._waiting += 1
 
         def done(answer: Answer | Moment) -> None:
-            self.waiting -= 1
+            self._waiting -= 1
             if isinstance(answer, Answer) and first:
                 self._answered(command, answer)
             self._heard(Placed(command, answer, first, same_payload, in_play))
@@ -245,7 +258,7 @@ class Fans:
     # --- what is said on a fan's own channel --------------------------------------------------------------------------
 
     def hear(self, fact: AccountFact) -> None:
-        """Something happened to an account: a trader's offer, or a free bet."""
+        """Something happened to an account: a bet was accepted, a trader offers something, or there is a free bet."""
         fan = self._fans.get(fact.account)
         if fan is None:
             return
@@ -253,6 +266,11 @@ class Fans:
             self._offered(fan, fan.referred.pop(fact.id), fact)
         elif isinstance(fact, FreeBetChanged) and fact.state == "available":
             self._given(fan, fact)
+        elif isinstance(fact, BetAccepted):
+            self._cashing.accepted(fan, fact.bet)
+
+    def _cashed(self, command: CashOut, answer: Answer | Moment, first: bool, same_payload: bool) -> None:
+        self._heard(Placed(command, answer, first, same_payload))
 
     def _offered(self, fan: Fan, command: PlaceBet, fact: BetRefused) -> None:
         """Take an offer up, or do something else with it."""
