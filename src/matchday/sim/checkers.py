@@ -29,6 +29,7 @@ from matchday.model.messages import (
     BetSettled,
     Board,
     BookChanged,
+    CashOutSet,
     FreeBetChanged,
     Incident,
     Message,
@@ -127,7 +128,9 @@ class Bets:
         elif isinstance(fact, BetCashedOut):
             change = self._cashed_out(fact)
         else:
-            if isinstance(fact, FreeBetChanged):
+            if isinstance(fact, CashOutSet):
+                self.bets[fact.bet] = msgspec.structs.replace(self.bets[fact.bet], cash_out_at=fact.amount)
+            elif isinstance(fact, FreeBetChanged):
                 self.free_bets[fact.free_bet] = fact.amount if fact.state == "available" else 0
             change = fact.change if isinstance(fact, BalanceChanged) else 0
         if fact.balance != before + change:
