@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
-from matchday.model.bet import BetStatus, Leg, Outcome, Policy, Result
+from matchday.model.bet import BetStatus, Leg, Outcome, Part, Policy, Result, combination
 from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
@@ -64,7 +64,8 @@ def settle(version: int, name: str = "b1") -> SettleBet:
 
 
 def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[Answer]:
-    """Commit twice: the second time every answer is the same, marked as repeated, and nothing changes."""
+    """Commit twice: the second time every answer is the same, marked as repeated, and nothing changes. A settlement
+    is not remembered: it finds the bet where its legs stand, and answers with that."""
     found: list[Sequence[Answer] | LedgerUnavailable] = []
     ledger.commit(commands, found.append)
     world.until(lambda: len(found) == 1)
@@ -74,8 +75,10 @@ def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[An
     first, second = found
     assert not isinstance(first, LedgerUnavailable)
     assert not isinstance(second, LedgerUnavailable)
-    for one, other in zip(first, second, strict=True):
-        if one.refusal != Refusal.ID_EXPIRED:
+    for command, one, other in zip(commands, first, second, strict=True):
+        if isinstance(command, SettleBet):
+            assert (other.refusal, other.bet) == (None, ledger.bet(command.bet))
+        elif one.refusal != Refusal.ID_EXPIRED:
             assert other.repeated or other.refusal == Refusal.ID_REUSED
             assert (one.refusal, one.bet and one.bet.bet) == (other.refusal, other.bet and other.bet.bet)
     assert before == (ledger.totals(), ledger.entries(0, 10_000), ledger.facts(0, 10_000))
@@ -218,12 +221,54 @@ def test_facts_come_in_order_and_listeners_are_called(world: World, ledger: Ledg
     assert ledger.facts(2, 10) == facts[2:]
 
 
-def test_bets_on_selections_are_found_page_by_page(world: World, ledger: Ledger) -> None:
-    bets = [bet(100, name=f"b{n}", selection=f"F:1x2/{('home', 'away')[n % 2]}") for n in range(6)]
-    commit(world, ledger, [*opened(), *bets])
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "", 2)] == ["b0", "b2"]
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "b2", 2)] == ["b4"]
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home", "F:1x2/away"], "", 10)] == [f"b{n}" for n in range(6)]
+def test_a_settlement_heard_again_brings_the_bet_to_where_its_legs_stand(world: World, ledger: Ledger) -> None:
+    """Under any id, known or new: its version decides, so that no id of a settlement is remembered."""
+    commit(world, ledger, [*opened(), bet(1_000), decide(5, WON), settle(5)])
+    assert ledger.answer(A, "settle:b1:5") is None
+    again = commit(world, ledger, [settle(5), settle(7)])
+    assert [answer.bet and answer.bet.version for answer in again] == [5, 5]
+    assert balance(ledger) == 11_500
+    answers = commit(world, ledger, [decide(6, LOST), settle(5)])
+    assert answers[1].bet == ledger.bet("b1")
+    assert balance(ledger) == 9_000
+
+
+def test_bets_on_a_selection_are_found_page_by_page(world: World, ledger: Ledger) -> None:
+    """As they were placed, whatever their ids; each page goes on where the last one ended."""
+    names = ["b5", "b1", "b9", "b0", "b7", "b2"]
+    bets = [bet(100, name=name, selection=f"F:1x2/{('home', 'away')[n % 2]}", account=(A, "bert")[n // 4])
+            for n, name in enumerate(names)]  # fmt: skip
+    commit(world, ledger, [*opened(), *opened(account="bert"), *bets])
+    found: list[tuple[int, str, str]] = []
+    while page := ledger.bets_on("F:1x2/home", found[-1][0] if found else 0, 2):
+        found += page
+    assert [(name, account) for _, name, account in found] == [("b5", A), ("b9", A), ("b7", "bert")]
+    assert [name for _, name, _ in ledger.bets_on("F:1x2/away", 0, 10)] == ["b1", "b0", "b2"]
+    assert ledger.bets_on("F:1x2/draw", 0, 10) == ledger.bets_on("F:1x2", 0, 10) == []
+
+
+def test_a_bet_with_several_legs_is_found_by_each(world: World, ledger: Ledger) -> None:
+    legs = tuple(Leg(f, f"{f}:1x2", f"{f}:1x2/home", 2_000, 0) for f in ("F", "G"))
+    combined = combination("F", 3_000, [Part("F:1x2", "F:1x2/home", 0), Part("F:btts", "F:btts/yes", 0)])
+    of_two = msgspec.structs.replace(bet(100, name="b1"), legs=legs)
+    of_parts = msgspec.structs.replace(bet(100, name="b2"), legs=(combined,))
+    commit(world, ledger, [*opened(), of_two, of_parts])
+    found = {s: [name for _, name, _ in ledger.bets_on(s, 0, 9)] for s in ("F:1x2/home", "G:1x2/home", "F:btts/yes")}
+    assert found == {"F:1x2/home": ["b1", "b2"], "G:1x2/home": ["b1"], "F:btts/yes": ["b2"]}
+    assert (ledger.backed("F"), ledger.backed("G")) == (["F:1x2/home", "F:btts/yes"], ["G:1x2/home"])
+    assert ledger.backed("") == ledger.backed("F:1x2") == ledger.backed("H") == []
+
+
+def test_bets_are_listed_newest_first_page_by_page(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), *(bet(10, name=name) for name in ("b3", "b1", "b2")), decide(5, LOST)])
+    commit(world, ledger, [settle(5, "b1")])
+
+    def listed(before: str | None, *, open_only: bool = False) -> list[str]:
+        return [found.bet for found in ledger.bets(A, open_only=open_only, before=before, limit=2)]
+
+    assert (listed(None), listed("b1"), listed("b3")) == (["b2", "b1"], ["b3"], [])
+    assert listed(None, open_only=True) == ["b2", "b3"]
+    assert listed("nobody knows it") == []
 
 
 OUTCOMES = st.sampled_from([WON, LOST, VOID, Outcome(Result.HALF_WON, 1), Outcome(Result.HALF_LOST, 1)])
@@ -268,6 +313,7 @@ def test_money_is_conserved_whatever_happens_and_whatever_is_said_twice(
         placed = {p.bet for p in batch if isinstance(p, PlaceBet)}
         batch = [c for c in batch if not (isinstance(c, SettleBet) and c.bet in placed)]
         core.commit(batch)
+        core.commit([c for c in batch if isinstance(c, SettleBet)])  # perhaps said before what it was decided by
         before = (core.balances(), core.totals())
         core.commit(data.draw(st.lists(st.sampled_from(batch), max_size=3)) if batch else [])
         assert (core.balances(), core.totals()) == before

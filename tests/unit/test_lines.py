@@ -329,7 +329,7 @@ def test_the_ledger_settles_through_the_lines_of_a_bet(free: bool, back: int) ->
         "c": (1, dead_heat(2, 3)),
     }
     account = Account("anna", "EUR", AccountStatus.OPEN, 0)
-    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, ())}, {}, decisions, {}, {}, {}, 1, 1)
+    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, [])}, {}, {}, decisions, {}, {}, {}, 1, 1)
     answer = apply(SettleBet("settle:b1:3", "b1", "anna", 2), rows)
     assert answer.bet is not None
     assert (answer.bet.status, answer.bet.returns, account.balance) == (BetStatus.SETTLED, back, back)

@@ -3,13 +3,18 @@
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
 
 from matchday.backends.errors import BackendError
 
 MEMORY = ":memory:"
+_CACHE_KIB: Final = 65_536
+"""KiB of pages that the writer keeps in memory."""
+_SIZES: Final = (256, 64, 16, 4, 1)
+"""Rows, or keys, of one statement: few sizes, so that each is prepared once."""
 
 
 class Database:
@@ -32,6 +37,7 @@ class Database:
             self.writer = _connect(path)
             self.writer.execute("PRAGMA journal_mode=WAL")
             self.writer.execute("PRAGMA synchronous=FULL")
+            self.writer.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
             self._prepare(schema, str(path))
             self.reader = _connect(path)
             self.reader.execute("PRAGMA query_only=ON")
@@ -104,3 +110,38 @@ def _locked(path: Path) -> IO[str]:
 def marks(count: int) -> str:
     """``?,?,?`` for a list of so many values."""
     return ",".join("?" * count)
+
+
+def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
+    """``into`` with as many rows a statement as there are, and ``then`` after each (``ON CONFLICT …``)."""
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            part = rows[start : start + size]
+            db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
+            start += size
+
+
+@lru_cache(maxsize=256)
+def _inserting(into: str, width: int, size: int, then: str) -> str:
+    return f"{into} {','.join([f'({marks(width)})'] * size)} {then}"
+
+
+def each(db: sqlite3.Connection, sql: str, keys: Iterable[str | int]) -> list[Any]:
+    """Rows of a statement with ``IN (%s)`` for all keys, some at a time."""
+    ordered = sorted(set(keys))
+    rows: list[Any] = []
+    start = 0
+    while start < len(ordered):
+        left = len(ordered) - start
+        size = next((size for size in reversed(_SIZES) if size >= left), _SIZES[0])
+        part = ordered[start : start + size]
+        part += part[-1:] * (size - len(part))
+        rows.extend(db.execute(_within(sql, size), part).fetchall())
+        start += size
+    return rows
+
+
+@lru_cache(maxsize=256)
+def _within(sql: str, size: int) -> str:
+    return sql % marks(size)

@@ -87,7 +87,7 @@ def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> Refused | Non
                 most = _affordable(command, account, rows, stake)
                 return refusal, f"{max(0, left)} minor units are left of the fan's own limit", most
     for charge in command.charges:
-        if rows.guards.get(charge.guard, 0) + charge.amount > charge.cap:
+        if rows.used(charge.guard) + charge.amount > charge.cap:
             return charge.refusal, "", None if command.free_bet else _affordable(command, account, rows, stake)
     if account.balance < stake and not command.free_bet:
         detail = f"the balance is {account.balance} minor units"
@@ -101,7 +101,7 @@ def _affordable(command: PlaceBet, account: Account, rows: Rows, most: int) -> i
         left = account.left(command.at_ms, of_loss=of_loss)
         most = most if left is None else min(most, left)
     for charge in command.charges:
-        room = charge.cap - rows.guards.get(charge.guard, 0)
+        room = charge.cap - rows.used(charge.guard)
         if charge.amount > 0:
             most = min(most, command.stake * room // charge.amount)
     return max(0, min(most, account.balance))
@@ -142,13 +142,12 @@ def _refer(command: PlaceBet, account: Account, rows: Rows) -> Answer:
 
 
 def _accept(command: PlaceBet, account: Account, rows: Rows) -> Answer:
-    for charge in command.charges:
-        rows.charge(charge, charge.amount)
+    held = rows.charge(command.charges)
     bet = Bet(
         command.bet, command.id, command.account, command.currency, command.stake, command.policy, command.legs,
         command.at_ms, type=command.type, free=bool(command.free_bet), free_bet=command.free_bet,
     )  # fmt: skip
-    rows.bets[bet.bet] = PlacedBet(bet, command.charges)
+    rows.bets[bet.bet] = PlacedBet(bet, held)
     rows.new_bets.append(bet.bet)
     stakes = house_account("stakes", account.currency)
     if command.offer:
