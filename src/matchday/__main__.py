@@ -132,11 +132,12 @@ def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     bench = commands.add_parser(
         "settle-bench",
         help="measure the settlement of a million bets on one match",
-        description="Make so many open bets on one match (half of them singles, half accumulators of 2 to 8 legs whose "
-        "other matches are over), end the match, and time its settlement through the rooms of `matchday up`, durably, "
-        "while bets on another match arrive at a rate of their own. Only the settlement is timed; making the bets takes "
-        "longer. Says time, CPU, memory (resident, sampled while settling), entries, and how long the bets took that "
-        "were placed before and meanwhile. The exit status is 1 where a bet was not settled once or books do not balance.",
+        description="Make so many open bets on one match (half of them singles, half accumulators of 2 to 8 legs "
+        "whose other matches are over), end the match, and time its settlement through the rooms of `matchday up`, "
+        "durably, while bets on another match arrive at a rate of their own. Only the settlement is timed; making the "
+        "bets takes longer. Says time, CPU, memory (resident, sampled while settling), entries, and how long the bets "
+        "took that were placed before and meanwhile. The exit status is 1 where a bet was not settled, or not once, or "
+        "the books do not balance.",
         epilog="A million bets need some 4 GB of disk. See docs/performance.md for measured figures.",
     )
     bench.add_argument("--bets", type=int, default=1_000_000, metavar="N", help="open bets (default: 1000000)")

@@ -146,7 +146,7 @@ class Ledger(Protocol):
         not known)."""
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> Sequence[tuple[int, int]]:
-        """(number, number of its account) of bets with a leg on one of the selections, each once, in the order in which
+        """(number of its account, number) of bets with a leg on one of the selections, each once, in the order in which
         they were placed: of those numbered above ``after`` the first, and those whose numbers are less than ``limit``
         higher. Numbers are the ledger's own. Empty: there are no more. A page costs as much as the bets it has, and a
         little for each selection, wherever it begins. A bet that commits later may have a lower number than one that
@@ -198,6 +198,9 @@ class Ledger(Protocol):
 
     def facts(self, after: int, limit: int) -> Sequence[AccountFact]:
         """The outbox: facts numbered above ``after``, in order. Never shows a fact before one with a lower number."""
+
+    def outbox(self, after: int, limit: int) -> Sequence[tuple[int, str, bytes]]:
+        """The same as (number, account, the fact as it is to stand on the log)."""
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Be called after commits that added facts (perhaps once for several)."""

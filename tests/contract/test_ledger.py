@@ -23,9 +23,10 @@ from matchday.model.ledger import (
     SetLimit,
     SetStatus,
     SettleBet,
+    SettleBets,
     Transfer,
 )
-from matchday.model.messages import BetAccepted, BetSettled, Decision
+from matchday.model.messages import BetAccepted, BetSettled, Decision, encode
 from matchday.ports import Ledger, LedgerUnavailable
 from matchday.sim.clock import VirtualClock
 
@@ -76,8 +77,9 @@ def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[An
     assert not isinstance(first, LedgerUnavailable)
     assert not isinstance(second, LedgerUnavailable)
     for command, one, other in zip(commands, first, second, strict=True):
-        if isinstance(command, SettleBet):
-            assert (other.refusal, other.bet) == (None, ledger.bet(command.bet))
+        if isinstance(command, SettleBet | SettleBets):
+            held = ledger.bet(command.bet) if isinstance(command, SettleBet) else None
+            assert (other.refusal, other.bet) == (None, held)
         elif one.refusal != Refusal.ID_EXPIRED:
             assert other.repeated or other.refusal == Refusal.ID_REUSED
             assert (one.refusal, one.bet and one.bet.bet) == (other.refusal, other.bet and other.bet.bet)
@@ -233,30 +235,69 @@ def test_a_settlement_heard_again_brings_the_bet_to_where_its_legs_stand(world: 
     assert balance(ledger) == 9_000
 
 
-def test_bets_on_a_selection_are_found_page_by_page(world: World, ledger: Ledger) -> None:
-    """As they were placed, whatever their ids; each page goes on where the last one ended."""
-    names = ["b5", "b1", "b9", "b0", "b7", "b2"]
-    bets = [bet(100, name=name, selection=f"F:1x2/{('home', 'away')[n % 2]}", account=(A, "bert")[n // 4])
+def on(ledger: Ledger, *selections: str, limit: int = 100) -> list[tuple[int, int]]:
+    """All bets on them, read page by page."""
+    found: list[tuple[int, int]] = []
+    while page := ledger.bets_on(selections, found[-1][1] if found else 0, limit):
+        found += page
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_bets_on_selections_are_found_page_by_page(world: World, ledger: Ledger, limit: int) -> None:
+    """Each once and as they were placed, whatever their ids are; those of an account say so."""
+    names, outcomes = ["b5", "b1", "b9", "b0", "b7", "b2"], ("home", "away", "draw")
+    bets = [bet(100, name=name, selection=f"F:1x2/{outcomes[n % 3]}", account=(A, "bert")[n // 3])
             for n, name in enumerate(names)]  # fmt: skip
     commit(world, ledger, [*opened(), *opened(account="bert"), *bets])
-    found: list[tuple[int, str, str]] = []
-    while page := ledger.bets_on("F:1x2/home", found[-1][0] if found else 0, 2):
-        found += page
-    assert [(name, account) for _, name, account in found] == [("b5", A), ("b9", A), ("b7", "bert")]
-    assert [name for _, name, _ in ledger.bets_on("F:1x2/away", 0, 10)] == ["b1", "b0", "b2"]
-    assert ledger.bets_on("F:1x2/draw", 0, 10) == ledger.bets_on("F:1x2", 0, 10) == []
+    every = on(ledger, *(f"F:1x2/{outcome}" for outcome in outcomes), limit=limit)
+    numbers = [number for _, number in every]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 6
+    anna, bert = every[0][0], every[3][0]
+    assert [account for account, _ in every] == [anna] * 3 + [bert] * 3
+    assert anna != bert
+    assert on(ledger, "F:1x2/home", limit=limit) == [every[0], every[3]]
+    assert on(ledger, "F:1x2/away", "F:1x2/draw", limit=limit) == [every[n] for n in (1, 2, 4, 5)]
+    assert on(ledger, "F:1x2", "F:1x2/", "G:1x2/home", limit=limit) == on(ledger, limit=limit) == []
 
 
-def test_a_bet_with_several_legs_is_found_by_each(world: World, ledger: Ledger) -> None:
+def test_a_bet_with_several_legs_is_found_by_each_and_once_by_all(world: World, ledger: Ledger) -> None:
     legs = tuple(Leg(f, f"{f}:1x2", f"{f}:1x2/home", 2_000, 0) for f in ("F", "G"))
     combined = combination("F", 3_000, [Part("F:1x2", "F:1x2/home", 0), Part("F:btts", "F:btts/yes", 0)])
     of_two = msgspec.structs.replace(bet(100, name="b1"), legs=legs)
     of_parts = msgspec.structs.replace(bet(100, name="b2"), legs=(combined,))
     commit(world, ledger, [*opened(), of_two, of_parts])
-    found = {s: [name for _, name, _ in ledger.bets_on(s, 0, 9)] for s in ("F:1x2/home", "G:1x2/home", "F:btts/yes")}
-    assert found == {"F:1x2/home": ["b1", "b2"], "G:1x2/home": ["b1"], "F:btts/yes": ["b2"]}
+    both = on(ledger, "F:1x2/home")
+    assert (len(both), on(ledger, "G:1x2/home"), on(ledger, "F:btts/yes")) == (2, both[:1], both[1:])
+    assert on(ledger, "F:btts/yes", "G:1x2/home", "F:1x2/home") == both
     assert (ledger.backed("F"), ledger.backed("G")) == (["F:1x2/home", "F:btts/yes"], ["G:1x2/home"])
     assert ledger.backed("") == ledger.backed("F:1x2") == ledger.backed("H") == []
+
+
+def test_bets_are_settled_by_their_numbers(world: World, ledger: Ledger) -> None:
+    """As by their names: each as far as it is decided, once, and the command is not remembered."""
+    undecided = bet(100, name="b3", selection="F:1x2/away")
+    bets = [bet(1_000, name="b1"), bet(500, name="b2", account="bert"), undecided]
+    commit(world, ledger, [*opened(), *opened(account="bert"), *bets, decide(5, WON)])
+    numbers = tuple(number for _, number in on(ledger, "F:1x2/home", "F:1x2/away"))
+    commit(world, ledger, [SettleBets("settle:F:5", "F", numbers, NOW)])
+    held = [ledger.bet(name) for name in ("b1", "b2", "b3")]
+    assert [(b.status, b.version) for b in held if b is not None] == [
+        (BetStatus.SETTLED, 5), (BetStatus.SETTLED, 5), (BetStatus.OPEN, 0),
+    ]  # fmt: skip
+    assert (balance(ledger), balance(ledger, "bert")) == (11_400, 10_750)
+    assert [(entry.reason, entry.bet) for entry in ledger.entries(0, 100)[-2:]] == [
+        ("settlement", "b1"), ("settlement", "b2"),
+    ]  # fmt: skip
+    assert ledger.answer("fixture:F", "settle:F:5") is None
+
+
+def test_the_outbox_has_the_facts_as_they_are_to_stand_on_the_log(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), *opened(account="bert"), bet(1_000), decide(5, WON), settle(5)])
+    facts = ledger.facts(0, 100)
+    assert ledger.outbox(0, 100) == [(fact.seq, fact.account, encode(fact)) for fact in facts]
+    assert ledger.outbox(2, 1) == [(facts[2].seq, facts[2].account, encode(facts[2]))]
 
 
 def test_bets_are_listed_newest_first_page_by_page(world: World, ledger: Ledger) -> None:

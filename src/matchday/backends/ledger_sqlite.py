@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.ledger_sqlite_reads import LedgerReads
 from matchday.backends.ledger_sqlite_rows import RowStore
 from matchday.backends.sqlite import Database
@@ -20,9 +21,7 @@ from matchday.model.ledger import ID_MEMORY_MS, AccountView, Answer, Command, Se
 from matchday.model.posting import apply
 from matchday.ports import Clock, LedgerUnavailable
 
-_SCHEMA: Final = tuple(
-    Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4")
-)
+_SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
 
 
 class SqliteLedgerCore(LedgerReads):
@@ -95,6 +94,7 @@ class SqliteLedger(LedgerReads):
         self._database = core.database
         self._clock = clock
         self._listeners: list[Callable[[], None]] = []
+        self._checkpointer = Checkpointer(core.database, "ledger")
         self._writer: Writer[_Work] = Writer(
             "ledger", self._write, lambda work: sum(map(_size, work[0])), settings.batch_max, post, fatal
         )
@@ -102,6 +102,7 @@ class SqliteLedger(LedgerReads):
     def close(self) -> None:
         """Write what is waiting and stop."""
         self._writer.close()
+        self._checkpointer.close()
 
     def purge(self, now_ms: int) -> None:
         """Forget refusals that are older than their memory, soon."""
@@ -132,6 +133,7 @@ class SqliteLedger(LedgerReads):
                     done(failure)
 
             return refuse
+        self._checkpointer.wrote()
         said = self._core.last_fact > before
 
         def call() -> None:

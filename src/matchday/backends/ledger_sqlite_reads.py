@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.backends.sqlite import Database, each, marks
+from matchday.backends.sqlite import Database, each
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.ledger import (
     AccountStatus,
@@ -26,10 +26,18 @@ from matchday.model.posting import Account
 from matchday.model.posting.rows import Day
 from matchday.ports import LedgerUnavailable
 
+
+class _Of(msgspec.Struct, frozen=True):
+    """Whose a fact is."""
+
+    account: str
+
+
 _bet = msgspec.json.Decoder(Bet).decode
 _postings = msgspec.json.Decoder(tuple[Posting, ...]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _fact = msgspec.json.Decoder(AccountFact).decode
+_of = msgspec.json.Decoder(_Of).decode
 _referral = msgspec.json.Decoder(Referral).decode
 offer_body = msgspec.json.Decoder(Offer).decode
 _limits = msgspec.json.Decoder(tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]).decode
@@ -39,20 +47,21 @@ BET: Final = "b.body, s.status, s.version, s.returns, s.owed, s.cashed, s.cash, 
 ACCOUNT_GUARD: Final = "exposure:account:"
 """A guard of one account counts under the account's number, below zero, so that neighbours stand together."""
 _AS_PLACED: Final = ("open", 0, 0, 0, 0, 0, None)
+_STATUS: Final = {status.value: status for status in AccountStatus}
 
 
 def account_row(row: Sequence[Any]) -> Account:
     """An account as its table has it."""
     _, account, currency, status, balance, facts, limits = row
-    return Account(account, currency, AccountStatus(status), balance, facts, *_limits(limits))
+    return Account(account, currency, _STATUS[status], balance, facts, *_limits(limits))
 
 
-def bet_row(row: Sequence[Any]) -> Bet:
+def bet_row(body: bytes, *standing: Any) -> Bet:
     """A bet as the columns of ``BET`` have it."""
-    bet: Bet = _bet(row[0])
-    if tuple(row[1:]) == _AS_PLACED:
+    bet: Bet = _bet(body)
+    if standing == _AS_PLACED:
         return bet
-    _, status, version, returns, owed, cashed, cash, cash_out_at = row
+    status, version, returns, owed, cashed, cash, cash_out_at = standing
     return msgspec.structs.replace(
         bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,
         cash_out_at=cash_out_at,
@@ -92,17 +101,17 @@ class LedgerReads:
     def bet(self, bet: str) -> Bet | None:
         """See ``Ledger.bet``."""
         rows = self._read(f"SELECT {BET} FROM bets b JOIN standings s USING (player, number) WHERE b.bet=?", (bet,))
-        return bet_row(rows[0]) if rows else None
+        return bet_row(*rows[0]) if rows else None
 
     def bets(self, account: str, *, open_only: bool, before: str | None, limit: int) -> list[Bet]:
         """See ``Ledger.bets``."""
-        only = " AND s.status = 'open'" if open_only else ""
+        only, index = (" AND s.status = 'open'", "INDEXED BY standings_open") if open_only else ("", "")
         sql = (
-            f"SELECT {BET} FROM standings s JOIN bets b USING (number) "
+            f"SELECT {BET} FROM standings s {index} JOIN bets b USING (number) "
             f"WHERE s.player = (SELECT player FROM accounts WHERE account=?) AND s.number < ?{only} "
             "ORDER BY s.number DESC LIMIT ?"
         )
-        return [bet_row(row) for row in self._read(sql, (account, self._number(before, 2**62), limit))]
+        return [bet_row(*row) for row in self._read(sql, (account, self._number(before, 2**62), limit))]
 
     def _number(self, bet: str | None, otherwise: int) -> int:
         """A bet's number; 0 of one that is not there."""
@@ -111,14 +120,16 @@ class LedgerReads:
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``."""
-        sql = "SELECT min(number) FROM legs WHERE selection=? AND number > ?"
-        first = {name: row[0] for name in selections for row in self._read(sql, (name, after)) if row[0] is not None}
-        end = min(first.values(), default=0) + limit
-        sql = "SELECT number, player FROM legs WHERE selection=? AND number > ? AND number < ?"
-        found = set[tuple[int, int]]()
-        for name in (name for name, number in first.items() if number < end):
-            found.update(self._read(sql, (name, after, end)))
-        return sorted(found)
+        names = msgspec.json.encode(selections).decode()
+        sql = "SELECT min((SELECT min(number) FROM legs WHERE selection = value AND number > ?)) FROM json_each(?)"
+        first = self._read(sql, (after, names))[0][0]
+        if first is None:
+            return []
+        sql = (
+            "SELECT DISTINCT player, number FROM legs WHERE selection IN (SELECT value FROM json_each(?)) "
+            "AND number >= ? AND number < ? ORDER BY number"
+        )
+        return self._read(sql, (names, first, first + limit))
 
     def backed(self, fixture: str) -> list[str]:
         """See ``Ledger.backed``: from each selection to the next one, whatever stands between."""
@@ -227,7 +238,7 @@ class LedgerReads:
             f"SELECT {BET} FROM standings s JOIN bets b USING (number) "
             "WHERE s.cash_out_at IS NOT NULL AND s.number > ? ORDER BY s.number LIMIT ?"
         )
-        return [bet_row(row) for row in self._read(sql, (self._number(after, 0), limit))]
+        return [bet_row(*row) for row in self._read(sql, (self._number(after, 0), limit))]
 
     def open_bets(self) -> int:
         """See ``Ledger.open_bets``."""
@@ -235,10 +246,12 @@ class LedgerReads:
 
     def facts(self, after: int, limit: int) -> list[AccountFact]:
         """See ``Ledger.facts``. One writer numbers and commits them in order, so none appears late."""
-        return [
-            _fact(row[0])
-            for row in self._read("SELECT body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        ]
+        return [_fact(body) for _, _, body in self.outbox(after, limit)]
+
+    def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """See ``Ledger.outbox``."""
+        rows = self._read("SELECT seq, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [(seq, _of(body).account, body) for seq, body in rows]
 
 
 def windows_of(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, list[Window]]:

@@ -7,6 +7,7 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -24,6 +25,10 @@ _json = msgspec.json.Encoder().encode
 _charges = msgspec.json.Decoder(list[Held]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _UNDECIDED: Final = (0, None)
+_BETS: Final = (
+    f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
+    "WHERE b.%s IN (%%s)"
+)
 Players = dict[str, int]
 """Account -> its number in the file."""
 
@@ -31,8 +36,8 @@ Players = dict[str, int]
 class RowStore:
     """Loads and writes the rows of a batch within the writer's transaction.
 
-    Decisions, void windows and the numbers of guards are remembered, as one match's are needed by a million bets: nobody
-    else writes to the file. ``forget`` what a batch that failed may have left in them.
+    Decisions, void windows and the numbers of guards are remembered, as one match's are needed by a million bets:
+    nobody else writes to the file. ``forget`` what a batch that failed may have left in them.
     """
 
     def __init__(self, writer: sqlite3.Connection) -> None:
@@ -103,13 +108,10 @@ class RowStore:
 
     def _bets(self, need: Needs) -> tuple[dict[str, PlacedBet], dict[int, PlacedBet], set[int]]:
         """By name; those that are asked for by number; and the numbers of their accounts."""
-        sql = (
-            f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
-            "WHERE b.%s IN (%%s)"
-        )
-        named = each(self._db, sql % "bet", need.bets)
-        rows = named + each(self._db, sql % "number", need.numbers) if need.numbers else named
-        numbered = {row[0]: PlacedBet(bet_row(row[3:]), _charges(row[2]), row[0]) for row in rows}
+        rows = each(self._db, _BETS % "bet", need.bets) if need.bets else []
+        if need.numbers:
+            rows += each(self._db, _BETS % "number", need.numbers)
+        numbered = {number: PlacedBet(bet_row(*held), _charges(charges), number) for number, _, charges, *held in rows}
         return {placed.bet.bet: placed for placed in numbered.values()}, numbered, {row[1] for row in rows}
 
     def _accounts(self, need: Needs, owners: set[int]) -> tuple[dict[str, Account], Players]:
@@ -146,7 +148,7 @@ class RowStore:
         if new := need.selections - self._decisions.keys():
             self._decisions.update(dict.fromkeys(new, _UNDECIDED))
             sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
-            self._decisions.update((row[0], (row[1], _outcome(row[2]))) for row in each(self._db, sql, new))
+            self._decisions.update((row[0], _decision(row[1], row[2])) for row in each(self._db, sql, new))
         if new := need.fixtures - self._fixtures:
             self._fixtures |= new
             self._windows.update(windows_of(self._db, new))
@@ -236,13 +238,20 @@ class RowStore:
     def _save_rarer(self, rows: Rows) -> None:
         """Referrals, offers and free bets."""
         db = self._db
-        insert(db, "INSERT INTO referrals VALUES",
-               [(*key, referral.until_ms, _json(referral)) for key, referral in rows.new_referrals.items()])  # fmt: skip
+        referrals = [(*key, referral.until_ms, _json(referral)) for key, referral in rows.new_referrals.items()]
+        insert(db, "INSERT INTO referrals VALUES", referrals)
         db.executemany("DELETE FROM referrals WHERE account=? AND id=?", rows.answered_referrals)
+        offers = [(name, rows.offers[name]) for name in rows.changed_offers]
         insert(db, "INSERT OR REPLACE INTO offers VALUES",
-               [(n, o.account, o.taken, _json(o.offer)) for n in rows.changed_offers for o in (rows.offers[n],)])  # fmt: skip
+               [(name, held.account, held.taken, _json(held.offer)) for name, held in offers])  # fmt: skip
         insert(db, "INSERT OR REPLACE INTO free_bets VALUES",
                [msgspec.structs.astuple(rows.free_bets[name]) for name in rows.changed_free_bets])  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _decision(version: int, outcome: bytes) -> tuple[int, Outcome | None]:
+    """One object for equal ones: few are many selections' decisions."""
+    return version, _outcome(outcome)
 
 
 def _standing(players: Players, placed: PlacedBet) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.sqlite import Database, insert
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
@@ -176,6 +177,7 @@ class SqliteLog(LogReads):
         self._fatal = fatal
         self._tails: dict[Topic, list[Tail]] = {}
         self._moves: dict[tuple[str, Topic], int] = {}
+        self._checkpointer = Checkpointer(core.database, "log")
         self._writer: Writer[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]] = Writer(
             "log", self._write, lambda work: len(work[0]), settings.batch_max, post, fatal
         )
@@ -184,6 +186,7 @@ class SqliteLog(LogReads):
         """Write what is waiting, the last positions included, and stop."""
         self._writer.submit(((), self._take_moves(), None))
         self._writer.close()
+        self._checkpointer.close()
 
     def trim(self, before_ms: int) -> None:
         """Drop records appended before a moment, page by page between what is appended."""
@@ -231,6 +234,7 @@ class SqliteLog(LogReads):
         except sqlite3.Error as error:
             failure = LogUnavailable(str(error))
             return lambda: self._failed(group, failure)
+        self._checkpointer.wrote()
         return lambda: self._appended(group, stored)
 
     def _failed(

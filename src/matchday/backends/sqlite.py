@@ -11,10 +11,15 @@ from typing import IO, Any, Final
 from matchday.backends.errors import BackendError
 
 MEMORY = ":memory:"
-_CACHE_KIB: Final = 65_536
+_CACHE_KIB: Final = 8_192
 """KiB of pages that the writer keeps in memory."""
+_WAL_PAGES_MAX: Final = 16_384
+"""Pages of a write-ahead log (64 MB) from which on the writer moves them itself, if nobody else has."""
 _SIZES: Final = (256, 64, 16, 4, 1)
 """Rows, or keys, of one statement: few sizes, so that each is prepared once."""
+_FITTING: Final = [max((size for size in _SIZES if size <= count), default=0) for count in range(_SIZES[0] + 1)]
+_HOLDING: Final = [min(size for size in _SIZES if size >= count) for count in range(_SIZES[0] + 1)]
+"""The largest that is not more than so many rows, and the smallest that holds so many keys."""
 
 
 class Database:
@@ -27,11 +32,12 @@ class Database:
     def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
         """``schema``: scripts of statements, each of which takes a file from one format to the next."""
         self._lock: IO[str] | None = None
+        self._moving: sqlite3.Connection | None = None
         if path == MEMORY:
             self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
             self._prepare(schema, MEMORY)
             return
-        path = Path(path)
+        self._path = path = Path(path)
         try:
             self._lock = _locked(path.with_suffix(".lock"))
             self.writer = _connect(path)
@@ -77,8 +83,23 @@ class Database:
                 self.writer.execute("ROLLBACK")
             raise
 
+    def leave_checkpoints(self) -> None:
+        """Somebody else calls ``checkpoint``, on a thread of its own. The writer only does so where that lags behind,
+        and begins the write-ahead log anew."""
+        self._moving = _connect(self._path)
+        self._moving.execute("PRAGMA synchronous=FULL")
+        self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES_MAX}")
+
+    def checkpoint(self) -> None:
+        """Move what was committed from the write-ahead log into the file; some other time where the disk is full."""
+        if self._moving is not None:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._moving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
         """Give up the file."""
+        if self._moving is not None:
+            self._moving.close()
         if self.reader is not self.writer:
             self.reader.close()
         self.writer.close()
@@ -112,14 +133,14 @@ def marks(count: int) -> str:
     return ",".join("?" * count)
 
 
-def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
+def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]], then: str = "") -> None:
     """``into`` with as many rows a statement as there are, and ``then`` after each (``ON CONFLICT …``)."""
-    start = 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            part = rows[start : start + size]
-            db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
-            start += size
+    start, end = 0, len(rows)
+    while start < end:
+        size = _FITTING[min(end - start, _SIZES[0])]
+        part = rows[start : start + size]
+        db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
+        start += size
 
 
 @lru_cache(maxsize=256)
@@ -131,14 +152,11 @@ def each(db: sqlite3.Connection, sql: str, keys: Iterable[str | int]) -> list[An
     """Rows of a statement with ``IN (%s)`` for all keys, some at a time."""
     ordered = sorted(set(keys))
     rows: list[Any] = []
-    start = 0
-    while start < len(ordered):
-        left = len(ordered) - start
-        size = next((size for size in reversed(_SIZES) if size >= left), _SIZES[0])
-        part = ordered[start : start + size]
+    for start in range(0, len(ordered), _SIZES[0]):
+        part = ordered[start : start + _SIZES[0]]
+        size = _HOLDING[len(part)]
         part += part[-1:] * (size - len(part))
-        rows.extend(db.execute(_within(sql, size), part).fetchall())
-        start += size
+        rows += db.execute(_within(sql, size), part).fetchall()
     return rows
 
 

@@ -3,8 +3,8 @@
 There is no timer: alone, a piece of work is committed at once; under load the groups grow by themselves. Results of one
 group go back to the room's thread in one call.
 
-Work that yields, such as the settlement of a big market, is written when no other is waiting, in groups of its own, so
-that nobody waits for more than one of them; and after ``PASSED_MAX`` groups all the same.
+Work that yields, such as the settlement of a big market, is written when no other is waiting, piece by piece, so that
+nobody waits for more than one of them; and after ``PASSED_MAX`` groups all the same.
 """
 
 import threading
@@ -81,7 +81,7 @@ class Writer(Generic[Work]):
             self._passed = 0
             if self._chores and not self._closing:
                 return self._chores.popleft()
-            return partial(self._commit, self._group(self._yielding)) if self._yielding else None
+            return partial(self._commit, [self._yielding.popleft()]) if self._yielding else None
 
     def _group(self, waiting: deque[Work]) -> list[Work]:
         """Whole pieces up to the group's size, at least one."""

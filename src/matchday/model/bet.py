@@ -48,10 +48,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
     def ratio(self, price: int) -> tuple[int, int]:
         """What one unit of stake becomes at an accepted price of thousandths, as numerator and denominator."""
-        if self.result not in (Result.WON, Result.HALF_WON):
-            return self.void_halves, 2
-        if self.result is Result.WON and self.dead_heat == (1, 1):
+        result = self.result
+        if result is Result.WON and not self.void_halves and self.dead_heat == (1, 1):
             return price, UNIT
+        if result is not Result.WON and result is not Result.HALF_WON:
+            return self.void_halves, 2
         places, tied = self.dead_heat
         return self.void_halves * tied * UNIT + (2 - self.void_halves) * places * price, 2 * tied * UNIT
 
@@ -210,9 +211,9 @@ def return_of(
     ``stake`` is the total in minor units. Without a type it is a single or an accumulator, by its legs. ``LinesError``
     where the type has another number of legs.
     """
-    ratios = [outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
-    default = lines.default_type(len(ratios))
-    if bet_type in (default, "") and 1 <= len(ratios) <= lines.LEGS_MAX:
+    default = lines.default_type(len(legs))
+    ratios = (outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True))
+    if bet_type in (default, "") and 1 <= len(legs) <= lines.LEGS_MAX and len(legs) == len(outcomes):
         return lines.returns_of_one(stake, ratios, free=free)
     return lines.returns(bet_type or default, stake, [Fraction(*ratio) for ratio in ratios], free=free)
 

@@ -14,8 +14,10 @@ quotes a price and never changes a decision without a higher version.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from heapq import merge
+from itertools import islice
 
 import msgspec
 
@@ -48,8 +50,10 @@ _log = logging.getLogger(__name__)
 _RETRY_MS = 500
 """Milliseconds until a commit that the ledger did not take is tried again."""
 _ACCEPTED = BetAccepted.__struct_config__.tag
-_READ_MAX = 4_000
+_READ_MAX = 2_000
 """Bets of one read: some milliseconds."""
+_PAGES_IN_FLIGHT = 2
+"""Pages that the ledger has at once."""
 GROUP_FIXTURE = "settlement-by-fixture"
 GROUP_ACCOUNT = "settlement-by-account"
 
@@ -176,8 +180,14 @@ class _Sweep(msgspec.Struct):
     after: int = 0
     """The last bet that was read."""
     all_read: bool = False
-    wave: list[tuple[int, int]] = []
-    """Numbers of (account, bet) of those that were read and not settled, the last first."""
+    runs: list[list[tuple[int, int]]] = []
+    """Numbers of (account, bet) of those that were read for the next wave, read by read."""
+    count: int = 0
+    """How many these are."""
+    wave: Iterator[tuple[int, int]] = iter(())
+    """Those that are being settled."""
+    in_flight: int = 0
+    """Pages of the wave that are not answered."""
 
 
 class SettlementByAccount:
@@ -185,7 +195,7 @@ class SettlementByAccount:
 
     What was decided is swept wave by wave: bets are read as they were placed, some ten thousands, and settled as their
     accounts are ordered, because what the ledger changes of neighbouring accounts stands on the same pages of its file.
-    One commit at a time, of not too many bets: those that fans place meanwhile get in between.
+    A commit settles not too many bets, so that those that fans place meanwhile soon get in between.
     """
 
     def __init__(self, clock: Clock, log: Log, ledger: Ledger, settings: SettlementSettings) -> None:
@@ -263,33 +273,37 @@ class SettlementByAccount:
 
     def _gather(self, sweep: _Sweep) -> None:
         """Read on, a little at a time, until the wave is full or nothing is left."""
-        if not sweep.all_read and len(sweep.wave) < self._settings.wave_max:
-            found = self._ledger.bets_on(sweep.selections, sweep.after, _READ_MAX)
-            sweep.wave.extend([(account, number) for number, account in found])
+        if not sweep.all_read and sweep.count < self._settings.wave_max:
+            found = sorted(self._ledger.bets_on(sweep.selections, sweep.after, _READ_MAX))
+            sweep.runs.append(found)
+            sweep.count += len(found)
+            sweep.after = max((number for _, number in found), default=sweep.after)
             sweep.all_read = not found
-            sweep.after = found[-1][0] if found else sweep.after
             self._clock.call_later(0, partial(self._read_on, sweep))
             return
-        sweep.wave.sort(reverse=True)
+        sweep.wave, sweep.runs, sweep.count = merge(*sweep.runs), [], 0
         self._settle_wave(sweep)
 
     def _settle_wave(self, sweep: _Sweep) -> None:
-        """One page of the wave, then the next; then the next wave."""
-        if not sweep.wave:
+        """Page by page; then the next wave. The next page is there when the ledger is done with one."""
+        while sweep.in_flight < _PAGES_IN_FLIGHT:
+            numbers = tuple([number for _, number in islice(sweep.wave, self._page)])
+            if not numbers:
+                break
+            sweep.in_flight += 1
+            id_ = f"settle:{sweep.fixture}:{sweep.version}:{numbers[0]}"
+            page = SettleBets(id_, sweep.fixture, numbers, self._clock.now_ms())
+            self._commit([page], partial(self._settled, sweep, self._clock.elapsed_ms()))
+        if not sweep.in_flight:
             if sweep.all_read:
                 self._decided.next()
             else:
                 self._read_on(sweep)
-            return
-        numbers = tuple([sweep.wave.pop()[1] for _ in range(min(self._page, len(sweep.wave)))])
-        id_ = f"settle:{sweep.fixture}:{sweep.version}:{numbers[0]}"
-        page, began = SettleBets(id_, sweep.fixture, numbers, self._clock.now_ms()), self._clock.elapsed_ms()
 
-        def then() -> None:
-            self._adapt(self._clock.elapsed_ms() - began)
-            self._settle_wave(sweep)
-
-        self._commit([page], then)
+    def _settled(self, sweep: _Sweep, since_ms: int) -> None:
+        sweep.in_flight -= 1
+        self._adapt((self._clock.elapsed_ms() - since_ms) // _PAGES_IN_FLIGHT)
+        self._settle_wave(sweep)
 
     def _adapt(self, took_ms: int) -> None:
         """Fewer bets a commit where one takes too long, a few more where it does not."""

@@ -177,9 +177,7 @@ class _Fans:
             self.accepted += accepted
             self._refused += not accepted
 
-        self._platform.bets.place(
-            PlaceBet(self._clock.new_id(), account, CURRENCY, 100, Policy.ANY, (leg,)), done
-        )
+        self._platform.bets.place(PlaceBet(self._clock.new_id(), account, CURRENCY, 100, Policy.ANY, (leg,)), done)
 
 
 def run(folder: Path, *, bets: int, accounts: int, rate: float, idle_s: float, rooms: bool, seed: int,
@@ -375,9 +373,9 @@ def _waves(core: SqliteLedgerCore, selections: Sequence[str]) -> Iterator[list[t
     """Numbers of (account, bet) of all bets on some selections, as stage two of settlement reads them."""
     wave: list[tuple[int, int]] = []
     after = 0
-    while found := core.bets_on(selections, after, 4_000):
-        wave += [(account, number) for number, account in found]
-        after = found[-1][0]
+    while found := core.bets_on(selections, after, 2_000):
+        wave += found
+        after = found[-1][1]
         if len(wave) >= _WAVE:
             yield sorted(wave)
             wave = []

@@ -14,7 +14,7 @@ from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import MOST
 from matchday.model.bet import Leg, Outcome, Policy
-from matchday.model.football import FootballState, IncidentType, Period, Side, advance
+from matchday.model.football import FootballState, IncidentType, Side, advance
 from matchday.model.football_markets import decisions
 from matchday.model.ledger import Charge, Command, DecideLegs, OpenAccount, PlaceBet, Refusal, Transfer
 from matchday.model.messages import Decision
@@ -40,6 +40,7 @@ _POPULAR: Final = {
     "total_goals@1.5": 10, "total_goals@3.5": 10, "asian_handicap@-0.5": 10, "asian_handicap@-0.75": 6,
 }  # fmt: skip
 """How often a selection of some markets is backed; one of any other: 1. Most bets are on few questions."""
+_SIDES: Final[tuple[Side, Side]] = ("home", "away")
 _STAKES: Final = (100, 200, 500, 1_000, 2_000)
 _PRICES: Final = range(1_100, 6_000, 10)
 _GRANT: Final = 10**9
@@ -87,12 +88,14 @@ class Population:
     def _others(self, fixture: str) -> "_Backed":
         """Another match, which is over: its decisions are in the ledger."""
         state = FootballState()
-        goals = [(IncidentType.GOAL, self._chance.choice(("home", "away"))) for _ in range(self._chance.randrange(6))]
-        kick_off, *_, half_time, second = [(type_, None) for type_, _, _ in PLAYED if type_ != IncidentType.GOAL]
-        whistles = [kick_off, *goals[:2], half_time, second, *goals[2:], (IncidentType.FULL_TIME, None)]
-        for number, (type_, side) in enumerate(whistles):
-            state = advance(state, type_, side, 60 * number)
-        assert state.period == Period.FULL_TIME
+        goals = [self._chance.choice(_SIDES) for _ in range(self._chance.randrange(6))]
+        for type_, sides in (
+            (IncidentType.KICK_OFF, goals[:2]), (IncidentType.HALF_TIME, ()), (IncidentType.SECOND_HALF, goals[2:]),
+            (IncidentType.FULL_TIME, ()),
+        ):  # fmt: skip
+            state = advance(state, type_, None, 0)
+            for side in sides:
+                state = advance(state, IncidentType.GOAL, side, 60)
         found = {name: outcome for name, outcome in decisions(state).items() if outcome is not None}
         self._core.commit([decide(fixture, found, self._now_ms)])
         return _Backed(fixture, list(found), self._chance)

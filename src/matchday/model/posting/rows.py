@@ -269,13 +269,15 @@ class Rows(msgspec.Struct):
         """One balanced entry; amounts on one account are added up, and those of zero left out."""
         sums: dict[str, int] = {}
         for name, amount in amounts:
-            sums[name] = sums.get(name, 0) + amount
-        assert sum(sums.values()) == 0, amounts
+            if amount:
+                sums[name] = sums.get(name, 0) + amount
+        assert not sum(sums.values()), amounts
         postings = tuple([Posting(name, amount) for name, amount in sums.items() if amount])
         account.balance += sums.pop(account.account, 0)
         assert account.balance >= 0, account
+        house = self.house
         for name, amount in sums.items():
-            self.house[name] = self.house.get(name, 0) + amount
+            house[name] = house.get(name, 0) + amount
         self.changed_accounts.add(account.account)
         if postings:
             self.new_entries.append(Entry(self.next_entry, at_ms, reason, account.currency, postings, bet))
@@ -314,8 +316,9 @@ class Rows(msgspec.Struct):
 
 def account_of(command: Command) -> str:
     """Whose ids the command's id is unique among; decisions, and settlements by them, belong to their fixture."""
-    of_fixture = isinstance(command, DecideLegs | VoidLegs | SettleBets)
-    return f"fixture:{command.fixture}" if of_fixture else command.account
+    if isinstance(command, DecideLegs | VoidLegs | SettleBets):
+        return f"fixture:{command.fixture}"
+    return command.account
 
 
 def charged(amount: int, bet: Bet) -> int:

@@ -1,5 +1,6 @@
 """The rules of settling: decisions and void windows, what a bet then returns, and cash-out before that."""
 
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -20,7 +21,7 @@ from matchday.model.ledger import (
 )
 from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, CashOutSet
 from matchday.model.posting.accounts import say_free_bet
-from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of
+from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
@@ -104,9 +105,13 @@ def _bring_to(
     reserved = (status is BetStatus.OPEN) - (bet.status is BetStatus.OPEN)
     if reserved:
         rows.reserve(placed, reserved)
-    house, shortfall = house_account("house", bet.currency), house_account("shortfall", bet.currency)
+    stakes, house, shortfall = _house(bet.currency)
     reason = ("resettlement", "rollback", "settlement")[reserved]
-    leaves, goes = _stake_leaves(rows, bet), _stake_goes(rows, bet, status, at_ms)
+    if bet.free:
+        leaves, goes = _stake_leaves(rows, bet), _stake_goes(rows, bet, status, at_ms)
+    else:
+        leaves = stakes if bet.status is BetStatus.OPEN else house
+        goes = stakes if status is BetStatus.OPEN else house
     rows.post(
         at_ms, reason, account, bet.bet, (leaves, -bet.remaining), (goes, bet.remaining), (account.account, change),
         (shortfall, bet.owed - owed), (house, bet.returns - returns),
@@ -114,11 +119,17 @@ def _bring_to(
     return change, owed
 
 
+@lru_cache(maxsize=256)
+def _house(currency: str) -> tuple[str, str, str]:
+    stakes, house, shortfall = roles(currency, "stakes", "house", "shortfall")
+    return stakes, house, shortfall
+
+
 def _stake_leaves(rows: Rows, bet: Bet) -> str:
-    """The account that holds a bet's stake as it stands. A free bet that a void bet gave back is taken back, unless it
+    """The account that holds a free bet's stake as it stands. One that a void bet gave back is taken back, unless it
     was used again or its time is over: then the house bears it."""
-    role = {BetStatus.OPEN: "stakes", BetStatus.VOID: "promotions" if bet.free else "house"}.get(bet.status, "house")
-    if bet.free and bet.status == BetStatus.VOID:
+    role = {BetStatus.OPEN: "stakes", BetStatus.VOID: "promotions"}.get(bet.status, "house")
+    if bet.status == BetStatus.VOID:
         held = rows.free_bets[bet.free_bet]
         if held.state == FreeBetState.AVAILABLE and held.bet == bet.bet:
             held.state, role = FreeBetState.USED, "freebets"
@@ -127,11 +138,9 @@ def _stake_leaves(rows: Rows, bet: Bet) -> str:
 
 
 def _stake_goes(rows: Rows, bet: Bet, status: BetStatus, at_ms: int) -> str:
-    """The account to which a bet's stake goes. Void, a free bet can be used again until its time is over."""
-    if status == BetStatus.OPEN:
-        return house_account("stakes", bet.currency)
-    if not (bet.free and status == BetStatus.VOID):
-        return house_account("house", bet.currency)
+    """The account to which a free bet's stake goes. Void, it can be used again until its time is over."""
+    if status != BetStatus.VOID:
+        return house_account("stakes" if status == BetStatus.OPEN else "house", bet.currency)
     held = rows.free_bets[bet.free_bet]
     if held.state == FreeBetState.USED and held.bet == bet.bet and at_ms < held.until_ms:
         held.state = FreeBetState.AVAILABLE
