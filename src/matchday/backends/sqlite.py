@@ -31,30 +31,44 @@ class Database:
 
     def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
         """``schema``: scripts of statements, each of which takes a file from one format to the next."""
-        self._lock: IO[str] | None = None
         self._moving: sqlite3.Connection | None = None
+        self._opened = contextlib.ExitStack()
         if path == MEMORY:
             self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
+            self._opened.callback(self.writer.close)
             self._prepare(schema, MEMORY)
             return
         self._path = path = Path(path)
         try:
-            self._lock = _locked(path.with_suffix(".lock"))
-            self.writer = _connect(path)
-            self.writer.execute("PRAGMA journal_mode=WAL")
-            self.writer.execute("PRAGMA synchronous=FULL")
-            self.writer.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
-            self._prepare(schema, str(path))
-            self.reader = _connect(path)
-            self.reader.execute("PRAGMA query_only=ON")
+            self._open(schema)
         except sqlite3.OperationalError as error:
+            self.close()
             raise BackendError(
                 f"{path}: {error}; the data folder must be writable, or choose another with --data DIR"
             ) from error
         except sqlite3.DatabaseError as error:
+            self.close()
             raise BackendError(
                 f"{path} is damaged or no database: {error}; restore it, or choose another --data DIR"
             ) from error
+        except BackendError:
+            self.close()
+            raise
+
+    def _open(self, schema: Sequence[str]) -> None:
+        self._opened.enter_context(_locked(self._path.with_suffix(".lock")))
+        self.writer = self._connect()
+        self.writer.execute("PRAGMA journal_mode=WAL")
+        self.writer.execute("PRAGMA synchronous=FULL")
+        self.writer.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
+        self._prepare(schema, str(self._path))
+        self.reader = self._connect()
+        self.reader.execute("PRAGMA query_only=ON")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        self._opened.callback(connection.close)
+        return connection
 
     def _prepare(self, schema: Sequence[str], name: str) -> None:
         version = len(schema)
@@ -86,7 +100,7 @@ class Database:
     def leave_checkpoints(self) -> None:
         """Somebody else calls ``checkpoint``, on a thread of its own. The writer only does so where that lags behind,
         and begins the write-ahead log anew."""
-        self._moving = _connect(self._path)
+        self._moving = self._connect()
         self._moving.execute("PRAGMA synchronous=FULL")
         self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES_MAX}")
 
@@ -98,17 +112,7 @@ class Database:
 
     def close(self) -> None:
         """Give up the file."""
-        if self._moving is not None:
-            self._moving.close()
-        if self.reader is not self.writer:
-            self.reader.close()
-        self.writer.close()
-        if self._lock is not None:
-            self._lock.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        self._opened.close()
 
 
 def _locked(path: Path) -> IO[str]:

@@ -24,6 +24,8 @@ FINAL: Final = "settle-bench-final"
 CURRENCY: Final = "EUR"
 BATCH: Final = 1_000
 """Commands of one commit."""
+_WAL_PAGES: Final = 50_000
+"""Pages that the write-ahead log may grow to meanwhile, so that those of accounts are moved once for many bets."""
 SINGLES: Final = 0.5
 """Share of singles; the others are accumulators."""
 LEGS: Final = range(2, 9)
@@ -71,6 +73,7 @@ class Population:
 
     def place(self, progress: Callable[[int], None]) -> None:
         """Open the accounts, decide the other matches, place the bets. ``progress`` is called with the bets so far."""
+        self._core.database.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         for start in range(0, len(self.accounts), BATCH):
             self._core.commit([c for name in self.accounts[start : start + BATCH] for c in self._opening(name)])
         others = [self._others(f"settle-bench-{number:02}") for number in range(OTHERS)]
