@@ -3,9 +3,10 @@ is paid twice, and every settlement reaches the log."""
 
 import contextlib
 import random
-import select
+import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.model.bet import BetStatus
 from matchday.model.messages import BetSettled, Topic, decode
 from matchday.sim.settle_population import Population
+from tests.real import poll
 
 BETS, ACCOUNTS = 3_000, 200
-KILLS_LEAST, KILLS_MOST = 4, 12
+STEP = (150, 600)
+"""Bets that are settled from one kill to the next."""
 CHILD = Path(__file__).with_name("settling_child.py")
 
 
@@ -28,6 +31,16 @@ def child(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+def settled_so_far(folder: Path) -> int:
+    """Read beside the process that writes."""
+    with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as db:
+        return int(db.execute("SELECT count(*) FROM entries WHERE reason = 'settlement'").fetchone()[0])
+
+
+def reached(folder: Path, goal: int) -> bool:
+    return settled_so_far(folder) >= goal
+
+
 @pytest.mark.slow
 def test_no_bet_is_forgotten_and_none_paid_twice_however_often_it_is_killed(tmp_path: Path) -> None:
     chance = random.Random(9)
@@ -35,18 +48,18 @@ def test_no_bet_is_forgotten_and_none_paid_twice_however_often_it_is_killed(tmp_
         crowd = Population(core, bets=BETS, accounts=ACCOUNTS, now_ms=1_700_000_000_000, seed=1)
         crowd.place(lambda _: None)
         before = core.last_fact
-    kills, halves, open_bets = 0, 0, BETS
-    while open_bets and kills < KILLS_MOST:
-        process = child(tmp_path)
-        select.select([], [], [], chance.uniform(0.02, 0.4))
+    kills, settled_then = 0, 0
+    while settled_then < BETS - STEP[1]:
+        process, goal = child(tmp_path), settled_then + chance.randrange(*STEP)
+        poll(partial(reached, tmp_path, goal), 60)
         process.kill()
         process.communicate()
         kills += 1
+        settled_then = settled_so_far(tmp_path)
         with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as core:
-            open_bets = core.open_bets()
             assert core.totals() == {"EUR": 0}
-        halves += 0 < open_bets < BETS
-    assert halves >= KILLS_LEAST
+            assert core.open_bets() == BETS - settled_then
+    assert kills >= 3
     assert child(tmp_path).communicate(timeout=120)[0] == "settled\n"
     with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as core:
         assert core.open_bets() == 0
