@@ -1,4 +1,4 @@
-"""``matchday settle-bench`` with few bets: it runs, settles all of them and says so; its crowd is what it is said to be."""
+"""``matchday settle-bench`` with few bets: it runs, settles all and says so; its crowd is what it is said to be."""
 
 import contextlib
 import json
