@@ -216,10 +216,8 @@ class RowStore:
     def _save_guards(self, charged: dict[int, int]) -> None:
         new = [(number, guard) for number, guard in self._new_guards.items() if number in charged]
         insert(self._db, "INSERT INTO guards VALUES", new)
-        insert(
-            self._db, "INSERT INTO counters VALUES", sorted([item for item in charged.items() if item[1]]),
-            "ON CONFLICT DO UPDATE SET used = used + excluded.used",
-        )  # fmt: skip
+        added = [(number, charged[number]) for number in sorted(charged) if charged[number]]
+        insert(self._db, "INSERT INTO counters VALUES", added, "ON CONFLICT DO UPDATE SET used = used + excluded.used")
 
     def _save_known(self, rows: Rows, commands: Sequence[Command]) -> None:
         at_ms = {(account_of(command), command.id): command.at_ms for command in commands}
@@ -230,10 +228,11 @@ class RowStore:
         ])  # fmt: skip
 
     def _save_entries(self, rows: Rows, players: Players) -> None:
+        bets = rows.bets
         insert(self._db, "INSERT INTO entries VALUES", [
-            (e.entry, e.at_ms, e.reason, e.currency, None if e.bet is None else rows.bets[e.bet].number,
-             next((players[p.account] for p in e.postings if p.account in players), None), _json(e.postings))
-            for e in rows.new_entries
+            (e.entry, e.at_ms, e.reason, e.currency, None if e.bet is None else bets[e.bet].number,
+             None if player is None else players[player], _json(e.postings))
+            for e, player in rows.new_entries
         ])  # fmt: skip
 
     def _save_rarer(self, rows: Rows) -> None:

@@ -16,12 +16,13 @@ quotes a price and never changes a decision without a higher version.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from heapq import merge
-from itertools import islice
+from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from matchday.config import Settlement as SettlementSettings
 from matchday.model.bet import Bet, Outcome
@@ -235,6 +236,13 @@ class _Lane:
         self._running = False
 
 
+Bets = NDArray[np.int64]
+"""Bets as the number of the account, then that of the bet, in eight bytes each."""
+_NUMBER: Final = 32
+"""Bits of a bet's number."""
+_NONE: Final = np.empty(0, np.int64)
+
+
 class _Sweep(msgspec.Struct):
     """The way through all bets on some selections of a fixture."""
 
@@ -244,12 +252,14 @@ class _Sweep(msgspec.Struct):
     after: int = 0
     """The last bet that was read."""
     all_read: bool = False
-    runs: list[list[tuple[int, int]]] = []
-    """Numbers of (account, bet) of those that were read for the next wave, read by read."""
+    read: list[Bets] = []
+    """Those of the next wave, read by read."""
     count: int = 0
     """How many these are."""
-    wave: Iterator[tuple[int, int]] = iter(())
-    """Those that are being settled."""
+    wave: Bets = _NONE
+    """Those that are being settled, in order."""
+    done: int = 0
+    """How many of them the ledger has been handed."""
     in_flight: int = 0
     """Pages of the wave that are not answered."""
 
@@ -257,8 +267,9 @@ class _Sweep(msgspec.Struct):
 class SettlementByAccount:
     """Stage two: decisions and accepted bets in, settlements to the ledger.
 
-    What was decided is swept wave by wave: bets are read as they were placed, some ten thousands, and settled as their
-    accounts are ordered, because what the ledger changes of neighbouring accounts stands on the same pages of its file.
+    What was decided is swept wave by wave: bets are read as they were placed, some hundred thousands, and settled as
+    their accounts are ordered: what the ledger changes of an account it then changes once for several bets, and what it
+    changes of neighbours stands on the same pages of its file.
     A commit settles not too many bets, so that those that fans place meanwhile soon get in between.
     """
 
@@ -338,26 +349,29 @@ class SettlementByAccount:
     def _gather(self, sweep: _Sweep) -> None:
         """Read on, a little at a time, until the wave is full or nothing is left."""
         if not sweep.all_read and sweep.count < self._settings.wave_max:
-            found = sorted(self._ledger.bets_on(sweep.selections, sweep.after, _READ_MAX))
-            sweep.runs.append(found)
-            sweep.count += len(found)
-            sweep.after = max((number for _, number in found), default=sweep.after)
+            found = self._ledger.bets_on(sweep.selections, sweep.after, _READ_MAX)
+            if found:
+                numbers = np.array(found, np.int64)
+                sweep.read.append(numbers[:, 0] << _NUMBER | numbers[:, 1])
+                sweep.count += len(found)
+                sweep.after = found[-1][1]
             sweep.all_read = not found
             self._clock.call_later(0, partial(self._read_on, sweep))
             return
-        sweep.wave, sweep.runs, sweep.count = merge(*sweep.runs), [], 0
+        sweep.wave, sweep.done = np.sort(np.concatenate([_NONE, *sweep.read])), 0
+        sweep.read, sweep.count = [], 0
         self._settle_wave(sweep)
 
     def _settle_wave(self, sweep: _Sweep) -> None:
         """Page by page; then the next wave. The next page is there when the ledger is done with one."""
-        while sweep.in_flight < _PAGES_IN_FLIGHT:
-            numbers = tuple([number for _, number in islice(sweep.wave, self._page)])
-            if not numbers:
-                break
+        while sweep.in_flight < _PAGES_IN_FLIGHT and sweep.done < len(sweep.wave):
+            page = sweep.wave[sweep.done : sweep.done + self._page] & ((1 << _NUMBER) - 1)
+            sweep.done += len(page)
             sweep.in_flight += 1
+            numbers = tuple(page.tolist())
             id_ = f"settle:{sweep.fixture}:{sweep.version}:{numbers[0]}"
-            page = SettleBets(id_, sweep.fixture, numbers, self._clock.now_ms())
-            self._commit([page], partial(self._settled, sweep, self._clock.elapsed_ms()))
+            command = SettleBets(id_, sweep.fixture, numbers, self._clock.now_ms())
+            self._commit([command], partial(self._settled, sweep, self._clock.elapsed_ms()))
         if not sweep.in_flight:
             if sweep.all_read:
                 self._decided.next()

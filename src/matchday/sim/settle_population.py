@@ -38,8 +38,8 @@ PLAYED: Final[tuple[tuple[IncidentType, Side | None, int], ...]] = (
 )  # fmt: skip
 """What has happened in the match before its end."""
 _POPULAR: Final = {
-    "1x2": 60, "total_goals@2.5": 40, "both_teams_to_score": 30, "double_chance": 15, "draw_no_bet": 10,
-    "total_goals@1.5": 10, "total_goals@3.5": 10, "asian_handicap@-0.5": 10, "asian_handicap@-0.75": 6,
+    "1x2": 200, "total_goals@2.5": 120, "both_teams_to_score": 90, "double_chance": 45, "draw_no_bet": 30,
+    "total_goals@1.5": 30, "total_goals@3.5": 30, "asian_handicap@-0.5": 30, "asian_handicap@-0.75": 20,
 }  # fmt: skip
 """How often a selection of some markets is backed; one of any other: 1. Most bets are on few questions."""
 _SIDES: Final[tuple[Side, Side]] = ("home", "away")

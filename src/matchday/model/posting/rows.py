@@ -258,7 +258,8 @@ class Rows(msgspec.Struct):
     """Those of ``bets`` that were asked for by number."""
     new_known: dict[tuple[str, str], Known] = {}
     new_bets: list[str] = []
-    new_entries: list[Entry] = []
+    new_entries: list[tuple[Entry, str | None]] = []
+    """Each with the player whose balance it moves."""
     new_facts: list[AccountFact] = []
     new_referrals: dict[tuple[str, str], Referral] = {}
     answered_referrals: list[tuple[str, str]] = []
@@ -281,14 +282,16 @@ class Rows(msgspec.Struct):
                 sums[name] = sums.get(name, 0) + amount
         assert not sum(sums.values()), amounts
         postings = tuple([Posting(name, amount) for name, amount in sums.items() if amount])
-        account.balance += sums.pop(account.account, 0)
+        moved = sums.pop(account.account, 0)
+        account.balance += moved
         assert account.balance >= 0, account
         house = self.house
         for name, amount in sums.items():
             house[name] = house.get(name, 0) + amount
         self.changed_accounts.add(account.account)
         if postings:
-            self.new_entries.append(Entry(self.next_entry, at_ms, reason, account.currency, postings, bet))
+            entry = Entry(self.next_entry, at_ms, reason, account.currency, postings, bet)
+            self.new_entries.append((entry, account.account if moved else None))
             self.next_entry += 1
 
     def fact(self, account: Account) -> int:
