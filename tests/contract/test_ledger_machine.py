@@ -361,7 +361,7 @@ class Ledger(RuleBasedStateMachine):
         for bet in self.bets:
             if bet.status == BetStatus.OPEN:
                 for charge in self.charges[bet.bet]:
-                    expected[charge.guard] += charged(charge, bet)
+                    expected[charge.guard] += charged(charge.amount, bet)
         assert {name: used for name, used in self.core.all_guards().items() if used} == +expected
 
     @invariant()

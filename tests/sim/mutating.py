@@ -49,7 +49,7 @@ def mutated(patch: Path, folder: Path, source: Path = ROOT) -> Path:
 
 def applied(patch: Path, copy: Path, *options: str) -> str:
     """Apply a patch; why it does not apply, or nothing. ``--check`` only tries."""
-    command = ["git", "apply", "--whitespace=nowarn", *options, str(patch)]
+    command = ["git", "apply", "--whitespace=nowarn", "-C1", *options, str(patch)]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     return f"{patch.name}: {done.stderr}" if done.returncode else ""
 
@@ -114,7 +114,7 @@ def known() -> dict[str, tuple[str, int]]:
 
 
 def write(rows: dict[str, str]) -> None:
-    """The table with these rows, and those of the other mutants as they were."""
+    """The table with these rows, and those of the other mutants that there are as they were."""
     kept = {mutant: line for mutant, line, _ in rows_of_table()} | rows
     names = [patch.stem for patch in PATCHES if patch.stem in kept]
     TABLE.write_text(HEAD.format(seeds=SEEDS_MAX) + "\n".join(kept[name] for name in names) + "\n")
@@ -135,9 +135,10 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         clean = copied(ROOT, folder / "clean")  # the project may be edited meanwhile
         kept = {mutant: cells[3] for mutant, _, cells in rows_of_table()} if options.sim_only else {}
-        rows = list(pool.map(lambda patch: row(patch, folder, clean, kept.get(patch.stem)), patches))
-        write({patch.stem: line for patch, line in zip(patches, rows, strict=True)})
-        sys.stdout.write("\n".join(rows) + "\n")
+        rows = pool.map(lambda patch: row(patch, folder, clean, kept.get(patch.stem)), patches)
+        for patch, line in zip(patches, rows, strict=True):
+            write({patch.stem: line})
+            sys.stdout.write(line + "\n")
         needed = max((seed for _, seed in known().values()), default=1)
         if failed := first_failure(simulate(clean, f"1-{needed}")):
             sys.exit(f"without any mutant seed {failed[1]} breaks {failed[0]}: mend that first")

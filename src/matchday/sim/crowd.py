@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from matchday.model import lines
 from matchday.model.bet import Bet, Leg, Policy
 from matchday.model.ledger import (
     Answer,
@@ -27,7 +26,7 @@ from matchday.model.ledger import (
 from matchday.sim.clock import VirtualClock
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.screens import Door, Frames, Screen
-from matchday.sim.slips import known_leg, legs_of, type_of
+from matchday.sim.slips import any_leg, known_leg, legs_of, type_of
 
 THINK_MS: Final = (10_000, 240_000)
 _WIRE_MS: Final = (1, 60)
@@ -38,8 +37,8 @@ _PATIENCE: Final = 6
 _QUICK: Final = 0.7
 _QUICK_MS: Final = 6_000
 _RUSHES: Final = 0.7
-RUSH_MS: Final = 3_000
-"""Milliseconds before midnight at which the first try whether the new day's limit counts already."""
+_RUSH_MS: Final = 15_000
+_RUSH_BETS: Final = 10
 _RUSH_STAKE_MAX: Final = 4_000
 _STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 9_000, 49_999)
 _USES_FREE_BET: Final = 0.15
@@ -87,6 +86,8 @@ class Fan:
         self.number, self.account, self.chance, self.screen = number, account, chance, screen
         self.limit = limit
         """The stake limit of a day that the account was opened with."""
+        self.waits = False
+        """For midnight, before betting."""
         self.requests: dict[str, Request] = {}
         self.channels: list[str] = []
         self.gone = False
@@ -119,11 +120,12 @@ class Crowd:
         self._wire = clock.random("wire")
         self.asked = 0
 
-    def join(self, account: str, limit: int, fixtures: Sequence[str]) -> None:
+    def join(self, account: str, limit: int, fixtures: Sequence[str], *, waits: bool = False) -> None:
         """A fan with an account; follows one to three of the fixtures, the list, and the own account."""
         number = len(self.fans)
         chance = self._clock.random(f"fan-{number}")
         fan = Fan(number, account, limit, chance, Screen(account, self._frames, self._shown))
+        fan.waits = waits
         followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 3)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]
         self.fans.append(fan)
@@ -138,17 +140,21 @@ class Crowd:
                 self._later(fan.chance.randrange(_QUICK_MS), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
 
     def midnight(self) -> None:
-        """It is nearly midnight: fans wait for the new day's limit, and try to use it up at once."""
+        """It is midnight: fans have waited for the new day's limit, and try to use it up at once."""
         for fan in self.fans:
-            if fan.chance.random() < _RUSHES and not self._faults.over:
-                for _ in range(6):
-                    self._later(fan.chance.randrange(5 * RUSH_MS), lambda fan=fan: self._rush(fan))  # type: ignore[misc]
+            if (fan.waits or fan.chance.random() < _RUSHES) and not self._faults.over:
+                for _ in range(_RUSH_BETS):
+                    self._later(fan.chance.randrange(_RUSH_MS), lambda fan=fan: self._rush(fan))  # type: ignore[misc]
+            fan.waits = False
 
     def _rush(self, fan: Fan) -> None:
-        if (bet := self._bet(fan)) is not None:
-            number = lines.count(bet.type or lines.default_type(len(bet.asked)), len(bet.asked))
-            unit = min(fan.limit * 2 // 5, _RUSH_STAKE_MAX) // number
-            self._send(fan, msgspec.structs.replace(bet, stake=unit * number, policy=Policy.ANY))
+        """A single on the shortest price at hand, which no exposure stands in the way of."""
+        views = [(channel.partition(":")[2], fan.screen.views.get(channel)) for channel in fan.channels[2:]]
+        found = [any_leg(fan.chance, fixture, view) for fixture, view in views * 3 if view is not None]
+        legs = sorted((leg for leg in found if leg is not None), key=lambda leg: leg.price)[:1]
+        if legs:
+            stake = min(fan.limit // 5, _RUSH_STAKE_MAX)
+            self._send(fan, PlaceBet(self._clock.new_id(), fan.account, "EUR", stake, Policy.ANY, tuple(legs)))
 
     def _bet_quickly(self, fan: Fan, fixture: str) -> None:
         view = fan.screen.views.get(f"fixture:{fixture}")
@@ -216,7 +222,7 @@ class Crowd:
             return
         elif deed < 0.05 or (fan.withdraws and deed < 0.3):
             self._withdraw(fan)
-        elif (bet := self._bet(fan)) is not None:
+        elif not fan.waits and (bet := self._bet(fan)) is not None:
             delay = fan.chance.choice((100, 800, 2_000, 15_000, 40_000))
             self._later(delay, lambda: self._send(fan, bet))
             if self._faults.happens(Fault.OTHER_PAYLOAD, 0.05):

@@ -40,7 +40,7 @@ from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.sim import checkers, rest
 from matchday.sim.clock import VirtualClock
-from matchday.sim.crowd import RUSH_MS, Crowd
+from matchday.sim.crowd import Crowd
 from matchday.sim.desk import Desk
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.gate import GATES, GateProcess, sim_settings
@@ -58,6 +58,9 @@ CURRENCY: Final = "EUR"
 GRANT: Final = 200_000
 _STAKES_PER_DAY: Final = (4_000, 10_000, 1_000_000, 1_000_000)
 """A fan's own limit. Some are reached soon, some never."""
+_WAITS: Final = 0.5
+"""Share of the fans with a limit who bet nothing before midnight, where that is near."""
+_LATE_IN_THE_DAY_MS: Final = 9_000_000
 _REST_MS: Final = 1_200_000
 """Milliseconds after the last fault in which everything must come to rest."""
 _WEATHER_MS: Final = 5_000
@@ -121,6 +124,7 @@ class World:
 
     def _open_accounts(self, fans: int) -> None:
         now, chance = self.clock.now_ms(), self.clock.random("accounts")
+        late = now % DAY_MS > DAY_MS - _LATE_IN_THE_DAY_MS
         for number in range(fans):
             account, day = f"fan{number}", chance.choice(_STAKES_PER_DAY)
             commands: list[Command] = [
@@ -129,7 +133,8 @@ class World:
             ]
             self._limits[account, LimitName.STAKE_DAY] = [(0, day)]
             self._ledger_written(commands, self.ledger.core.commit(commands))
-            self.crowd.join(account, day, list(self.provider.truths))
+            waits = chance.random() < _WAITS and late and day < _STAKES_PER_DAY[-1]
+            self.crowd.join(account, day, list(self.provider.truths), waits=waits)
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -293,8 +298,10 @@ class World:
         self.clock.call_later(_WEATHER_MS, self._blow)
         self.desk.start()
         midnight_ms = DAY_MS - self.began_ms % DAY_MS
-        self.clock.call_later(midnight_ms - RUSH_MS, self.crowd.midnight)
-        self.clock.call_later(midnight_ms + self._weather.randrange(SHORT_JUMP_MS), self._midnight)
+        self.clock.call_later(midnight_ms, self.crowd.midnight)
+        self.clock.call_later(
+            midnight_ms + (SHORT_JUMP_MS + self._weather.randrange(2 * SHORT_JUMP_MS)) // 4, self._midnight
+        )
         for told_ms, fixture in self.provider.goals:
             before_ms = self._weather.randrange(_SEEN_BEFORE_MS)
             self.clock.call_later(told_ms - before_ms - self.began_ms, lambda fixture=fixture: self._goal(fixture))  # type: ignore[misc]
