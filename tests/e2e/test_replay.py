@@ -13,7 +13,12 @@ from tests.real import DATA
 
 CHECKER = Path(__file__).parents[1] / "check_journal.py"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs the recorded matches of shared/data/football-wyscout")
-FEW = [DATA / "worldcup2018" / f"{number}.json.gz" for number in (2058017, 2058005, 2058015, 2057962)]
+EPL = [DATA / "epl2017-18" / f"{number}.json.gz" for number in range(2500091, 2500099)]
+"""Eight of the ten that kicked off together: enough for a goliath."""
+TIES = [DATA / "worldcup2018" / f"{number}.json.gz" for number in (2058012, 2058013)]
+"""On one day: one with extra time and a shoot-out, one without."""
+FINAL = DATA / "worldcup2018" / "2058017.json.gz"
+OF_CASH_OUT = {"bet_unknown", "bet_not_open", "cash_out_unavailable", "quote_expired", "quote_moved"}
 
 
 def replay(*words: object) -> tuple[int, dict[str, Any], str]:
@@ -27,39 +32,68 @@ def replay(*words: object) -> tuple[int, dict[str, Any], str]:
 
 
 def test_an_outsider_settles_every_bet_again(tmp_path: Path) -> None:
-    """The final, a shoot-out, extra time and a plain match, with fans who try everything."""
+    """Fans who use every type of bet and try everything that is not allowed; all 66 matches: docs/replay.md."""
     journal = tmp_path / "journal"
-    status, report, _ = replay(*FEW, "--meta", DATA / "meta", "--bettors", 200, "--seed", 3, "--journal", journal)
-    assert (status, report["fixtures"], report["scores_right"]) == (0, 4, 4)
-    assert report["bets_accepted"] == report["bets_settled"] > 200
+    matches = [*EPL, *TIES]
+    status, report, _ = replay(*matches, "--meta", DATA / "meta", "--bettors", 150, "--seed", 3, "--journal", journal)
+    assert (status, report["fixtures"], report["scores_right"]) == (0, 10, 10)
+    assert report["bets_accepted"] == report["bets_settled"] > 300
     assert (report["bets_open"], report["money_conserved"]) == (0, True)
     assert report["retries"] == report["retries_same_answer"] > 0
     check = subprocess.run(
-        [sys.executable, str(CHECKER), str(journal), *map(str, FEW), "--meta", str(DATA / "meta"), "--json"],
+        [sys.executable, str(CHECKER), str(journal), *map(str, matches), "--meta", str(DATA / "meta"), "--json"],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert json.loads(check.stdout)["differences_total"] == 0, check.stdout[-2000:]
+    found = json.loads(check.stdout)
+    assert found["differences_total"] == 0, check.stdout[-2000:]
+    _has_seen_it_all(report, found["seen"])
+
+
+def _has_seen_it_all(report: dict[str, Any], seen: dict[str, dict[str, int]]) -> None:
+    """So few matches have nearly everything: chance may leave something out."""
+    unheard = set(report["refusals_never_given"]) - OF_CASH_OUT
+    assert len(unheard) <= 2, unheard
+    covers = {
+        "trixie",
+        "patent",
+        "yankee",
+        "lucky15",
+        "canadian",
+        "lucky31",
+        "heinz",
+        "lucky63",
+        "super_heinz",
+        "goliath",
+    }
+    types = seen["bets by type"].keys()
+    assert len(covers & types) >= 8
+    assert {"single", "accumulator"} < types
+    assert any(name.startswith("system:") for name in types)
+    assert len(seen["limits"]) == 6
+    assert {"accepted", "re_offered", "refused_by_trader"} <= seen["referrals"].keys()
+    assert {"given", "used", "taken_back"} <= seen["free bets"].keys()
+    assert seen["answers"]["after the delay in play"] > 100
 
 
 def test_the_same_seed_gives_the_same_journal(tmp_path: Path) -> None:
     texts = []
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        replay(FEW[0], "--meta", DATA / "meta", "--bettors", 40, "--seed", seed, "--journal", tmp_path / name)
+        replay(EPL[0], "--meta", DATA / "meta", "--bettors", 30, "--seed", seed, "--journal", tmp_path / name)
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1] != texts[2]
 
 
 def test_a_score_altered_in_the_meta_file_is_noticed(tmp_path: Path) -> None:
     rows = json.loads(gzip.decompress((DATA / "meta" / "matches_World_Cup.json.gz").read_bytes()))
-    final = next(row for row in rows if row["wyId"] == 2058017)
-    final["teamsData"]["4418"]["score"] = 5
+    altered = next(row for row in rows if row["wyId"] == 2058013)
+    next(iter(altered["teamsData"].values()))["score"] = 5
     (tmp_path / "matches_World_Cup.json").write_text(json.dumps(rows))
-    status, report, _ = replay(*FEW, "--meta", tmp_path)
-    assert (status, report["scores_right"], len(report["scores_wrong"])) == (1, 3, 1)
+    status, report, _ = replay(*TIES, "--meta", tmp_path)
+    assert (status, report["scores_right"], len(report["scores_wrong"])) == (1, 1, 1)
 
 
 def test_files_that_are_none_are_named_and_the_others_go_on(tmp_path: Path) -> None:
-    whole = gzip.decompress(FEW[0].read_bytes())
+    whole = gzip.decompress(FINAL.read_bytes())
     events = json.loads(whole)
     events["events"][17]["eventName"] = "Teleport"
     (tmp_path / "1.json").write_bytes(whole[: len(whole) // 2])

@@ -37,6 +37,7 @@ GOALS = "F:total_goals@2.5"
 OVER = f"{GOALS}/over"
 TOTAL_GOALS = MarketKey("total_goals", 10)
 DRIVER_STEPS_MAX = 10_000
+SPINS_MAX = 1_000
 
 Json = dict[str, Any]
 
@@ -141,15 +142,16 @@ class Site:
     def offer(
         self, price: int, *, generation: int = 1, status: MarketStatus = MarketStatus.OPEN,
         key: MarketKey = TOTAL_GOALS, outcomes: Sequence[str] = ("over", "under"), stake_max: int | None = None,
+        fixture: str = "F", live: bool = True,
     ) -> None:  # fmt: skip
         """The book changes, and the odds owner is heard."""
         self._offset += 1
         selections = tuple(Selection(outcome, price) for outcome in outcomes)
-        board = Board(
-            "F", "Cup", "Home", "Away", 0, FixtureStatus.LIVE, "1H", 0, 0, 1.0, (1, 0), None, None, (0, 0), (3, 2)
-        )
-        market = Market(key.of("F"), key.type, key.line, status, generation, selections, stake_max)
-        self.books.apply(BookChanged("F", 1, self._offset, "tick", self.clock.now_ms(), board, (market,)), self._offset)
+        playing = FixtureStatus.LIVE if live else FixtureStatus.SCHEDULED
+        board = Board(fixture, "Cup", "Home", "Away", 0, playing, "1H", 0, 0, 1.0, (1, 0), None, None, (0, 0), (3, 2))
+        market = Market(key.of(fixture), key.type, key.line, status, generation, selections, stake_max)
+        change = BookChanged(fixture, 1, self._offset, "tick", self.clock.now_ms(), board, (market,))
+        self.books.apply(change, self._offset)
         self.room.odds_alive(1, self.clock.now_ms())
 
     def guest(self) -> str:
@@ -210,11 +212,11 @@ class Site:
             "client": (address, 50_000), "server": ("matchday", 80), "scheme": "http", "http_version": "1.1",
         }  # fmt: skip
         exchange = asyncio.ensure_future(self.app(scope, receive, send))
-        for _ in range(DRIVER_STEPS_MAX):
+        for step in range(DRIVER_STEPS_MAX):
             if exchange.done():
                 break
             self.clock.run_for(step_ms)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if step < SPINS_MAX else 0.001)  # files are looked up on a thread
         assert exchange.done(), "no answer"
         exchange.result()
         names = {name.decode(): value.decode() for name, value in said[0]["headers"]}

@@ -102,6 +102,19 @@ class Gates:
         return told
 
 
+class Recorded(SqliteLedgerCore):
+    """A ledger that remembers in which order it was told what."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self.told: list[Command] = []
+
+    def commit(self, commands: Sequence[Command]) -> list[Answer]:
+        """See ``SqliteLedgerCore.commit``."""
+        self.told += commands
+        return super().commit(commands)
+
+
 class Table(Gates):
     """Gates under the virtual clock, over a ledger in memory, with one open market of one fixture."""
 
@@ -110,7 +123,7 @@ class Table(Gates):
 
     def __init__(self, *settings: BetSettings, seed: int = 1, combine: Combine = no_joint_price) -> None:
         clock = VirtualClock(seed)
-        self.core = SqliteLedgerCore(":memory:")
+        self.core = Recorded()
         super().__init__(clock, MoodyLedger(self.core, clock), settings or (AT_ONCE,), combine)
         self.offer()
 

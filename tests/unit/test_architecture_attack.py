@@ -26,7 +26,7 @@ ROOMS = "Rooms do not import rooms"
 BACKENDS = "Only the composition and the simulation know backends"
 PURITY = "The model, pricing and calc do no I/O"
 OTHER_ROOM = "from matchday.services.settlement import SettlementByAccount\n"
-ANY_ROOM = "services/bets/room.py"
+ANY_ROOM = "services/relay.py"
 
 ADDED: list[tuple[str, str, str, str]] = [
     # check                the file it is added to         what is added                            what the check names

@@ -6,7 +6,7 @@ from itertools import permutations
 from math import prod
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.model import lines
@@ -126,6 +126,7 @@ def type_of(number: int, chance: int) -> str:
     return types[chance % len(types)]
 
 
+@settings(deadline=None)
 @given(LEGS, STAKES, MARGINS, st.integers(0, 9))
 def test_it_is_the_mean_of_the_lines_less_the_margin_and_never_more_than_they_may_return(
     legs: list[LegNow], stake: int, margin: int, chance: int
@@ -143,12 +144,14 @@ def test_it_is_the_mean_of_the_lines_less_the_margin_and_never_more_than_they_ma
     assert offered >= max(0, min(floor, most - (alive - 1)))  # less only by what rounding each line costs
 
 
+@settings(deadline=None)
 @given(LEGS, STAKES, st.integers(0, 9))
 def test_it_does_not_hang_on_the_order_of_the_legs(legs: list[LegNow], stake: int, chance: int) -> None:
     type_ = type_of(len(legs), chance)
     assert len({offer(type_, stake, order, 50) for order in list(permutations(legs))[:24]}) == 1
 
 
+@settings(deadline=None)
 @given(LEGS, STAKES, MARGINS, st.integers(0, 9))
 def test_with_every_line_dead_it_is_worth_nothing(
     legs: list[LegNow], stake: int, margin: int, chance: int
@@ -159,6 +162,7 @@ def test_with_every_line_dead_it_is_worth_nothing(
     assert offer(type_, stake, dead, margin) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(PRICES, min_size=1, max_size=6), st.integers(10**4, 10**7), MARGINS, st.integers(0, 9))
 def test_of_legs_that_are_won_it_is_their_return_less_the_margin(
     prices: list[int], stake: int, margin: int, chance: int
@@ -173,6 +177,7 @@ def test_of_legs_that_are_won_it_is_their_return_less_the_margin(
     )
 
 
+@settings(deadline=None)
 @given(LEGS, STAKES, st.integers(0, 999), st.integers(0, 9))
 def test_a_larger_margin_a_smaller_stake_and_a_less_likely_leg_are_offered_no_more(
     legs: list[LegNow], stake: int, margin: int, chance: int

@@ -256,6 +256,19 @@ def test_a_quote_is_judged_again_as_it_is_taken_up(
     assert counter.balance == (99_900 if said == "accepted" else 99_000)
 
 
+def test_a_leg_that_is_decided_otherwise_moves_a_quote_also_where_more_is_offered_then(counter: Counter) -> None:
+    """Its open legs and their markets are as they were; what was decided is not."""
+    bet = counter.place(OVER, ELSEWHERE)
+    counter.decide(1, over=Result.HALF_WON)
+    command = counter.command(counter.quote(bet))
+    assert command.asked == 1_350
+    counter.decide(2, over=W)
+    told = counter.ask(command)
+    counter.run(0)
+    assert (told.said, counter.balance) == ("quote_moved", 99_000)
+    assert told.only.detail == "its legs do not stand as they did; 1800 minor units are offered now"
+
+
 def test_a_bet_that_is_settled_is_not_open(counter: Counter) -> None:
     command = counter.command(counter.quote(counter.place(OVER)))
     counter.decide(1, over=L, under=W)

@@ -132,7 +132,7 @@ def settled(fan: Fan) -> None:
     ("happens", "reason", "field", "remedy"),
     [
         (suspended, "cash_out_unavailable", "", "leg 1: market_suspended"),
-        (moved, "quote_moved", "quote", "8.55 is offered now"),
+        (moved, "quote_moved", "quote", "ask for a new quote"),
         (expired, "quote_expired", "quote", "ask for a new quote"),
         (settled, "bet_not_open", "", "GET /api/bets"),
     ],

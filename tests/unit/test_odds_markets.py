@@ -6,6 +6,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
+from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model.book import Books
@@ -23,7 +24,7 @@ from matchday.model.messages import (
     decode,
     encode,
 )
-from matchday.ports import Record, Stored
+from matchday.ports import Clock, LogUnavailable, Record, Stored
 from matchday.pricing.calibrate import PRIOR
 from matchday.pricing.football import price_book
 from matchday.services.odds import Odds
@@ -41,7 +42,7 @@ class Ground:
         self, core: SqliteLogCore, clock: VirtualClock, *, played: bool = True, knockout: bool = False,
         stand_ms: int = 172_800_000,
     ) -> None:  # fmt: skip
-        self.clock = clock
+        self.clock, self.core = clock, core
         self.log = InlineLog(core, clock)
         self.books = Books()
         self.state = FootballState(knockout=knockout)
@@ -210,3 +211,30 @@ def test_a_record_of_before_books_said_what_they_were_priced_on_is_read(ground: 
     old = msgspec.json.decode(stored.value)
     assert old.pop("model")
     assert decode(msgspec.json.encode(old)) == msgspec.structs.replace(change, model=None)
+
+
+class LateLog(InlineLog):
+    """A log that is slow to answer one writer."""
+
+    def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
+        """See ``Log.append``."""
+        assert done is not None, records
+        super().append(records, lambda outcome: answer_later(self._clock, done, outcome))
+
+
+def answer_later(clock: Clock, done: LogDone, outcome: Sequence[int] | LogUnavailable) -> None:
+    clock.call_later(100, lambda: done(outcome))
+
+
+def test_an_owner_that_was_replaced_as_it_began_erases_nothing_of_its_heir(ground: Ground) -> None:
+    """Two owners began at once, and the first heard last that its own record stood: it took the whole books of its heir
+    for those of a former owner, and a gate that started later believed it. Found by ``matchday sim``, seed 36."""
+    Odds(ground.clock, LateLog(ground.core, ground.clock), price_book, Settings().odds).start()
+    Odds(ground.clock, ground.log, price_book, Settings().odds).start()
+    ground.clock.run_for(0)
+    heir = ground.books.fixtures["F"].epoch
+    ground.clock.run_for(1_000)
+    kept = [decode(stored.value) for stored in ground.log.latest(Topic.BOOK_STATES)]
+    states = [state for state in kept if isinstance(state, BookState)]
+    assert [state.epoch for state in Books.newest(states)] == [heir]
+    assert ground.books.fixtures["F"].epoch == heir

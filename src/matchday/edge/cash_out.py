@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 
 from matchday.config import Settings
@@ -18,7 +19,7 @@ from matchday.edge.waiting import answered, in_time
 from matchday.model.cash_out import Quote
 from matchday.model.ledger import Answer, CashOut, Moment, Refusal, SetCashOut
 from matchday.model.money import MoneyError, format_amount, parse_amount
-from matchday.ports import Clock, Ledger
+from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _REMEDIES: Final = {
     Refusal.BET_UNKNOWN: "GET /api/bets has the bets of this account",
@@ -126,12 +127,16 @@ class CashOutDoor:
         if found.refusal is None:
             return found
         detail, field = _said(found.refusal, found.detail), _FIELDS.get(found.refusal, "")
-        if found.refusal == Refusal.QUOTE_MOVED and quote is not None:
-            now = self._room.quote(quote.account, quote.bet, quote.stake)
-            if isinstance(now, Quote):
-                amount = format_amount(now.amount, self._currency(quote.account))
-                raise Problem(found.refusal, f"{amount} is offered now; {detail}", field=field, amount=amount)
-        raise Problem(found.refusal, detail, field=field)
+        amount = self._now(quote) if found.refusal == Refusal.QUOTE_MOVED and quote is not None else UNSET
+        raise Problem(found.refusal, detail, field=field, amount=amount)
+
+    def _now(self, quote: Quote) -> str | UnsetType:
+        """What is offered now for the same; nothing where that cannot be said."""
+        try:
+            now, currency = self._room.quote(quote.account, quote.bet, quote.stake), self._currency(quote.account)
+        except LedgerUnavailable:
+            return UNSET
+        return format_amount(now.amount, currency) if isinstance(now, Quote) else UNSET
 
 
 def _said(refusal: Refusal, detail: str) -> str:

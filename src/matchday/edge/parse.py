@@ -87,12 +87,17 @@ def check_id(made: str, now_ms: int, field: str = "id") -> None:
         raise Problem("id_invalid", "the id's time is more than a day ahead; check the clock", field=field)
 
 
-def amount_of(text: str, currency: str, field: str) -> int:
-    """Minor units of the amount in a field."""
+def check_currency(currency: str, field: str = "currency") -> None:
+    """Whether a currency is one that we know."""
     try:
         decimals(currency)
     except MoneyError as error:
-        raise Problem("currency_invalid", str(error), field="currency") from error
+        raise Problem("currency_invalid", str(error), field=field) from error
+
+
+def amount_of(text: str, currency: str, field: str, currency_field: str = "currency") -> int:
+    """Minor units of the amount in a field."""
+    check_currency(currency, currency_field)
     try:
         if not text.isascii():
             raise MoneyError(f"{text!r} is not an amount; send a decimal in the digits 0 to 9")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from matchday.edge.api import BetAnswer, BetBody, LegBody, LegQuote, QuoteAnswer, QuoteBody, QuoteLegBody
-from matchday.edge.parse import amount_of, check_id, price_of, selection_of
+from matchday.edge.parse import amount_of, check_currency, check_id, price_of, selection_of
 from matchday.edge.problems import Problem, ProblemDetails
 from matchday.model import lines
 from matchday.model.acceptance import StakeMax
@@ -23,7 +23,7 @@ from matchday.model.views import bet_view
 def command_of(body: BetBody, account: str, now_ms: int, at: str = "") -> PlaceBet:
     """The command that a body asks for. ``at`` is the body's place in its slip, for problems."""
     check_id(body.id, now_ms, f"{at}id")
-    stake = amount_of(body.stake, body.currency, f"{at}stake")
+    stake = amount_of(body.stake, body.currency, f"{at}stake", f"{at}currency")
     if stake <= 0:
         raise Problem("amount_invalid", "a stake is more than zero", field=f"{at}stake")
     number = _lines_of(body.type, len(body.legs), at)
@@ -40,6 +40,7 @@ def command_of(body: BetBody, account: str, now_ms: int, at: str = "") -> PlaceB
 
 def question_of(body: QuoteBody, account: str) -> PlaceBet:
     """What is asked about a slip: the same legs, without prices, generations or stake."""
+    check_currency(body.currency)
     _lines_of(body.type, len(body.legs), "")
     legs = tuple(_quoted_leg(leg, f"legs[{index}]") for index, leg in enumerate(body.legs))
     return PlaceBet("", account, body.currency, 0, Policy.ANY, legs, type=body.type)

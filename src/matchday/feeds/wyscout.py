@@ -18,8 +18,9 @@ __all__ = [
     "WyscoutFeed", "load",
 ]  # fmt: skip
 
-ANNOUNCE_MS: Final = 3_600_000
-"""Milliseconds before kick-off at which a fixture is announced at its real time."""
+ANNOUNCE_MS: Final = 48 * 3_600_000
+"""Milliseconds before kick-off at which a fixture is announced at its real time: two days, so that there are matches
+for bets of several legs."""
 CONFIRM_MS: Final = 180_000
 """Match milliseconds after the end at which the result is confirmed."""
 SOURCE: Final = "Wyscout; Pappalardo et al., Scientific Data 6, 236 (2019), CC BY 4.0"

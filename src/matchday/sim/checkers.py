@@ -130,7 +130,7 @@ class Bets:
         else:
             if isinstance(fact, CashOutSet):
                 self.bets[fact.bet] = msgspec.structs.replace(self.bets[fact.bet], cash_out_at=fact.amount)
-            if isinstance(fact, FreeBetChanged):
+            elif isinstance(fact, FreeBetChanged):
                 self.free_bets[fact.free_bet] = fact.amount if fact.state == "available" else 0
             change = fact.change if isinstance(fact, BalanceChanged) else 0
         if fact.balance != before + change:

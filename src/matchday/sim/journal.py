@@ -1,29 +1,19 @@
 """Journal: what happened in a run, as NDJSON, so that an outsider can check every answer and settle every bet again.
 
 One object a line with ``t_ms`` and ``kind``, in causal order as the gate and the ledger had it: a book stands where the
-gate heard it, a bet where the ledger took it, its postings right behind. Money is in minor units, prices are decimal
-strings.
+gate heard it, a question where it was asked, a bet where the ledger took it, its postings right behind, and what the
+fan was told after that. Money is in minor units, prices are decimal strings. ``journalled`` writes what is asked of the
+bets room and of the ledger. Every kind of line and its fields: ``tests/check_journal.py``, which reads them.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TextIO
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO
 
 import msgspec
 
 from matchday.config import Settings
-from matchday.model.bet import Leg, Outcome
-from matchday.model.ledger import (
-    Answer,
-    Command,
-    DecideLegs,
-    Entry,
-    Moment,
-    OpenAccount,
-    PlaceBet,
-    SetLimit,
-    SetStatus,
-)
+from matchday.model.ledger import Entry
 from matchday.model.market import Market, line_text, selection_id
 from matchday.model.messages import (
     BookChanged,
@@ -35,9 +25,20 @@ from matchday.model.messages import (
     ResultConfirmed,
 )
 from matchday.model.price import format_price
-from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.ports import Clock, Ledger
 
-_VOID_SHARE: Final = ("0", "0.5", "1")
+_PAGE = 500
+"""Entries of one read of a statement."""
+
+
+class Audited(Ledger, Protocol):
+    """A ledger that says what all accounts have and what is held of every guard."""
+
+    def balances(self) -> dict[str, int]:
+        """Minor units by account, the house's included."""
+
+    def all_guards(self) -> dict[str, int]:
+        """Minor units by guard."""
 
 
 class Journal:
@@ -50,6 +51,9 @@ class Journal:
         self._first = 0
         self._causes: dict[str, deque[dict[str, Any]]] = {}
         self._encode = msgspec.json.Encoder().encode
+        self._alive_ms = self._alive_said_ms = 0
+        self.asked = 0
+        """Questions so far: each has a number."""
         self.lines = 0
 
     def line(self, kind: str, **fields: object) -> None:
@@ -79,8 +83,7 @@ class Journal:
 
     def settings(self, settings: Settings) -> None:
         """The limits that answers depend on."""
-        bets = msgspec.structs.asdict(settings.bets)
-        self.line("settings", stake_per_day=settings.accounts.stake_per_day, **bets)
+        self.line("settings", **msgspec.structs.asdict(settings.bets))
 
     def feed(self, message: FixtureScheduled | Incident | ResultConfirmed) -> None:
         """What the feed said. An incident stands where the gate heard of it: before the book that it changed."""
@@ -117,8 +120,39 @@ class Journal:
         markets = [_market(market) for market in change.markets]
         self.line("book", fixture=change.fixture, epoch=change.epoch, n=change.n, cause=change.cause, markets=markets)
 
+    def alive(self) -> None:
+        """The gate hears now that the owner of the books is alive."""
+        self._alive_ms = self._clock.now_ms()
+
+    def say_alive(self) -> None:
+        """When that was heard last: said where an answer may depend on it, rather than ten times a minute."""
+        if self._alive_said_ms < self._alive_ms:
+            self._alive_said_ms = self._alive_ms
+            self.line("alive", heard_ms=self._alive_ms)
+
+    # --- what everybody has at the end --------------------------------------------------------------------------------
+
+    def ending(self, ledger: Audited) -> None:
+        """Balances, statements, the sum of all accounts, and what is still held of exposures."""
+        for account, balance in sorted(ledger.balances().items()):
+            self.line("balance", account=account, balance=balance)
+            if ":" not in account:
+                self.line("statement", account=account, entries=_statement(ledger, account))
+        self.line("totals", totals=ledger.totals())
+        self.line("exposures", held={name: used for name, used in sorted(ledger.all_guards().items()) if used})
+
+
+def _statement(ledger: Ledger, account: str) -> list[tuple[int, int, str, str | None]]:
+    """(entry, amount, reason, bet), newest first, page by page as a fan reads it."""
+    found: list[Entry] = []
+    while page := ledger.statement(account, found[-1].entry if found else None, _PAGE):
+        found.extend(page)
+    amounts = [sum(p.amount for p in entry.postings if p.account == account) for entry in found]
+    return [(e.entry, amount, e.reason, e.bet) for e, amount in zip(found, amounts, strict=True)]
+
 
 def _market(market: Market) -> dict[str, object]:
+    stake_max = {} if market.stake_max is None else {"stake_max": market.stake_max}
     return {
         "market": market.market,
         "type": market.type,
@@ -133,108 +167,5 @@ def _market(market: Market) -> dict[str, object]:
             }
             for selection in market.selections
         ],
+        **stake_max,
     }
-
-
-def _leg(leg: Leg) -> dict[str, object]:
-    fields = msgspec.structs.asdict(leg)
-    return {**fields, "price": format_price(leg.price)}
-
-
-def _outcome(outcome: Outcome | None) -> dict[str, object]:
-    if outcome is None:
-        return {"result": "undecided"}
-    places, tied = outcome.dead_heat
-    dead_heat = "1" if places == tied else f"{places}/{tied}"
-    return {"result": outcome.result, "void_share": _VOID_SHARE[outcome.void_halves], "dead_heat": dead_heat}
-
-
-class JournalledLedger:
-    """A ledger that journals what it took, in the order in which it took it. Reads go through as they are."""
-
-    def __init__(self, inner: Ledger, journal: Journal) -> None:
-        self._inner = inner
-        self._journal = journal
-        self._entry = 0
-        self._payloads: dict[tuple[str, str], PlaceBet] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
-        """Commit, and write commands, answers and postings where the commit stands."""
-        place = self._journal.promise()
-
-        def answered(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-            lines: list[bytes] = []
-            if not isinstance(outcome, LedgerUnavailable):
-                by_bet: dict[str | None, list[Entry]] = {}
-                for entry in entries:
-                    by_bet.setdefault(entry.bet, []).append(entry)
-                for command, answer in zip(commands, outcome, strict=True):
-                    lines.extend(self._command(command, answer))
-                    if isinstance(command, PlaceBet) and not answer.repeated:
-                        lines.extend(self._postings(by_bet.pop(answer.bet.bet, []) if answer.bet else []))
-                for rest in by_bet.values():
-                    lines.extend(self._postings(rest))
-            self._journal.fill(place, lines)
-            done(outcome)
-
-        self._inner.commit(commands, answered)
-        entries = list(self._inner.entries(self._entry, 1_000_000))
-        if entries:
-            self._entry = entries[-1].entry
-
-    def _command(self, command: Command, answer: Answer) -> list[bytes]:
-        encoded = self._journal.encoded
-        if isinstance(command, PlaceBet):
-            return [self._bet(command, answer)]
-        if isinstance(command, DecideLegs):
-            return [
-                encoded("decision", {
-                    "fixture": command.fixture, "market": decision.market, "selection": decision.selection,
-                    **_outcome(decision.outcome), "version": command.version,
-                })
-                for decision in command.decisions
-            ]  # fmt: skip
-        if isinstance(command, OpenAccount):
-            opened = {"account": command.account, "currency": command.currency, "status": "open"}
-            return [encoded("account", {**opened, "stake_per_day": command.stake_per_day})]
-        if isinstance(command, SetStatus):
-            account = self._inner.account(command.account)
-            currency = account.currency if account else ""
-            return [encoded("account", {"account": command.account, "currency": currency, "status": command.status})]
-        if isinstance(command, SetLimit):
-            return [encoded("limit", {"account": command.account, "stake_per_day": command.amount})]
-        return []
-
-    def _bet(self, command: PlaceBet, answer: Answer) -> bytes:
-        said = "accepted" if answer.refusal is None else str(answer.refusal)
-        first = self._payloads.setdefault((command.account, command.id), command)
-        bet = answer.bet.bet if answer.bet else None
-        if first is not command:
-            same = (first.stake, first.asked, first.policy) == (command.stake, command.asked, command.policy)
-            again = {"id": command.id, "account": command.account, "answer": said, "bet": bet, "same_payload": same}
-            return self._journal.encoded("retry", again)
-        return self._journal.encoded("bet", {
-            "bet": bet, "id": command.id, "account": command.account, "stake": command.stake,
-            "currency": command.currency, "policy": command.policy, "legs": [_leg(leg) for leg in command.asked],
-            "answer": said, "legs_accepted": [format_price(leg.price) for leg in answer.bet.legs] if answer.bet else [],
-        })  # fmt: skip
-
-    def _postings(self, entries: Sequence[Entry]) -> list[bytes]:
-        return [
-            self._journal.encoded("posting", {
-                "entry": entry.entry, "account": posting.account, "amount": posting.amount,
-                "currency": entry.currency, "bet": entry.bet, "reason": entry.reason,
-            })
-            for entry in entries
-            for posting in entry.postings
-        ]  # fmt: skip
-
-
-def answer_name(answer: Answer | Moment) -> str:
-    """``accepted`` or the name of the refusal."""
-    if isinstance(answer, Answer):
-        return "accepted" if answer.refusal is None else str(answer.refusal)
-    return str(answer)

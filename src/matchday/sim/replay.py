@@ -4,7 +4,6 @@ The rooms, the pricing and the synchronous cores of the embedded backends are th
 the fans are simulated. The same seed gives the same journal.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final, TextIO, cast
@@ -17,12 +16,15 @@ from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.feeds.wyscout import ANNOUNCE_MS, Match, WyscoutFeed
 from matchday.model.football import GOALS
-from matchday.model.ledger import Answer, Command, Moment, Refusal
+from matchday.model.ledger import Moment
 from matchday.model.messages import (
+    AccountFact,
+    BetReferred,
     BookChanged,
     FixtureScheduled,
     Incident,
     LegsDecided,
+    OddsAlive,
     ResultConfirmed,
     Strengths,
     Topic,
@@ -31,48 +33,16 @@ from matchday.model.messages import (
 from matchday.ports import Ledger, Stored
 from matchday.services.accounts import Guest
 from matchday.sim.clock import VirtualClock
-from matchday.sim.fans import Fans, Placed
+from matchday.sim.fans import Fans, Promotions, Trader
 from matchday.sim.inline import InlineLedger, InlineLog
-from matchday.sim.journal import Journal, JournalledLedger, answer_name
+from matchday.sim.journal import Journal
+from matchday.sim.journalled import BetsDesk, CashDesk, JournalledBets, JournalledCashOuts, JournalledLedger
+from matchday.sim.tally import Report, Tally
 
 _SETTLE_MS: Final = 4 * 3_600_000
 """Virtual milliseconds after the last result in which everything must have come to rest."""
 _STEP_MS: Final = 600_000
 """Virtual milliseconds between two looks at the progress."""
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What a replay came to."""
-
-    fixtures: int = 0
-    scores_right: int = 0
-    scores_wrong: list[str] = []
-    scores_unknown: int = 0
-    incidents: int = 0
-    goals: int = 0
-    book_changes: int = 0
-    price_changes: int = 0
-    markets_settled: int = 0
-    bets_accepted: int = 0
-    bets_accepted_by_market: dict[str, int] = {}
-    bets_accepted_in_play: int = 0
-    bets_refused: dict[str, int] = {}
-    retries: int = 0
-    retries_same_answer: int = 0
-    bets_settled: int = 0
-    bets_open: int = 0
-    staked: dict[str, int] = {}
-    """Minor units by currency."""
-    money_conserved: bool = False
-    reports_rejected: list[str] = []
-    files_rejected: list[str] = []
-    prices_unmatched: list[str] = []
-    prices_rows_unused: int = 0
-    assumed: list[str] = []
-    """What the provider's files did not say and was assumed."""
-    wall_seconds: float = 0.0
-    virtual_seconds: float = 0.0
-    journal_lines: int = 0
 
 
 def replay_settings() -> Settings:
@@ -85,7 +55,12 @@ def replay_settings() -> Settings:
         feed=replace(settings.feed, alive_ms=10_000),
         odds=replace(settings.odds, alive_ms=10_000, feed_silence_ms_max=20_000, tick_ms=20_000),
         bets=replace(
-            settings.bets, odds_silence_ms_max=20_000, exposure_selection_max=250_000, exposure_fixture_max=2_000_000
+            settings.bets,
+            odds_silence_ms_max=20_000,
+            exposure_account_max=2_500_000,
+            exposure_selection_max=3_000_000,
+            exposure_market_max=5_000_000,
+            exposure_fixture_max=25_000_000,
         ),
     )
 
@@ -109,27 +84,36 @@ class Replay:
         self.clock = VirtualClock(seed, start_ms)
         self._start_ms = start_ms
         self._log = InlineLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
-        inner = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
+        self._inner = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
         self._journal = Journal(self.clock, journal) if journal else None
-        ledger = cast("Ledger", JournalledLedger(inner, self._journal)) if self._journal else inner
+        ledger = cast("Ledger", JournalledLedger(self._inner, self._journal)) if self._journal else self._inner
         adapter = WyscoutFeed(matches, strengths, speed=1.0, start_ms=None)
         self.platform = Platform(self.clock, self._log, ledger, adapter, settings, secret=b"replay")
         self.ledger = ledger
         self.report = Report(fixtures=len(matches))
-        self._refused: Counter[str] = Counter()
-        self._answers: dict[tuple[str, str], str] = {}
+        self._tally = Tally()
         self._scores: dict[str, tuple[int, int]] = {}
         self._settled_markets: set[str] = set()
-        self.fans = Fans(self.clock, self.platform.bets, self.platform.gate.books, self._administer, self._placed)
         self._bettors = bettors
+        bets: BetsDesk = self.platform.bets
+        cash_outs: CashDesk = self.platform.cash_outs
         if self._journal:
             self._journal.settings(settings)
+            bets = JournalledBets(bets, self._journal)
+            cash_outs = JournalledCashOuts(cash_outs, self._journal)
+        accounts, books = self.platform.accounts, self.platform.gate.books
+        self.fans = Fans(self.clock, bets, cash_outs, accounts, ledger, books, self._tally.placed)
+        self.trader = Trader(self.clock, bets, ledger)
+        self._promotions = Promotions(self.clock, ledger, settings.accounts.currency)
 
     def run(self, progress: Callable[[int, int], None]) -> Report:
         """Run to the end. ``progress`` is called with the matches that are over and all of them."""
         began = perf_counter()
         self._log.tail(Topic.INCIDENTS, None, self._hear_feed)
         self._log.tail(Topic.DECISIONS, None, self._hear_decisions)
+        self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
+        if self._journal:
+            self._log.tail(Topic.BOOKS, None, self._hear_books)
         self.platform.gate.watchers.append(self._book_changed)
         self.platform.start()
         for number in range(self._bettors):
@@ -147,14 +131,12 @@ class Replay:
 
     @property
     def _at_rest(self) -> bool:
-        return self.platform.by_account.idle and not self.fans.waiting and not self.ledger.open_bets()
+        asked = self.fans.waiting or self.trader.waiting or self.ledger.referrals(2**62, 1)
+        return self.platform.by_account.idle and not asked and not self.ledger.open_bets()
 
     def _joined(self, number: int, guest: Guest | Moment) -> None:
         assert isinstance(guest, Guest), guest
         self.fans.join(number, guest.account, guest.currency)
-
-    def _administer(self, command: Command) -> None:
-        self.ledger.commit([command], lambda _: None)
 
     def _hear_feed(self, records: Sequence[Stored]) -> None:
         for stored in records:
@@ -187,40 +169,40 @@ class Replay:
                     self._journal.certainty(message)
                 self._settled_markets.update(decision.market for decision in message.decisions)
 
+    def _hear_books(self, records: Sequence[Stored]) -> None:
+        """Whether the owner is alive; changes of books come by the gate, as it takes them in."""
+        assert self._journal
+        if any(not stored.key and isinstance(decode(stored.value), OddsAlive) for stored in records):
+            self._journal.alive()
+
+    def _hear_accounts(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            fact = decode(stored.value)
+            assert isinstance(fact, AccountFact), fact
+            self._tally.said(fact)
+            self.fans.hear(fact)
+            if isinstance(fact, BetReferred):
+                self.trader.referred(fact)
+
     def _book_changed(self, change: BookChanged, offset: int) -> None:
         self.report.book_changes += 1
         if self._journal:
             self._journal.book(change, offset)
         if change.cause == "scheduled":
+            self._promotions.announced(self.fans.names)
             self.fans.fixture(change.board)
-
-    def _placed(self, placed: Placed) -> None:
-        said = answer_name(placed.answer)
-        key = (placed.command.account, placed.command.id)
-        if placed.first:
-            self._answers[key] = said
-        else:
-            self.report.retries += 1
-            expected = self._answers.get(key, said) if placed.same_payload else Refusal.ID_REUSED
-            self.report.retries_same_answer += said == expected
-        if said != "accepted":
-            self._refused[said] += placed.first or not placed.same_payload
-        elif placed.first:
-            self.report.bets_accepted += 1
-            answer = placed.answer
-            if isinstance(answer, Answer) and answer.bet is not None:
-                staked = self.report.staked
-                staked[answer.bet.currency] = staked.get(answer.bet.currency, 0) + answer.bet.stake
 
     def _sum_up(self) -> None:
         report = self.report
+        self._tally.fill(report)
         report.price_changes = self.platform.odds.repriced
         report.markets_settled = len(self._settled_markets)
-        report.bets_accepted_by_market = dict(sorted(self.fans.by_type.items()))
-        report.bets_accepted_in_play = self.fans.in_play
-        report.bets_refused = dict(sorted(self._refused.items()))
+        report.selections_accepted_by_market = dict(sorted(self.fans.by_market.items()))
+        report.fans_did = self.fans.deeds
         report.bets_open = self.ledger.open_bets()
         report.bets_settled = report.bets_accepted - report.bets_open
         report.money_conserved = all(total == 0 for total in self.ledger.totals().values())
         report.reports_rejected = self.platform.feed.rejected
-        report.journal_lines = self._journal.lines if self._journal else 0
+        if self._journal:
+            self._journal.ending(self._inner)
+            report.journal_lines = self._journal.lines

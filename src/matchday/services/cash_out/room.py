@@ -163,7 +163,7 @@ class CashOuts:
         judged = self._judged(command, quote)
         if quote is None or judged.refusal not in (None, Refusal.QUOTE_MOVED) or self._clock.now_ms() < quote.until_ms:
             return judged
-        return self._now(command, refusal=Refusal.QUOTE_EXPIRED, detail="ask for a new quote")
+        return self._now(command, refusal=Refusal.QUOTE_EXPIRED, detail="the quote's time is over")
 
     def _wait(self, command: CashOut, quote: Quote | None, done: Done, waits: Waits) -> None:
         key, delay_ms = (command.account, command.id), self._settings.delay_ms
@@ -194,7 +194,7 @@ class CashOuts:
             return self._now(command, refusal=Refusal.CASH_OUT_UNAVAILABLE, detail=valued)
         asked = (command.account, command.bet, command.stake, command.asked)
         if quote is None or (quote.account, quote.bet, quote.stake, quote.amount) != asked:
-            return self._now(command, refusal=Refusal.QUOTE_UNKNOWN, detail="ask for a quote of this bet")
+            return self._now(command, refusal=Refusal.QUOTE_UNKNOWN, detail="it is no quote for this")
         if (valued.standing, valued.markets) != (quote.standing, quote.markets):
             detail = f"its legs do not stand as they did; {valued.amount} minor units are offered now"
             return self._now(command, refusal=Refusal.QUOTE_MOVED, detail=detail)

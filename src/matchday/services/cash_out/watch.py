@@ -16,7 +16,7 @@ from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetS
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.cash_out.value import Valued, Valuer
 
-_LOOK_MAX: Final = 32
+_LOOK_MAX: Final = 16
 """Bets looked at in one turn."""
 _SWEEP_MS: Final = 30_000
 """Milliseconds between two looks at all of them."""

@@ -149,7 +149,8 @@ class Odds:
                 markets = {MarketKey(m.type, m.line): m for m in state.markets}
                 over = _Book(state.snapshot, markets, controls=state.controls)
                 self._publish(over, state.snapshot.status, state.markets, keep=True)
-        self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in kept])
+        former = [key for key, state in kept.items() if state.epoch < self._epoch]  # an heir may have begun already
+        self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in former])
         self._log.tail(Topic.INCIDENTS, heard, self.hear)
         self._wake()
 
