@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
+    _add_settle_bench(commands)
     calc = commands.add_parser(
         "calc",
         help="calculate what slips return, as settlement would",
@@ -145,6 +146,28 @@ def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sim.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    bench = commands.add_parser(
+        "settle-bench",
+        help="measure the settlement of a million bets on one match",
+        description="Make so many open bets on one match (half of them singles, half accumulators of 2 to 8 legs "
+        "whose other matches are over), end the match, and time its settlement through the rooms of `matchday up`, "
+        "durably, while bets on another match arrive at a rate of their own. Only the settlement is timed; making the "
+        "bets takes longer. Says time, CPU, memory (resident, sampled while settling), entries, and how long the bets "
+        "took that were placed before and meanwhile. The exit status is 1 where a bet was not settled, or not once, or "
+        "the books do not balance.",
+        epilog="A million bets need some 4 GB of disk. See docs/performance.md for measured figures.",
+    )
+    bench.add_argument("--bets", type=int, default=1_000_000, metavar="N", help="open bets (default: 1000000)")
+    bench.add_argument("--accounts", type=int, default=100_000, metavar="N", help="that placed them (default: 100000)")
+    bench.add_argument("--rate", type=float, default=200.0, metavar="N", help="bets a second meanwhile (default: 200)")
+    bench.add_argument("--idle", type=float, default=10.0, metavar="S", help="seconds of bets before (default: 10)")
+    bench.add_argument("--core", action="store_true", help="the ledger's core alone: no rooms, no bets meanwhile")
+    bench.add_argument("--data", type=Path, metavar="DIR", help="an empty or new folder (default: a temporary one)")
+    bench.add_argument("--seed", type=int, default=1, help="of the bets (default: 1)")
+    bench.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words."""
     options = _parser().parse_args(arguments)
@@ -153,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "up": _up,
         "replay": _replay,
         "sim": _sim,
+        "settle-bench": _settle_bench,
         "calc": _calc,
         "token": _token,
     }
@@ -179,6 +203,12 @@ def _sim(options: argparse.Namespace) -> int:
     from matchday.sim.command import sim
 
     return sim(options)
+
+
+def _settle_bench(options: argparse.Namespace) -> int:
+    from matchday.cli import settle_bench
+
+    return settle_bench(options)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ import uvicorn
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
+from matchday.backends.writer import Post
 from matchday.config import Settings
 from matchday.edge.http import make_app
 from matchday.edge.websocket import frame_text, make_protocol
@@ -140,6 +141,8 @@ class Gate:
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         for stored in records:
+            if not self.push.follows(stored.key):
+                continue
             message = decode(stored.value)
             if isinstance(message, AccountFact):
                 self.push.account_fact(message)
@@ -283,18 +286,13 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with contextlib.ExitStack() as stack:
-        log_core = stack.enter_context(contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)))
-        ledger_core = stack.enter_context(contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")))
-        log = SqliteLog(log_core, clock, loop.call_soon_threadsafe, settings.storage, fatal)
-        stack.callback(log.close)
-        ledger = SqliteLedger(ledger_core, clock, loop.call_soon_threadsafe, settings.storage, fatal)
-        stack.callback(ledger.close)
+        log, ledger = stack.enter_context(stores(data, clock, loop.call_soon_threadsafe, settings, fatal))
         platform = Platform(
             clock, log, ledger, make_adapter(clock), settings, secret=_secret(data / "secret", clock), speed=speed
         )
         warm_up()
         platform.start()
-        _keep_house(clock, log_core, ledger_core, settings)
+        _keep_house(clock, log, ledger, settings)
         web = make_app(
             bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
             ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
@@ -305,12 +303,32 @@ async def _serve(
             timeout_graceful_shutdown=5,
         ))  # fmt: skip
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
+        tune_gc()
         await _until_stopped(server, listener, stop, ready)
     if failed:
         raise failed[0]
+
+
+@contextlib.contextmanager
+def stores(
+    data: Path, clock: Clock, post: Post, settings: Settings, fatal: Callable[[BaseException], None]
+) -> Iterator[tuple[SqliteLog, SqliteLedger]]:
+    """The embedded log and ledger of a data folder, each with its writer's thread, until the block ends."""
+    with contextlib.ExitStack() as stack:
+        log_core = stack.enter_context(contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)))
+        ledger_core = stack.enter_context(contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")))
+        log = SqliteLog(log_core, clock, post, settings.storage, fatal)
+        stack.callback(log.close)
+        ledger = SqliteLedger(ledger_core, clock, post, settings.storage, fatal)
+        stack.callback(ledger.close)
+        yield log, ledger
+
+
+def tune_gc() -> None:
+    """What stands when the platform has started stays: never look at it again, and rarely at what comes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 async def _until_stopped(
@@ -330,7 +348,7 @@ async def _until_stopped(
     stopping.cancel()
 
 
-def _keep_house(clock: Clock, log: SqliteLogCore, ledger: SqliteLedgerCore, settings: Settings) -> None:
+def _keep_house(clock: Clock, log: SqliteLog, ledger: SqliteLedger, settings: Settings) -> None:
     """Every few minutes: drop what the log no longer keeps and refusals past their memory."""
     keep_ms, period_ms = round(settings.storage.log_hours * 3_600_000), 300_000
 

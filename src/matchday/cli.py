@@ -3,13 +3,14 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from matchday.app import StartError, serve, sign_token
@@ -26,6 +27,8 @@ from matchday.model.role import Role
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
+from matchday.sim.settle_bench import Latency, Outcome
+from matchday.sim.settle_bench import run as run_settle_bench
 from matchday.sim.tally import Report
 
 _SPEED_MAX = 600.0
@@ -85,6 +88,72 @@ def replay(options: argparse.Namespace) -> int:
         _print(report)
     sound = report.money_conserved and not report.bets_open and not report.scores_wrong
     return 0 if sound else 1
+
+
+def settle_bench(options: argparse.Namespace) -> int:
+    """``matchday settle-bench``."""
+    for name, least, most in (("bets", 1, 10**8), ("accounts", 1, 10**7), ("rate", 0.1, 10_000), ("idle", 1, 3_600)):
+        value = getattr(options, name)
+        if not least <= value <= most:
+            raise StartError(f"--{name} {value:g} is outside {least:g} to {most:g}")
+    with ExitStack() as stack:
+        if options.data is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-settle-bench-", dir=_on_disk())))
+        else:
+            folder = _new_folder(options.data)
+        progress = stack.enter_context(_steps())
+        outcome = run_settle_bench(
+            folder, bets=options.bets, accounts=options.accounts, rate=options.rate, idle_s=options.idle,
+            rooms=not options.core, seed=options.seed, progress=progress,
+        )  # fmt: skip
+    if options.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2).decode() + "\n")
+    else:
+        _print_outcome(outcome)
+    return 0 if outcome.sound else 1
+
+
+def _on_disk() -> str:
+    """Where temporary files stand on a disk: what is measured is how long a disk takes."""
+    return "/var/tmp"  # noqa: S108 - TemporaryDirectory makes a private folder in it
+
+
+def _new_folder(folder: Path) -> Path:
+    """A folder of its own for a run: never one that holds a ledger."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"folder {folder}: {error.strerror}; choose another with --data DIR") from error
+    if any(folder.iterdir()):
+        raise StartError(f"folder {folder} is not empty; choose another with --data DIR")
+    return folder
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of one step after another, on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total)
+            bar.update(tasks[step], completed=done)
+
+        yield progress
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    table = Table(title="Settlement of one match", show_header=False, title_justify="left")
+    for name, value in msgspec.structs.asdict(outcome).items():
+        if isinstance(value, Latency):
+            value = f"{value.bets:,} bets, p50 {value.p50_ms} ms, p99 {value.p99_ms} ms, at most {value.max_ms} ms"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:,}"
+        table.add_row(name.replace("_", " "), str(value))
+    Console().print(table)
 
 
 def calc(options: argparse.Namespace) -> int:

@@ -171,8 +171,13 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settling bets."""
 
-    page_max: Limit = 500
-    """Bets settled in one commit: keeps memory flat and lets bets of fans in between."""
+    page_max: Limit = 256
+    """Bets settled in one commit: the more, the sooner all are settled and the longer a fan's bet may wait for one."""
+    commit_ms_max: Limit = 50
+    """Milliseconds that such a commit may take; where it takes longer, fewer bets are settled in one, down to a quarter
+    of ``page_max``."""
+    wave_max: Limit = 500_000
+    """Bets on what was decided that are read at a time, at 16 bytes each; more are read when these are settled."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

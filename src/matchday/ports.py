@@ -122,13 +122,15 @@ class Ledger(Protocol):
 
     ``commit`` is durable before it is answered; commands are answered in order, one answer each. The same id with the
     same payload gets the same answer (``repeated``), with another payload ``id_reused``; ids are unique per account.
+    Settlements are not remembered: whenever one is heard, it brings a bet to where its legs stand, once.
     Guards (balance, status, limit windows, exposure) are checked and changed in the same commit, so that no race slips
     past them. ``LedgerUnavailable`` is only ever given when it is known that none of the commands was recorded.
     Reads see a state in which every currency sums to zero, not older than the last answered commit of this process.
     """
 
     def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
-        """Apply the commands in order, as one batch; several batches may share one transaction."""
+        """Apply the commands in order, as one batch; several batches may share one transaction. They are applied in
+        the order of their calls, but a batch of nothing but settlements may let others pass, though not for ever."""
 
     def account(self, account: str) -> AccountView | None:
         """A player's account, or None."""
@@ -140,13 +142,18 @@ class Ledger(Protocol):
         """A bet by our id."""
 
     def bets(self, account: str, *, open_only: bool, before: str | None, limit: int) -> Sequence[Bet]:
-        """An account's bets, newest first, those placed before ``before`` (one of our bet ids)."""
+        """An account's bets, newest first, those placed before ``before`` (one of our bet ids; none before one that is
+        not known)."""
 
-    def bets_on(self, selections: Sequence[str], after: str, limit: int) -> Sequence[Bet]:
-        """Bets with a leg on one of the selections, by our bet id in rising order, those after ``after``."""
+    def bets_on(self, selections: Sequence[str], after: int, limit: int) -> Sequence[tuple[int, int]]:
+        """(number of its account, number) of bets with a leg on one of the selections, each once, in the order in which
+        they were placed: of those numbered above ``after`` the first, and those whose numbers are less than ``limit``
+        higher. Numbers are the ledger's own. Empty: there are no more. A page costs as much as the bets it has, and a
+        little for each selection, wherever it begins. A bet that commits later may have a lower number than one that
+        was read."""
 
-    def bets_of(self, fixture: str, after: str, limit: int) -> Sequence[Bet]:
-        """Bets with a leg on a fixture, by our bet id in rising order, those after ``after``."""
+    def backed(self, fixture: str) -> Sequence[str]:
+        """The selections of a fixture that any bet has a leg on."""
 
     def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome | None]]:
         """Version and outcome of those selections that are decided, or were (None)."""
@@ -174,7 +181,8 @@ class Ledger(Protocol):
         """(account, free bet) of those that were not used and whose time is over."""
 
     def to_cash_out(self, after: str, limit: int) -> Sequence[Bet]:
-        """Open bets that are to be cashed out from some offer on, by our bet id in rising order, those after it."""
+        """Open bets that are to be cashed out from some offer on, in the order in which they were placed, those placed
+        after ``after`` (one of our bet ids, or empty)."""
 
     def statement(self, account: str, before: int | None, limit: int) -> Sequence[Entry]:
         """Entries that touched an account, newest first, those numbered below ``before``."""
@@ -190,6 +198,9 @@ class Ledger(Protocol):
 
     def facts(self, after: int, limit: int) -> Sequence[AccountFact]:
         """The outbox: facts numbered above ``after``, in order. Never shows a fact before one with a lower number."""
+
+    def outbox(self, after: int, limit: int) -> Sequence[tuple[int, str, bytes]]:
+        """The same as (number, account, the fact as it is to stand on the log)."""
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Be called after commits that added facts (perhaps once for several)."""

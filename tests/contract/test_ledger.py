@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
-from matchday.model.bet import BetStatus, Leg, Outcome, Policy, Result
+from matchday.model.bet import BetStatus, Leg, Outcome, Part, Policy, Result, combination
 from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
@@ -23,9 +23,10 @@ from matchday.model.ledger import (
     SetLimit,
     SetStatus,
     SettleBet,
+    SettleBets,
     Transfer,
 )
-from matchday.model.messages import BetAccepted, BetSettled, Decision
+from matchday.model.messages import BetAccepted, BetSettled, Decision, encode
 from matchday.ports import Ledger, LedgerUnavailable
 from matchday.sim.clock import VirtualClock
 
@@ -66,7 +67,8 @@ def settle(version: int, name: str = "b1") -> SettleBet:
 
 
 def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[Answer]:
-    """Commit twice: the second time every answer is the same, marked as repeated, and nothing changes."""
+    """Commit twice: the second time every answer is the same, marked as repeated, and nothing changes. A settlement
+    is not remembered: it finds the bet where its legs stand, and answers with that."""
     found: list[Sequence[Answer] | LedgerUnavailable] = []
     ledger.commit(commands, found.append)
     world.until(lambda: len(found) == 1)
@@ -76,8 +78,11 @@ def commit(world: World, ledger: Ledger, commands: Sequence[Command]) -> list[An
     first, second = found
     assert not isinstance(first, LedgerUnavailable)
     assert not isinstance(second, LedgerUnavailable)
-    for one, other in zip(first, second, strict=True):
-        if one.refusal != Refusal.ID_EXPIRED:
+    for command, one, other in zip(commands, first, second, strict=True):
+        if isinstance(command, SettleBet | SettleBets):
+            held = ledger.bet(command.bet) if isinstance(command, SettleBet) else None
+            assert (other.refusal, other.bet) == (None, held)
+        elif one.refusal != Refusal.ID_EXPIRED:
             assert other.repeated or other.refusal == Refusal.ID_REUSED
             assert (one.refusal, one.bet and one.bet.bet) == (other.refusal, other.bet and other.bet.bet)
     assert before == (ledger.totals(), ledger.entries(0, 10_000), ledger.facts(0, 10_000))
@@ -220,12 +225,93 @@ def test_facts_come_in_order_and_listeners_are_called(world: World, ledger: Ledg
     assert ledger.facts(2, 10) == facts[2:]
 
 
-def test_bets_on_selections_are_found_page_by_page(world: World, ledger: Ledger) -> None:
-    bets = [bet(100, name=f"b{n}", selection=f"F:1x2/{('home', 'away')[n % 2]}") for n in range(6)]
-    commit(world, ledger, [*opened(), *bets])
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "", 2)] == ["b0", "b2"]
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home"], "b2", 2)] == ["b4"]
-    assert [b.bet for b in ledger.bets_on(["F:1x2/home", "F:1x2/away"], "", 10)] == [f"b{n}" for n in range(6)]
+def test_a_settlement_heard_again_brings_the_bet_to_where_its_legs_stand(world: World, ledger: Ledger) -> None:
+    """Under any id, known or new: its version decides, so that no id of a settlement is remembered."""
+    commit(world, ledger, [*opened(), bet(1_000), decide(5, WON), settle(5)])
+    assert ledger.answer(A, "settle:b1:5") is None
+    again = commit(world, ledger, [settle(5), settle(7)])
+    assert [answer.bet and answer.bet.version for answer in again] == [5, 5]
+    assert balance(ledger) == 11_500
+    answers = commit(world, ledger, [decide(6, LOST), settle(5)])
+    assert answers[1].bet == ledger.bet("b1")
+    assert balance(ledger) == 9_000
+
+
+def on(ledger: Ledger, *selections: str, limit: int = 100) -> list[tuple[int, int]]:
+    """All bets on them, read page by page."""
+    found: list[tuple[int, int]] = []
+    while page := ledger.bets_on(selections, found[-1][1] if found else 0, limit):
+        found += page
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_bets_on_selections_are_found_page_by_page(world: World, ledger: Ledger, limit: int) -> None:
+    """Each once and as they were placed, whatever their ids are; those of an account say so."""
+    names, outcomes = ["b5", "b1", "b9", "b0", "b7", "b2"], ("home", "away", "draw")
+    bets = [bet(100, name=name, selection=f"F:1x2/{outcomes[n % 3]}", account=(A, "bert")[n // 3])
+            for n, name in enumerate(names)]  # fmt: skip
+    commit(world, ledger, [*opened(), *opened(account="bert"), *bets])
+    every = on(ledger, *(f"F:1x2/{outcome}" for outcome in outcomes), limit=limit)
+    numbers = [number for _, number in every]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 6
+    anna, bert = every[0][0], every[3][0]
+    assert [account for account, _ in every] == [anna] * 3 + [bert] * 3
+    assert anna != bert
+    assert on(ledger, "F:1x2/home", limit=limit) == [every[0], every[3]]
+    assert on(ledger, "F:1x2/away", "F:1x2/draw", limit=limit) == [every[n] for n in (1, 2, 4, 5)]
+    assert on(ledger, "F:1x2", "F:1x2/", "G:1x2/home", limit=limit) == on(ledger, limit=limit) == []
+
+
+def test_a_bet_with_several_legs_is_found_by_each_and_once_by_all(world: World, ledger: Ledger) -> None:
+    legs = tuple(Leg(f, f"{f}:1x2", f"{f}:1x2/home", 2_000, 0) for f in ("F", "G"))
+    combined = combination("F", 3_000, [Part("F:1x2", "F:1x2/home", 0), Part("F:btts", "F:btts/yes", 0)])
+    of_two = msgspec.structs.replace(bet(100, name="b1"), legs=legs)
+    of_parts = msgspec.structs.replace(bet(100, name="b2"), legs=(combined,))
+    commit(world, ledger, [*opened(), of_two, of_parts])
+    both = on(ledger, "F:1x2/home")
+    assert (len(both), on(ledger, "G:1x2/home"), on(ledger, "F:btts/yes")) == (2, both[:1], both[1:])
+    assert on(ledger, "F:btts/yes", "G:1x2/home", "F:1x2/home") == both
+    assert (ledger.backed("F"), ledger.backed("G")) == (["F:1x2/home", "F:btts/yes"], ["G:1x2/home"])
+    assert ledger.backed("") == ledger.backed("F:1x2") == ledger.backed("H") == []
+
+
+def test_bets_are_settled_by_their_numbers(world: World, ledger: Ledger) -> None:
+    """As by their names: each as far as it is decided, once, and the command is not remembered."""
+    undecided = bet(100, name="b3", selection="F:1x2/away")
+    bets = [bet(1_000, name="b1"), bet(500, name="b2", account="bert"), undecided]
+    commit(world, ledger, [*opened(), *opened(account="bert"), *bets, decide(5, WON)])
+    numbers = tuple(number for _, number in on(ledger, "F:1x2/home", "F:1x2/away"))
+    commit(world, ledger, [SettleBets("settle:F:5", "F", numbers, NOW)])
+    held = [ledger.bet(name) for name in ("b1", "b2", "b3")]
+    assert [(b.status, b.version) for b in held if b is not None] == [
+        (BetStatus.SETTLED, 5), (BetStatus.SETTLED, 5), (BetStatus.OPEN, 0),
+    ]  # fmt: skip
+    assert (balance(ledger), balance(ledger, "bert")) == (11_400, 10_750)
+    assert [(entry.reason, entry.bet) for entry in ledger.entries(0, 100)[-2:]] == [
+        ("settlement", "b1"), ("settlement", "b2"),
+    ]  # fmt: skip
+    assert ledger.answer("fixture:F", "settle:F:5") is None
+
+
+def test_the_outbox_has_the_facts_as_they_are_to_stand_on_the_log(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), *opened(account="bert"), bet(1_000), decide(5, WON), settle(5)])
+    facts = ledger.facts(0, 100)
+    assert ledger.outbox(0, 100) == [(fact.seq, fact.account, encode(fact)) for fact in facts]
+    assert ledger.outbox(2, 1) == [(facts[2].seq, facts[2].account, encode(facts[2]))]
+
+
+def test_bets_are_listed_newest_first_page_by_page(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), *(bet(10, name=name) for name in ("b3", "b1", "b2")), decide(5, LOST)])
+    commit(world, ledger, [settle(5, "b1")])
+
+    def listed(before: str | None, *, open_only: bool = False) -> list[str]:
+        return [found.bet for found in ledger.bets(A, open_only=open_only, before=before, limit=2)]
+
+    assert (listed(None), listed("b1"), listed("b3")) == (["b2", "b1"], ["b3"], [])
+    assert listed(None, open_only=True) == ["b2", "b3"]
+    assert listed("nobody knows it") == []
 
 
 OUTCOMES = st.sampled_from([WON, LOST, VOID, Outcome(Result.HALF_WON, 1), Outcome(Result.HALF_LOST, 1)])
@@ -270,6 +356,7 @@ def test_money_is_conserved_whatever_happens_and_whatever_is_said_twice(
         placed = {p.bet for p in batch if isinstance(p, PlaceBet)}
         batch = [c for c in batch if not (isinstance(c, SettleBet) and c.bet in placed)]
         core.commit(batch)
+        core.commit([c for c in batch if isinstance(c, SettleBet)])  # perhaps said before what it was decided by
         before = (core.balances(), core.totals())
         core.commit(data.draw(st.lists(st.sampled_from(batch), max_size=3)) if batch else [])
         assert (core.balances(), core.totals()) == before

@@ -143,10 +143,10 @@ def test_among_other_legs_it_is_one_of_them(
 def test_it_is_found_by_each_of_its_parts_and_its_fixture(world: World, ledger: Ledger) -> None:
     """Settlement asks for bets by the selections that are decided."""
     commit(world, ledger, [*opened(), placed(together(*NAMES[:2])), placed(together(*NAMES[1:]), name="b2")])
-    ask = ledger.bets_on
-    assert [[bet.bet for bet in ask([name], "", 9)] for name in NAMES] == [["b1"], ["b1", "b2"], ["b2"]]
-    assert [bet.bet for bet in ask(NAMES, "", 9)] == ["b1", "b2"]
-    assert [bet.bet for bet in ledger.bets_of("F", "", 9)] == ["b1", "b2"]
+    one, two, three = (list(ledger.bets_on([name], 0, 99)) for name in NAMES)
+    assert (len(one), len(three)) == (1, 1)
+    assert two == one + three == list(ledger.bets_on(NAMES, 0, 99))
+    assert set(ledger.backed("F")) == set(NAMES)
 
 
 def test_the_order_of_its_parts_is_no_other_bet() -> None:

@@ -102,13 +102,6 @@ def test_a_window_voids_a_bet_that_is_still_undecided(world: World, ledger: Ledg
     assert balance(ledger) == 10_000
 
 
-def test_bets_of_a_fixture_are_found_page_by_page(world: World, ledger: Ledger) -> None:
-    commit(world, ledger, [*opened(), *(bet(10, name=f"b{n}", selection=f"F:1x2/{o}") for n, o in enumerate("xyz"))])
-    assert [found.bet for found in ledger.bets_of("F", "", 2)] == ["b0", "b1"]
-    assert [found.bet for found in ledger.bets_of("F", "b1", 2)] == ["b2"]
-    assert ledger.bets_of("", "", 9) == ledger.bets_of("F:", "", 9) == ledger.bets_of("FF", "", 9) == []
-
-
 def test_a_clock_that_goes_back_over_midnight_begins_no_new_day(world: World, ledger: Ledger) -> None:
     """Found by simulation, seed 23: a fan staked his daily limit at 00:10, the clock went back to 23:50, and the day
     of his limit began anew."""

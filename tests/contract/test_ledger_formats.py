@@ -164,8 +164,6 @@ SENT: Final[list[tuple[Command, Refusal | None, str | None]]] = [
     (decided(6, "F:1x2/home", None), None, None),
     (decided(3, "G:1x2/home", WON), None, None),
     (VoidLegs("void:K:2", "K", 2, NOW - 5, NOW + 5, NOW), None, None),
-    (SettleBet("settle:b1:5", "b1", "anna", NOW), None, "b1"),
-    (SettleBet("settle:b5:6", "b5", "bert", NOW), None, "b5"),
 ]
 
 
@@ -177,6 +175,15 @@ def test_what_was_sent_before_is_known_by_its_id(
     before = (old.balances(), old.entries(0, 100), old.all_guards(), old.last_fact)
     (answer,) = old.commit([command])
     assert (answer.refusal, answer.repeated, answer.bet and answer.bet.bet) == (refusal, True, of_bet)
+    assert before == (old.balances(), old.entries(0, 100), old.all_guards(), old.last_fact)
+
+
+@pytest.mark.parametrize(("id_", "bet_", "account"), [("settle:b1:5", "b1", "anna"), ("settle:b5:6", "b5", "bert")])
+def test_what_was_settled_before_stays_settled(old: SqliteLedgerCore, id_: str, bet_: str, account: str) -> None:
+    """Settling commands are remembered by what they did, not by their ids."""
+    before = (old.balances(), old.entries(0, 100), old.all_guards(), old.last_fact)
+    (answer,) = old.commit([SettleBet(id_, bet_, account, NOW)])
+    assert (answer.refusal, answer.bet and answer.bet.bet) == (None, bet_)
     assert before == (old.balances(), old.entries(0, 100), old.all_guards(), old.last_fact)
 
 

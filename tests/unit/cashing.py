@@ -146,8 +146,10 @@ class Counter:
         now = self.clock.now_ms()
         self.commit(DecideLegs(f"decide:F:{version}", "F", version, decisions, now))
         held = self.core.decisions([decision.selection for decision in decisions])
-        bets = self.core.bets_on([decision.selection for decision in decisions], "", 10_000)
-        for bet in bets:
+        said = {decision.selection for decision in decisions}
+        for bet in reversed(self.core.bets(A, open_only=False, before=None, limit=10_000)):
+            if not said & {selection for leg in bet.legs for selection in leg.selections}:
+                continue
             held.update(self.core.decisions([selection for leg in bet.legs for selection in leg.selections]))
             at = standing(bet, held, {})[0]
             self.commit(SettleBet(f"settle:{bet.bet}:{at}", bet.bet, bet.account, now))

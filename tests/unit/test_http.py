@@ -203,7 +203,7 @@ def test_a_selection_has_one_name(site: Site, name: str) -> None:
     )  # fmt: skip
     assert OVER in reply.json["detail"]
     place(site, token, leg={"selection": OVER})
-    assert len(site.ledger.bets_on([OVER], "", 10)) == 1
+    assert len(site.ledger.bets_on([OVER], 0, 10)) == 1
 
 
 # --- the moment -------------------------------------------------------------------------------------------------------

@@ -280,6 +280,31 @@ def test_an_accumulator_of_one_leg_is_a_single(price: int, outcome: Outcome, uni
     assert back_of("system:1/1", unit, [(price, outcome)]) == single
 
 
+@given(st.lists(st.tuples(prices, outcomes), min_size=1, max_size=20), units, st.booleans())
+def test_a_bet_of_one_line_returns_what_any_bet_would(legs: list[tuple[int, Outcome]], stake: int, free: bool) -> None:
+    """Settlement has a short way for them: it is the same arithmetic."""
+    type_ = default_type(len(legs))
+    exact = [outcome.multiplier(price) for price, outcome in legs]
+    assert back_of(type_, stake, legs, free=free) == returns(type_, stake, exact, free=free)
+    assert exact == [share(price, outcome) for price, outcome in legs]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ratio"),
+    [
+        (W, Fraction(5, 2)),
+        (Outcome(Result.WON, void_halves=1), Fraction(7, 4)),
+        (Outcome(Result.WON, void_halves=2), Fraction(1)),
+        (Outcome(Result.WON, dead_heat=(1, 3)), Fraction(5, 6)),
+        (Outcome(Result.HALF_WON, 1, (1, 2)), Fraction(9, 8)),
+        (Outcome(Result.LOST, void_halves=1), Fraction(1, 2)),
+    ],
+)
+def test_a_leg_is_v_and_one_less_v_times_r_d_and_o(outcome: Outcome, ratio: Fraction) -> None:
+    """m = v + (1 - v) * r * d * O (sportsbook rules §3.1), at 2.50."""
+    assert outcome.multiplier(2_500) == Fraction(*outcome.ratio(2_500)) == ratio
+
+
 @given(st.lists(st.tuples(prices, outcomes), min_size=2, max_size=20), units, st.data())
 def test_a_void_leg_of_an_accumulator_is_as_if_it_had_not_been_there(
     legs: list[tuple[int, Outcome]], unit: int, data: st.DataObject
@@ -329,7 +354,7 @@ def test_the_ledger_settles_through_the_lines_of_a_bet(free: bool, back: int) ->
         "c": (1, dead_heat(2, 3)),
     }
     account = Account("anna", "EUR", AccountStatus.OPEN, 0)
-    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, ())}, {}, decisions, {}, {}, {}, 1, 1)
+    rows = Rows({}, {"anna": account}, {"b1": PlacedBet(bet, [])}, {}, {}, decisions, {}, {}, {}, 1, 1)
     answer = apply(SettleBet("settle:b1:3", "b1", "anna", 2), rows)
     assert answer.bet is not None
     assert (answer.bet.status, answer.bet.returns, account.balance) == (BetStatus.SETTLED, back, back)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.backends.sqlite import Database, marks
-from matchday.model.bet import Bet, Outcome
+from matchday.backends.sqlite import Database, each
+from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.ledger import (
     AccountStatus,
     AccountView,
@@ -26,24 +26,46 @@ from matchday.model.posting import Account
 from matchday.model.posting.rows import Day
 from matchday.ports import LedgerUnavailable
 
-_VARIABLES_MAX: Final = 30_000
-"""Values of one statement; SQLite takes 32,766."""
+
+class _Of(msgspec.Struct, frozen=True):
+    """Whose a fact is."""
+
+    account: str
+
+
 _bet = msgspec.json.Decoder(Bet).decode
+_postings = msgspec.json.Decoder(tuple[Posting, ...]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _fact = msgspec.json.Decoder(AccountFact).decode
+_of = msgspec.json.Decoder(_Of).decode
 _referral = msgspec.json.Decoder(Referral).decode
 offer_body = msgspec.json.Decoder(Offer).decode
-_limits = msgspec.json.Decoder(dict[LimitName, int]).decode
-_raised = msgspec.json.Decoder(dict[LimitName, tuple[int | None, int]]).decode
-_days = msgspec.json.Decoder(list[Day]).decode
+_limits = msgspec.json.Decoder(tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]).decode
+
+BET: Final = "b.body, s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+"""The columns of a bet, of ``bets b`` as it was placed and ``standings s`` as it stands."""
+ACCOUNT_GUARD: Final = "exposure:account:"
+"""A guard of one account counts under the account's number, below zero, so that neighbours stand together."""
+_AS_PLACED: Final = ("open", 0, 0, 0, 0, 0, None)
+_STATUS: Final = {status.value: status for status in AccountStatus}
 
 
 def account_row(row: Sequence[Any]) -> Account:
     """An account as its table has it."""
-    account, currency, status, balance, facts, limits, raised, days = row
-    return Account(
-        account, currency, AccountStatus(status), balance, facts, _limits(limits), _raised(raised), _days(days)
-    )
+    _, account, currency, status, balance, facts, limits = row
+    return Account(account, currency, _STATUS[status], balance, facts, *_limits(limits))
+
+
+def bet_row(body: bytes, *standing: Any) -> Bet:
+    """A bet as the columns of ``BET`` have it."""
+    bet: Bet = _bet(body)
+    if standing == _AS_PLACED:
+        return bet
+    status, version, returns, owed, cashed, cash, cash_out_at = standing
+    return msgspec.structs.replace(
+        bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,
+        cash_out_at=cash_out_at,
+    )  # fmt: skip
 
 
 class LedgerReads:
@@ -64,8 +86,11 @@ class LedgerReads:
 
     def answer(self, account: str, id_: str) -> Answer | None:
         """See ``Ledger.answer``."""
-        sql = "SELECT refusal, bet, balance, pending_until_ms FROM known WHERE account=? AND id=?"
-        rows = self._read(sql, (account, id_))
+        sql = (
+            "SELECT refusal, b.bet, balance, pending_until_ms FROM known k LEFT JOIN bets b ON b.number = k.bet "
+            "WHERE k.id=? AND k.account=?"
+        )
+        rows = self._read(sql, (id_, account))
         if not rows:
             return None
         refusal, bet, balance, pending_until_ms = rows[0]
@@ -75,30 +100,45 @@ class LedgerReads:
 
     def bet(self, bet: str) -> Bet | None:
         """See ``Ledger.bet``."""
-        rows = self._read("SELECT body FROM bets WHERE bet=?", (bet,))
-        return _bet(rows[0][0]) if rows else None
+        rows = self._read(f"SELECT {BET} FROM bets b JOIN standings s USING (player, number) WHERE b.bet=?", (bet,))
+        return bet_row(*rows[0]) if rows else None
 
     def bets(self, account: str, *, open_only: bool, before: str | None, limit: int) -> list[Bet]:
         """See ``Ledger.bets``."""
-        only = " AND status = 'open'" if open_only else ""
-        sql = f"SELECT body FROM bets WHERE account=? AND bet < ?{only} ORDER BY bet DESC LIMIT ?"
-        return [_bet(row[0]) for row in self._read(sql, (account, before or "\uffff", limit))]
+        only, index = (" AND s.status = 'open'", "INDEXED BY standings_open") if open_only else ("", "")
+        sql = (
+            f"SELECT {BET} FROM standings s {index} JOIN bets b USING (number) "
+            f"WHERE s.player = (SELECT player FROM accounts WHERE account=?) AND s.number < ?{only} "
+            "ORDER BY s.number DESC LIMIT ?"
+        )
+        return [bet_row(*row) for row in self._read(sql, (account, self._number(before, 2**62), limit))]
 
-    def bets_on(self, selections: Sequence[str], after: str, limit: int) -> list[Bet]:
+    def _number(self, bet: str | None, otherwise: int) -> int:
+        """A bet's number; 0 of one that is not there."""
+        rows = self._read("SELECT number FROM bets WHERE bet=?", (bet,)) if bet else [(otherwise,)]
+        return int(rows[0][0]) if rows else 0
+
+    def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``."""
+        names = msgspec.json.encode(selections).decode()
+        sql = "SELECT min((SELECT min(number) FROM legs WHERE selection = value AND number > ?)) FROM json_each(?)"
+        first = self._read(sql, (after, names))[0][0]
+        if first is None:
+            return []
         sql = (
-            f"SELECT DISTINCT l.bet, b.body FROM legs l JOIN bets b USING (bet) "
-            f"WHERE l.selection IN ({marks(len(selections))}) AND l.bet > ? ORDER BY l.bet LIMIT ?"
+            "SELECT DISTINCT player, number FROM legs WHERE selection IN (SELECT value FROM json_each(?)) "
+            "AND number >= ? AND number < ? ORDER BY number"
         )
-        return [_bet(row[1]) for row in self._read(sql, (*selections, after, limit))]
+        return self._read(sql, (names, first, first + limit))
 
-    def bets_of(self, fixture: str, after: str, limit: int) -> list[Bet]:
-        """See ``Ledger.bets_of``."""
-        sql = (
-            "SELECT DISTINCT l.bet, b.body FROM legs l JOIN bets b USING (bet) "
-            "WHERE l.selection >= ? AND l.selection < ? AND l.bet > ? ORDER BY l.bet LIMIT ?"
-        )
-        return [_bet(row[1]) for row in self._read(sql, (f"{fixture}:", f"{fixture};", after, limit))]
+    def backed(self, fixture: str) -> list[str]:
+        """See ``Ledger.backed``: from each selection to the next one, whatever stands between."""
+        found, last, end = list[str](), f"{fixture}:", f"{fixture};"
+        while row := self._read("SELECT min(selection) FROM legs WHERE selection > ? AND selection < ?", (last, end)):
+            if row[0][0] is None:
+                break
+            found.append(last := row[0][0])
+        return found
 
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
@@ -111,31 +151,22 @@ class LedgerReads:
 
     def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
         """See ``Ledger.statement``."""
-        sql = (
-            "SELECT entry FROM postings WHERE account=? AND instr(account, ':') = 0 AND entry < ? "
-            "ORDER BY entry DESC LIMIT ?"
-        )
-        numbers = [row[0] for row in self._read(sql, (account, 2**62 if before is None else before, limit))]
-        return sorted(self._entries(f"entry IN ({marks(len(numbers))})", numbers), key=lambda e: -e.entry)
+        where = "player = (SELECT player FROM accounts WHERE account=?) AND entry < ?"
+        return self._entries(f"{where} ORDER BY entry DESC", (account, 2**62 if before is None else before, limit))
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """See ``Ledger.entries``."""
-        return self._entries("entry > ? AND entry <= ?", (after, after + limit))
+        return self._entries("entry > ? ORDER BY entry", (after, limit))
 
     def _entries(self, where: str, values: Sequence[object]) -> list[Entry]:
         sql = (  # `where` is one of two constants
-            "SELECT e.entry, at_ms, reason, currency, bet, account, amount "
-            "FROM entries e JOIN postings p USING (entry) "
-            f"WHERE e.{where} ORDER BY e.entry"
+            "SELECT entry, at_ms, reason, currency, postings, (SELECT b.bet FROM bets b WHERE b.number = e.bet) "
+            f"FROM entries e WHERE {where} LIMIT ?"
         )
-        found: dict[int, Entry] = {}
-        postings: dict[int, list[Posting]] = {}
-        for entry, at_ms, reason, currency, bet, account, amount in self._read(
-            sql.replace("AND entry", "AND e.entry"), values
-        ):
-            found.setdefault(entry, Entry(entry, at_ms, reason, currency, (), bet))
-            postings.setdefault(entry, []).append(Posting(account, amount))
-        return [msgspec.structs.replace(e, postings=tuple(postings[n])) for n, e in found.items()]
+        return [
+            Entry(entry, at_ms, reason, currency, _postings(postings), bet)
+            for entry, at_ms, reason, currency, postings, bet in self._read(sql, values)
+        ]
 
     def totals(self) -> dict[str, int]:
         """See ``Ledger.totals``: over balances, in one snapshot."""
@@ -150,15 +181,25 @@ class LedgerReads:
 
     def posted(self) -> dict[str, int]:
         """Every account's sum of postings: equal to ``balances``, always."""
-        return dict(self._read("SELECT account, sum(amount) FROM postings GROUP BY account"))
+        return dict(self._read(
+            "SELECT json_extract(value, '$[0]') AS account, sum(json_extract(value, '$[1]')) "
+            "FROM entries, json_each(CAST(postings AS TEXT)) GROUP BY account"
+        ))  # fmt: skip
 
     def guards(self, names: Sequence[str]) -> dict[str, int]:
         """See ``Ledger.guards``."""
-        return dict(each(self._database.reader, "SELECT guard, used FROM guards WHERE guard IN (%s)", names))
+        accounts = [name.removeprefix(ACCOUNT_GUARD) for name in names if name.startswith(ACCOUNT_GUARD)]
+        of_accounts = "SELECT account, used FROM accounts JOIN counters ON number = -player WHERE account IN (%s)"
+        named = "SELECT guard, used FROM guards JOIN counters USING (number) WHERE guard IN (%s)"
+        found = {ACCOUNT_GUARD + name: used for name, used in each(self._database.reader, of_accounts, accounts)}
+        return found | dict(each(self._database.reader, named, names))
 
     def all_guards(self) -> dict[str, int]:
         """Every guard's counter."""
-        return dict(self._read("SELECT guard, used FROM guards"))
+        return dict(self._read(
+            "SELECT guard, used FROM guards JOIN counters USING (number) UNION ALL "
+            "SELECT ? || account, used FROM accounts JOIN counters ON number = -player", (ACCOUNT_GUARD,)
+        ))  # fmt: skip
 
     def referral(self, account: str, id_: str) -> Referral | None:
         """See ``Ledger.referral``."""
@@ -193,19 +234,24 @@ class LedgerReads:
 
     def to_cash_out(self, after: str, limit: int) -> list[Bet]:
         """See ``Ledger.to_cash_out``."""
-        sql = "SELECT body FROM bets WHERE cash_out_at IS NOT NULL AND bet > ? ORDER BY bet LIMIT ?"
-        return [_bet(row[0]) for row in self._read(sql, (after, limit))]
+        sql = (
+            f"SELECT {BET} FROM standings s JOIN bets b USING (number) "
+            "WHERE s.status = 'open' AND s.cash_out_at IS NOT NULL AND s.number > ? ORDER BY s.number LIMIT ?"
+        )
+        return [bet_row(*row) for row in self._read(sql, (self._number(after, 0), limit))]
 
     def open_bets(self) -> int:
         """See ``Ledger.open_bets``."""
-        return int(self._read("SELECT count(*) FROM bets WHERE status = 'open'")[0][0])
+        return int(self._read("SELECT count(*) FROM standings WHERE status = 'open'")[0][0])
 
     def facts(self, after: int, limit: int) -> list[AccountFact]:
         """See ``Ledger.facts``. One writer numbers and commits them in order, so none appears late."""
-        return [
-            _fact(row[0])
-            for row in self._read("SELECT body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        ]
+        return [_fact(body) for _, _, body in self.outbox(after, limit)]
+
+    def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """See ``Ledger.outbox``."""
+        rows = self._read("SELECT seq, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        return [(seq, _of(body).account, body) for seq, body in rows]
 
 
 def windows_of(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, list[Window]]:
@@ -215,13 +261,3 @@ def windows_of(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, lis
     for fixture, *window in each(db, sql, fixtures):
         found.setdefault(fixture, []).append(Window(*window))
     return found
-
-
-def each(db: sqlite3.Connection, sql: str, keys: Iterable[str]) -> list[Any]:
-    """Rows of a statement with ``IN (%s)`` for all keys, in slices that SQLite takes."""
-    ordered = sorted(set(keys))
-    rows: list[Any] = []
-    for start in range(0, len(ordered), _VARIABLES_MAX):
-        part = ordered[start : start + _VARIABLES_MAX]
-        rows.extend(db.execute(sql % marks(len(part)), part).fetchall())
-    return rows

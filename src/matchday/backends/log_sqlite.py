@@ -4,12 +4,14 @@
 groups travel with the next append: they may be a little late after a crash, and readers hear some records twice.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from matchday.backends.sqlite import Database
+from matchday.backends.checkpointer import Checkpointer
+from matchday.backends.sqlite import Database, insert
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.messages import COMPACTED, Topic
@@ -100,7 +102,7 @@ class SqliteLogCore(LogReads):
             ahead[record.topic] += 1
         with self._database.transaction() as db:
             rows = [(s.topic, s.offset, s.key, s.value, s.at_ms) for s in stored if s.topic not in COMPACTED]
-            db.executemany("INSERT INTO records VALUES (?,?,?,?,?)", rows)
+            insert(db, "INSERT INTO records VALUES", rows)
             for s in stored:
                 if s.topic in COMPACTED and s.value:
                     row = (s.topic, s.key, s.offset, s.value, s.at_ms)
@@ -117,10 +119,20 @@ class SqliteLogCore(LogReads):
         """Remember a position at once, for reads; ``append`` makes it durable."""
         self._positions[move[0], move[1]] = move[2]
 
-    def trim(self, before_ms: int) -> None:
-        """Drop records appended before a moment, from topics that are not compacted."""
-        with self._database.transaction() as db:
-            db.execute("DELETE FROM records WHERE at_ms < ?", (before_ms,))
+    def trim(self, before_ms: int) -> bool:
+        """Drop records appended before a moment, from topics that are not compacted, a page of each topic; whether
+        there may be more. Some other time where the file takes nothing now."""
+        more = False
+        with contextlib.suppress(sqlite3.OperationalError), self._database.transaction() as db:
+            for topic in Topic:
+                page = "SELECT offset, at_ms FROM records WHERE topic=? ORDER BY offset LIMIT ?"
+                rows = db.execute(page, (topic, _PAGE)).fetchall()
+                old = [offset for offset, at_ms in rows if at_ms < before_ms]
+                if old:
+                    sql = "DELETE FROM records WHERE topic=? AND offset <= ? AND at_ms < ?"
+                    db.execute(sql, (topic, old[-1], before_ms))
+                more = more or (bool(old) and len(rows) == _PAGE)
+        return more
 
 
 class Tail:
@@ -165,6 +177,7 @@ class SqliteLog(LogReads):
         self._fatal = fatal
         self._tails: dict[Topic, list[Tail]] = {}
         self._moves: dict[tuple[str, Topic], int] = {}
+        self._checkpointer = Checkpointer(core.database, "log")
         self._writer: Writer[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]] = Writer(
             "log", self._write, lambda work: len(work[0]), settings.batch_max, post, fatal
         )
@@ -173,6 +186,16 @@ class SqliteLog(LogReads):
         """Write what is waiting, the last positions included, and stop."""
         self._writer.submit(((), self._take_moves(), None))
         self._writer.close()
+        self._checkpointer.close()
+
+    def trim(self, before_ms: int) -> None:
+        """Drop records appended before a moment, page by page between what is appended."""
+
+        def page() -> None:
+            if self._core.trim(before_ms):
+                self._writer.do(page)
+
+        self._writer.do(page)
 
     def append(self, records: Sequence[Record], done: Done | None = None) -> None:
         """See ``Log.append``."""
@@ -211,6 +234,7 @@ class SqliteLog(LogReads):
         except sqlite3.Error as error:
             failure = LogUnavailable(str(error))
             return lambda: self._failed(group, failure)
+        self._checkpointer.wrote()
         return lambda: self._appended(group, stored)
 
     def _failed(

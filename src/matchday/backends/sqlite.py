@@ -3,13 +3,23 @@
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
 
 from matchday.backends.errors import BackendError
 
 MEMORY = ":memory:"
+_CACHE_KIB: Final = 8_192
+"""KiB of pages that the writer keeps in memory."""
+_WAL_PAGES_MAX: Final = 16_384
+"""Pages of a write-ahead log (64 MB) from which on the writer moves them itself, if nobody else has."""
+_SIZES: Final = (256, 64, 16, 4, 1)
+"""Rows, or keys, of one statement: few sizes, so that each is prepared once."""
+_FITTING: Final = [max((size for size in _SIZES if size <= count), default=0) for count in range(_SIZES[0] + 1)]
+_HOLDING: Final = [min(size for size in _SIZES if size >= count) for count in range(_SIZES[0] + 1)]
+"""The largest that is not more than so many rows, and the smallest that holds so many keys."""
 
 
 class Database:
@@ -21,34 +31,44 @@ class Database:
 
     def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
         """``schema``: scripts of statements, each of which takes a file from one format to the next."""
-        self._lock: IO[str] | None = None
+        self._moving: sqlite3.Connection | None = None
+        self._opened = contextlib.ExitStack()
         if path == MEMORY:
             self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
+            self._opened.callback(self.writer.close)
             self._prepare(schema, MEMORY)
             return
-        path = Path(path)
-        with contextlib.ExitStack() as given_up:
-            self._lock = given_up.enter_context(_locked(path.with_suffix(".lock")))
-            self._open(path, schema, given_up)
-            given_up.pop_all()
-
-    def _open(self, path: Path, schema: Sequence[str], given_up: contextlib.ExitStack) -> None:
-        """Both connections, of a file of this format; what was opened is in ``given_up``, should it fail."""
+        self._path = path = Path(path)
         try:
-            self.writer = given_up.enter_context(contextlib.closing(_connect(path)))
-            self.writer.execute("PRAGMA journal_mode=WAL")
-            self.writer.execute("PRAGMA synchronous=FULL")
-            self._prepare(schema, str(path))
-            self.reader = given_up.enter_context(contextlib.closing(_connect(path)))
-            self.reader.execute("PRAGMA query_only=ON")
+            self._open(schema)
         except sqlite3.OperationalError as error:
+            self.close()
             raise BackendError(
                 f"{path}: {error}; the data folder must be writable, or choose another with --data DIR"
             ) from error
         except sqlite3.DatabaseError as error:
+            self.close()
             raise BackendError(
                 f"{path} is damaged or no database: {error}; restore it, or choose another --data DIR"
             ) from error
+        except BackendError:
+            self.close()
+            raise
+
+    def _open(self, schema: Sequence[str]) -> None:
+        self._opened.enter_context(_locked(self._path.with_suffix(".lock")))
+        self.writer = self._connect()
+        self.writer.execute("PRAGMA journal_mode=WAL")
+        self.writer.execute("PRAGMA synchronous=FULL")
+        self.writer.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
+        self._prepare(schema, str(self._path))
+        self.reader = self._connect()
+        self.reader.execute("PRAGMA query_only=ON")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        self._opened.callback(connection.close)
+        return connection
 
     def _prepare(self, schema: Sequence[str], name: str) -> None:
         version = len(schema)
@@ -77,17 +97,22 @@ class Database:
                 self.writer.execute("ROLLBACK")
             raise
 
+    def leave_checkpoints(self) -> None:
+        """Somebody else calls ``checkpoint``, on a thread of its own. The writer only does so where that lags behind,
+        and begins the write-ahead log anew."""
+        self._moving = self._connect()
+        self._moving.execute("PRAGMA synchronous=FULL")
+        self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES_MAX}")
+
+    def checkpoint(self) -> None:
+        """Move what was committed from the write-ahead log into the file; some other time where the disk is full."""
+        if self._moving is not None:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._moving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
         """Give up the file."""
-        if self.reader is not self.writer:
-            self.reader.close()
-        self.writer.close()
-        if self._lock is not None:
-            self._lock.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        self._opened.close()
 
 
 def _locked(path: Path) -> IO[str]:
@@ -110,3 +135,35 @@ def _locked(path: Path) -> IO[str]:
 def marks(count: int) -> str:
     """``?,?,?`` for a list of so many values."""
     return ",".join("?" * count)
+
+
+def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]], then: str = "") -> None:
+    """``into`` with as many rows a statement as there are, and ``then`` after each (``ON CONFLICT …``)."""
+    start, end = 0, len(rows)
+    while start < end:
+        size = _FITTING[min(end - start, _SIZES[0])]
+        part = rows[start : start + size]
+        db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
+        start += size
+
+
+@lru_cache(maxsize=256)
+def _inserting(into: str, width: int, size: int, then: str) -> str:
+    return f"{into} {','.join([f'({marks(width)})'] * size)} {then}"
+
+
+def each(db: sqlite3.Connection, sql: str, keys: Iterable[str | int]) -> list[Any]:
+    """Rows of a statement with ``IN (%s)`` for all keys, some at a time."""
+    ordered = sorted(set(keys))
+    rows: list[Any] = []
+    for start in range(0, len(ordered), _SIZES[0]):
+        part = ordered[start : start + _SIZES[0]]
+        size = _HOLDING[len(part)]
+        part += part[-1:] * (size - len(part))
+        rows += db.execute(_within(sql, size), part).fetchall()
+    return rows
+
+
+@lru_cache(maxsize=256)
+def _within(sql: str, size: int) -> str:
+    return sql % marks(size)

@@ -2,16 +2,25 @@
 
 There is no timer: alone, a piece of work is committed at once; under load the groups grow by themselves. Results of one
 group go back to the room's thread in one call.
+
+Work that yields, such as the settlement of a big market, is written when no other is waiting, piece by piece, so that
+nobody waits for more than one of them; and after ``PASSED_MAX`` groups all the same.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 Work = TypeVar("Work")
 Post = Callable[[Callable[[], None]], object]
 """Hands a call to the room's thread (asyncio's ``call_soon_threadsafe``)."""
+
+PASSED_MAX: Final = 8
+"""Groups that may pass work that yields."""
+CHORES_MAX: Final = 8
+"""Chores that wait; of more, the oldest are left out."""
 
 
 class Writer(Generic[Work]):
@@ -32,15 +41,25 @@ class Writer(Generic[Work]):
     ) -> None:
         self._write, self._size, self._group_max, self._post, self._fatal = write, size, group_max, post, fatal
         self._waiting: deque[Work] = deque()
+        self._yielding: deque[Work] = deque()
+        self._passed = 0
+        self._chores: deque[Callable[[], None]] = deque(maxlen=CHORES_MAX)
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work) -> None:
-        """Have it written after all that was submitted before."""
+    def submit(self, work: Work, *, yields: bool = False) -> None:
+        """Have it written after all that was submitted before, or, where it yields, after all such work and when no
+        other is waiting."""
         with self._changed:
-            self._waiting.append(work)
+            (self._yielding if yields else self._waiting).append(work)
+            self._changed.notify()
+
+    def do(self, chore: Callable[[], None]) -> None:
+        """Have the thread do something between two groups; it yields. What is not done when it is closed never is."""
+        with self._changed:
+            self._chores.append(chore)
             self._changed.notify()
 
     def close(self) -> None:
@@ -50,27 +69,39 @@ class Writer(Generic[Work]):
             self._changed.notify()
         self._thread.join()
 
-    def _take(self) -> list[Work]:
-        """Wait for work; whole pieces up to the group's size, at least one. Empty: closed."""
+    def _take(self) -> Callable[[], None] | None:
+        """Wait for what is to be done next; None: nothing, ever."""
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not (self._waiting or self._yielding or self._chores or self._closing):
                 self._changed.wait()
-            group: list[Work] = []
-            size = 0
-            while self._waiting and (not group or size + self._size(self._waiting[0]) <= self._group_max):
-                work = self._waiting.popleft()
-                size += self._size(work)
-                group.append(work)
-            return group
+            yielded = bool(self._yielding or self._chores)
+            if self._waiting and not (yielded and self._passed >= PASSED_MAX):
+                self._passed += yielded
+                return partial(self._commit, self._group(self._waiting))
+            self._passed = 0
+            if self._chores and not self._closing:
+                return self._chores.popleft()
+            return partial(self._commit, [self._yielding.popleft()]) if self._yielding else None
+
+    def _group(self, waiting: deque[Work]) -> list[Work]:
+        """Whole pieces up to the group's size, at least one."""
+        group = [waiting.popleft()]
+        size = self._size(group[0])
+        while waiting and size + self._size(waiting[0]) <= self._group_max:
+            size += self._size(waiting[0])
+            group.append(waiting.popleft())
+        return group
+
+    def _commit(self, group: Sequence[Work]) -> None:
+        self._hand_over(self._write(group))
 
     def _run(self) -> None:
-        while group := self._take():
+        while (call := self._take()) is not None:
             try:
-                done = self._write(group)
+                call()
             except BaseException as error:  # noqa: BLE001 - handed on: it stops the process
                 self._hand_over(lambda error=error: self._fatal(error))  # type: ignore[misc]
                 return
-            self._hand_over(done)
 
     def _hand_over(self, call: Callable[[], None]) -> None:
         try:

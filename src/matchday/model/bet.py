@@ -16,7 +16,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from matchday.model import lines
-from matchday.model.price import as_fraction
+from matchday.model.price import UNIT
 
 
 class Policy(StrEnum):
@@ -46,12 +46,19 @@ class Outcome(msgspec.Struct, frozen=True):
     dead_heat: tuple[int, int] = (1, 1)
     """Places and how many tied for them; (1, 1) without a dead heat."""
 
+    def ratio(self, price: int) -> tuple[int, int]:
+        """What one unit of stake becomes at an accepted price of thousandths, as numerator and denominator."""
+        result = self.result
+        if result is Result.WON and not self.void_halves and self.dead_heat == (1, 1):
+            return price, UNIT
+        if result is not Result.WON and result is not Result.HALF_WON:
+            return self.void_halves, 2
+        places, tied = self.dead_heat
+        return self.void_halves * tied * UNIT + (2 - self.void_halves) * places * price, 2 * tied * UNIT
+
     def multiplier(self, price: int) -> Fraction:
         """What one unit of stake becomes at an accepted price of thousandths."""
-        void = Fraction(self.void_halves, 2)
-        if self.result not in (Result.WON, Result.HALF_WON):
-            return void
-        return void + (1 - void) * Fraction(*self.dead_heat) * as_fraction(price)
+        return Fraction(*self.ratio(price))
 
 
 VOID: Final = Outcome(Result.VOID, void_halves=2)
@@ -204,9 +211,11 @@ def return_of(
     ``stake`` is the total in minor units. Without a type it is a single or an accumulator, by its legs. ``LinesError``
     where the type has another number of legs.
     """
-    bet_type = bet_type or lines.default_type(len(legs))
-    multipliers = [outcome.multiplier(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
-    return lines.returns(bet_type, stake, multipliers, free=free)
+    default = lines.default_type(len(legs))
+    ratios = (outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True))
+    if bet_type in (default, "") and 1 <= len(legs) <= lines.LEGS_MAX and len(legs) == len(outcomes):
+        return lines.returns_of_one(stake, ratios, free=free)
+    return lines.returns(bet_type or default, stake, [Fraction(*ratio) for ratio in ratios], free=free)
 
 
 def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:
@@ -229,4 +238,7 @@ def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:
 
 def status_of(outcomes: Sequence[Outcome]) -> BetStatus:
     """The state of a bet whose legs are all decided: void where every leg is."""
-    return BetStatus.VOID if all(outcome.result == Result.VOID for outcome in outcomes) else BetStatus.SETTLED
+    for outcome in outcomes:
+        if outcome.result is not Result.VOID:
+            return BetStatus.SETTLED
+    return BetStatus.VOID

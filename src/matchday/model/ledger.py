@@ -19,6 +19,7 @@ Accounts of the house carry the partition of the accounts they face, so that an 
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -329,9 +330,23 @@ class SettleBet(msgspec.Struct, frozen=True, tag="settle_bet", tag_field="kind")
     is undecided again. The ledger computes the return from the decisions and void windows that it holds."""
 
     id: str
-    """Derived: ``settle:BET:VERSION``, with the version that ``bet.standing`` gives."""
+    """Derived: ``settle:BET:VERSION``, with the version that ``standing`` gives. It is not remembered: heard again, the
+    bet stands where its legs do."""
     bet: str
     account: str
+    at_ms: int
+
+
+class SettleBets(msgspec.Struct, frozen=True, tag="settle_bets", tag_field="kind"):
+    """Do with each of several bets what ``SettleBet`` does with one: a page of those that a decision concerns."""
+
+    id: str
+    """Derived: ``settle:FIXTURE:VERSION:NUMBER``, with the version of the decision and the first number. It is not
+    remembered."""
+    fixture: str
+    """On which the decision is."""
+    numbers: tuple[int, ...]
+    """The ledger's numbers of the bets (``Ledger.bets_on``)."""
     at_ms: int
 
 
@@ -348,7 +363,11 @@ Command = (
     | DecideLegs
     | VoidLegs
     | SettleBet
+    | SettleBets
 )
+
+
+_UNDECIDED: Final[tuple[int, Outcome | None]] = (0, None)
 
 
 def standing(
@@ -358,11 +377,18 @@ def standing(
     None where a leg is undecided."""
     version, outcomes = 0, list[Outcome | None]()
     for leg in bet.legs:
-        found = [decisions.get(selection, (0, None)) for selection in leg.selections]
-        voided = [w.version for w in windows.get(leg.fixture, ()) if w.from_ms <= bet.placed_ms < w.until_ms]
-        version += sum(decided for decided, _ in found) + sum(voided)
-        outcome = combined([outcome for _, outcome in found]) if leg.parts else found[0][1]
-        outcomes.append(VOID if voided else outcome)
+        if leg.parts:
+            found = [decisions.get(selection, _UNDECIDED) for selection in leg.selections]
+            version += sum(decided for decided, _ in found)
+            outcome = combined([outcome for _, outcome in found])
+        else:
+            decided, outcome = decisions.get(leg.selection, _UNDECIDED)
+            version += decided
+        if held := windows.get(leg.fixture):
+            voided = [window.version for window in held if window.from_ms <= bet.placed_ms < window.until_ms]
+            version += sum(voided)
+            outcome = VOID if voided else outcome
+        outcomes.append(outcome)
     return version, tuple(outcomes)
 
 
@@ -470,6 +496,7 @@ ID_MEMORY_MS: Final = 48 * 3_600_000
 """How long refusals are remembered; a fan's id older than this without a record is refused as ``id_expired``."""
 
 
+@lru_cache(maxsize=1_024)
 def house_account(role: str, currency: str, partition: int = 0) -> str:
     """The id of an account of the house: role is stakes, house, bank, shortfall, freebets or promotions."""
     return f"{role}:{currency}:{partition}"

@@ -22,7 +22,7 @@ void, half-lost and tied lines cost the house nothing.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, combinations
 from math import comb, lcm, prod
@@ -162,3 +162,17 @@ def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free:
         products = (prod(line) - kept for line in combinations(scaled, size))
         total += sum(stake * product // share for product in products if product > 0)
     return total
+
+
+def returns_of_one(stake: int, ratios: Iterable[tuple[int, int]], *, free: bool = False) -> int:
+    """All that a bet of one line returns, in minor units: what ``returns`` says of a single or an accumulator, for
+    settlement, most of whose bets are these. ``ratios`` are numerators and denominators of what a unit became."""
+    became, whole = 1, 1
+    for numerator, denominator in ratios:
+        if not numerator:
+            return 0
+        became *= numerator
+        whole *= denominator
+    if free:
+        became -= whole
+    return stake * became // whole if became > 0 else 0

@@ -513,6 +513,18 @@ def encode(message: Message) -> bytes:
     return _ENCODER.encode(message)
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str
+
+
+_KIND: Final = msgspec.json.Decoder(_Kind)
+
+
+def kind(value: bytes) -> str:
+    """Which message a record is (``bet_settled``), without reading the rest; msgspec.ValidationError or DecodeError."""
+    return _KIND.decode(value).kind
+
+
 def decode(value: bytes) -> Message:
     """The message of a record; msgspec.ValidationError or DecodeError names what is wrong, whatever the bytes."""
     try:

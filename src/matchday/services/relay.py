@@ -4,7 +4,7 @@ Owns nothing: its cursor is the last fact that stands on ``accounts``. Says ever
 order; a fact's ``seq`` lets readers drop what they have heard. Never changes a fact.
 """
 
-from matchday.model.messages import AccountFact, Topic, decode, encode
+from matchday.model.messages import AccountFact, Topic, decode
 from matchday.ports import Clock, Ledger, Log, Record
 from matchday.voice import BACKLOG_MAX, Voice
 
@@ -47,14 +47,11 @@ class Relay:
         if self._voice.backlog > BACKLOG_MAX:
             self._voice.say((), self.wake)
             return
-        facts = self._ledger.facts(self._seq, PAGE_MAX)
+        facts = self._ledger.outbox(self._seq, PAGE_MAX)
         if not facts:
             return
-        seq = self._seq = facts[-1].seq
-        self._voice.say([_record(f) for f in facts], lambda: self._log.advance(GROUP, Topic.ACCOUNTS, seq))
+        seq = self._seq = facts[-1][0]
+        records = [Record(Topic.ACCOUNTS, account, fact) for _, account, fact in facts]
+        self._voice.say(records, lambda: self._log.advance(GROUP, Topic.ACCOUNTS, seq))
         if len(facts) == PAGE_MAX:
             self.wake()
-
-
-def _record(fact: AccountFact) -> Record:
-    return Record(Topic.ACCOUNTS, fact.account, encode(fact))

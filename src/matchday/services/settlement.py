@@ -18,14 +18,17 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from matchday.config import Settlement as SettlementSettings
-from matchday.model.bet import Bet, BetStatus, Outcome
+from matchday.model.bet import Bet, Outcome
 from matchday.model.football_markets import decisions
 from matchday.model.football_rules import out_of_time, outcomes, waits
-from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet, VoidLegs, standing
+from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet, SettleBets, VoidLegs, standing
 from matchday.model.messages import (
     OVER,
     BetAccepted,
@@ -43,6 +46,7 @@ from matchday.model.messages import (
     WindowVoided,
     decode,
     encode,
+    kind,
 )
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, Stored, Timer
 from matchday.voice import Voice
@@ -53,6 +57,11 @@ _RETRY_MS = 500
 """Milliseconds until a commit that the ledger did not take is tried again."""
 _LOOK_MS_MAX = 600_000
 """Milliseconds between two looks for what has not kicked off, at most: a clock that was wrong may be right again."""
+_ACCEPTED = BetAccepted.__struct_config__.tag
+_READ_MAX = 2_000
+"""Bets of one read: some milliseconds."""
+_PAGES_IN_FLIGHT = 2
+"""Pages that the ledger has at once."""
 GROUP_FIXTURE = "settlement-by-fixture"
 GROUP_ACCOUNT = "settlement-by-account"
 
@@ -195,16 +204,82 @@ def _decision(fixture: str, name: str, outcome: Outcome | None) -> Decision:
     return Decision(selection.rpartition("/")[0], selection, outcome)
 
 
+class _Lane:
+    """Work of one kind: one piece at a time, in order. Each piece calls ``next`` when it is done."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._work: deque[Callable[[], None]] = deque()
+        self.busy = False
+        self._running = self._done = False
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Do it after all that was asked before, not at once."""
+        self._work.append(work)
+        if not self.busy:
+            self.busy = True
+            self._clock.call_later(0, self._run)
+
+    def next(self) -> None:
+        """A piece of work is done."""
+        self._done = True
+        if not self._running:
+            self._run()
+
+    def _run(self) -> None:
+        """Until a piece goes on later."""
+        self._running = self._done = True
+        while self._done and self._work:
+            self._done = False
+            self._work.popleft()()
+        self.busy = not self._done
+        self._running = False
+
+
+Bets = NDArray[np.int64]
+"""Bets as the number of the account, then that of the bet, in eight bytes each."""
+_NUMBER: Final = 32
+"""Bits of a bet's number."""
+_NONE: Final = np.empty(0, np.int64)
+
+
+class _Sweep(msgspec.Struct):
+    """The way through all bets on some selections of a fixture."""
+
+    fixture: str
+    version: int
+    selections: Sequence[str]
+    after: int = 0
+    """The last bet that was read."""
+    all_read: bool = False
+    read: list[Bets] = []
+    """Those of the next wave, read by read."""
+    count: int = 0
+    """How many these are."""
+    wave: Bets = _NONE
+    """Those that are being settled, in order."""
+    done: int = 0
+    """How many of them the ledger has been handed."""
+    in_flight: int = 0
+    """Pages of the wave that are not answered."""
+
+
 class SettlementByAccount:
-    """Stage two: decisions and accepted bets in, settlements to the ledger. One piece of work at a time, in order."""
+    """Stage two: decisions and accepted bets in, settlements to the ledger.
+
+    What was decided is swept wave by wave: bets are read as they were placed, some hundred thousands, and settled as
+    their accounts are ordered: what the ledger changes of an account it then changes once for several bets, and what it
+    changes of neighbours stands on the same pages of its file.
+    A commit settles not too many bets, so that those that fans place meanwhile soon get in between.
+    """
 
     def __init__(self, clock: Clock, log: Log, ledger: Ledger, settings: SettlementSettings) -> None:
         self._clock = clock
         self._log = log
         self._ledger = ledger
         self._settings = settings
-        self._work: deque[Callable[[], None]] = deque()
-        self._busy = False
+        self._decided, self._accepted = _Lane(clock), _Lane(clock)
+        self._page = settings.page_max
 
     def start(self) -> None:
         """Hear decisions and accepted bets from the last positions on."""
@@ -214,84 +289,132 @@ class SettlementByAccount:
     @property
     def idle(self) -> bool:
         """Whether all that was heard has been settled."""
-        return not self._busy and not self._work
+        return not (self._decided.busy or self._accepted.busy)
 
     def hear_decisions(self, records: Sequence[Stored]) -> None:
         """Remember each decision in the ledger, then settle the bets on it."""
         for stored in records:
             message = decode(stored.value)
             if isinstance(message, LegsDecided) and message.decisions:
-                self._do(lambda message=message: self._remember(message))  # type: ignore[misc]
+                self._decided.do(partial(self._remember, message))
             elif isinstance(message, LegsVoided):
-                self._do(lambda message=message: self._void(message))  # type: ignore[misc]
-        self._mark(Topic.DECISIONS, records[-1].offset)
+                self._decided.do(partial(self._void, message))
+        self._mark(self._decided, Topic.DECISIONS, records[-1].offset)
 
     def hear_accounts(self, records: Sequence[Stored]) -> None:
-        """A bet may have committed after its leg was decided: then nobody else will settle it."""
-        placed = [m.bet for stored in records if isinstance(m := decode(stored.value), BetAccepted)]
-        if placed:
-            self._do(lambda: self._settle(placed, self._next))
-        self._mark(Topic.ACCOUNTS, records[-1].offset)
+        """A bet may have committed after its leg was decided: then nobody else will settle it. One that committed
+        before is found by the sweep, which begins when the decision has committed."""
+        accepted = [decode(stored.value) for stored in records if kind(stored.value) == _ACCEPTED]
+        if placed := [message.bet for message in accepted if isinstance(message, BetAccepted)]:
+            self._accepted.do(partial(self._reading, partial(self._settle_late, placed)))
+        self._mark(self._accepted, Topic.ACCOUNTS, records[-1].offset)
 
-    def _mark(self, topic: Topic, offset: int) -> None:
+    def _mark(self, lane: _Lane, topic: Topic, offset: int) -> None:
         def advance() -> None:
             self._log.advance(GROUP_ACCOUNT, topic, offset)
-            self._next()
+            lane.next()
 
-        self._do(advance)
+        lane.do(advance)
 
-    def _do(self, work: Callable[[], None]) -> None:
-        self._work.append(work)
-        if not self._busy:
-            self._busy = True
-            self._clock.call_later(0, self._next)
-
-    def _next(self) -> None:
-        if self._work:
-            self._work.popleft()()
-        else:
-            self._busy = False
+    # --- what a decision concerns -------------------------------------------------------------------------------------
 
     def _remember(self, message: LegsDecided) -> None:
         command = DecideLegs(
             f"decide:{message.fixture}:{message.version}", message.fixture, message.version, message.decisions,
             message.at_ms,
         )  # fmt: skip
-        selections = [decision.selection for decision in message.decisions]
-        page = partial(self._ledger.bets_on, selections)
-        self._commit([command], lambda: self._page(page, ""))
+        self._commit([command], partial(self._reading, partial(self._sweep_decided, message)))
+
+    def _sweep_decided(self, message: LegsDecided) -> None:
+        """Those selections whose decision is this one: what stood as it does has been swept, or will be."""
+        held = self._ledger.decisions([decision.selection for decision in message.decisions])
+        self._sweep(message, [name for name, (version, _) in held.items() if version == message.version])
 
     def _void(self, message: LegsVoided) -> None:
         command = VoidLegs(
             f"void:{message.fixture}:{message.version}", message.fixture, message.version, message.from_ms,
             message.until_ms, message.at_ms,
         )  # fmt: skip
-        page = partial(self._ledger.bets_of, message.fixture)
-        self._commit([command], lambda: self._page(page, ""))
+        self._commit([command], partial(self._reading, partial(self._sweep_window, message)))
 
-    def _page(self, page: Callable[[str, int], Sequence[Bet]], after: str) -> None:
-        """Settle one page of bets, then the next."""
-        bets = page(after, self._settings.page_max)
-        if not bets:
-            self._next()
+    def _sweep_window(self, message: LegsVoided) -> None:
+        self._sweep(message, self._ledger.backed(message.fixture))
+
+    def _sweep(self, message: LegsDecided | LegsVoided, selections: Sequence[str]) -> None:
+        self._read_on(_Sweep(message.fixture, message.version, selections))
+
+    def _read_on(self, sweep: _Sweep) -> None:
+        self._reading(partial(self._gather, sweep))
+
+    def _gather(self, sweep: _Sweep) -> None:
+        """Read on, a little at a time, until the wave is full or nothing is left."""
+        if not sweep.all_read and sweep.count < self._settings.wave_max:
+            found = self._ledger.bets_on(sweep.selections, sweep.after, _READ_MAX)
+            if found:
+                numbers = np.array(found, np.int64)
+                sweep.read.append(numbers[:, 0] << _NUMBER | numbers[:, 1])
+                sweep.count += len(found)
+                sweep.after = found[-1][1]
+            sweep.all_read = not found
+            self._clock.call_later(0, partial(self._read_on, sweep))
             return
-        self._settle(bets, lambda: self._page(page, bets[-1].bet))
+        sweep.wave, sweep.done = np.sort(np.concatenate([_NONE, *sweep.read])), 0
+        sweep.read, sweep.count = [], 0
+        self._settle_wave(sweep)
 
-    def _settle(self, bets: Sequence[Bet], then: Callable[[], None]) -> None:
-        """Bring those bets to where their legs stand by what the ledger holds, that are not there yet."""
+    def _settle_wave(self, sweep: _Sweep) -> None:
+        """Page by page; then the next wave. The next page is there when the ledger is done with one."""
+        while sweep.in_flight < _PAGES_IN_FLIGHT and sweep.done < len(sweep.wave):
+            page = sweep.wave[sweep.done : sweep.done + self._page] & ((1 << _NUMBER) - 1)
+            sweep.done += len(page)
+            sweep.in_flight += 1
+            numbers = tuple(page.tolist())
+            id_ = f"settle:{sweep.fixture}:{sweep.version}:{numbers[0]}"
+            command = SettleBets(id_, sweep.fixture, numbers, self._clock.now_ms())
+            self._commit([command], partial(self._settled, sweep, self._clock.elapsed_ms()))
+        if not sweep.in_flight:
+            if sweep.all_read:
+                self._decided.next()
+            else:
+                self._read_on(sweep)
+
+    def _settled(self, sweep: _Sweep, since_ms: int) -> None:
+        sweep.in_flight -= 1
+        self._adapt((self._clock.elapsed_ms() - since_ms) // _PAGES_IN_FLIGHT)
+        self._settle_wave(sweep)
+
+    def _adapt(self, took_ms: int) -> None:
+        """Fewer bets a commit where one takes too long, a few more where it does not."""
+        most = self._settings.page_max
+        less = took_ms > self._settings.commit_ms_max
+        self._page = max(most // 4, self._page // 2, 1) if less else min(most, self._page + self._page // 8 + 1)
+
+    # --- bets that came late ------------------------------------------------------------------------------------------
+
+    def _settle_late(self, bets: Sequence[Bet]) -> None:
+        """Settle those of them whose legs are decided by what the ledger holds."""
         legs = [leg for bet in bets for leg in bet.legs]
         held = self._ledger.decisions(list(dict.fromkeys(name for leg in legs for name in leg.selections)))
         windows = self._ledger.windows(list(dict.fromkeys(leg.fixture for leg in legs)))
         commands: list[Command] = []
         for bet in bets:
             version, outcomes = standing(bet, held, windows)
-            waits = bet.status == BetStatus.OPEN and None in outcomes
-            if version > bet.version and not waits:
+            if version and None not in outcomes:
                 commands.append(SettleBet(f"settle:{bet.bet}:{version}", bet.bet, bet.account, self._clock.now_ms()))
         if commands:
-            self._commit(commands, then)
+            self._commit(commands, self._accepted.next)
         else:
-            then()
+            self._accepted.next()
+
+    # --- the ledger ---------------------------------------------------------------------------------------------------
+
+    def _reading(self, call: Callable[[], None]) -> None:
+        """Make a call that reads, until the ledger can be read."""
+        try:
+            call()
+        except LedgerUnavailable as error:
+            _log.error("settlement: the ledger could not be read: %s", error)
+            self._clock.call_later(_RETRY_MS, partial(self._reading, call))
 
     def _commit(self, commands: Sequence[Command], then: Callable[[], None]) -> None:
         """Commit under the same ids until the ledger takes it."""

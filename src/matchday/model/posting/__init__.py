@@ -30,6 +30,7 @@ from matchday.model.ledger import (
     SetLimit,
     SetStatus,
     SettleBet,
+    SettleBets,
     Transfer,
     VoidLegs,
 )
@@ -55,7 +56,14 @@ from matchday.model.posting.rows import (
     charged,
     needs,
 )
-from matchday.model.posting.settling import cash_out, decide_legs, set_cash_out, settle_bet, void_legs
+from matchday.model.posting.settling import (
+    cash_out,
+    decide_legs,
+    set_cash_out,
+    settle_bet,
+    settle_bets,
+    void_legs,
+)
 
 __all__ = [
     "DAY_MS", "Account", "HeldFreeBet", "HeldOffer", "Known", "Needs", "PlacedBet", "Rows", "account_of", "apply",
@@ -75,6 +83,7 @@ _RULES: Final[dict[type, Callable[..., Answer]]] = {
     DecideLegs: decide_legs,
     VoidLegs: void_legs,
     SettleBet: settle_bet,
+    SettleBets: settle_bets,
 }
 """Everything that can be asked of the ledger."""
 
@@ -99,7 +108,10 @@ def payload_hash(command: Command) -> bytes:
 
 
 def apply(command: Command, rows: Rows) -> Answer:
-    """Apply one command to the working set; its answer."""
+    """Apply one command to the working set; its answer. The ids of settlements are not remembered: heard again, one
+    finds the bet where it has been brought to, and answers with that."""
+    if isinstance(command, SettleBet | SettleBets):
+        return _RULES[type(command)](command, rows)
     key = (account_of(command), command.id)
     digest = payload_hash(command)
     known = rows.known.get(key)

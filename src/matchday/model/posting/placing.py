@@ -93,7 +93,7 @@ def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> tuple[Refusal
         if account.stopped(now, of_loss=of_loss) if command.free_bet else left is not None and stake > left:
             return refusal, f"{max(0, left or 0)} minor units are left of the fan's own limit"
     for charge in command.charges:
-        if rows.guards.get(charge.guard, 0) + charge.amount > charge.cap:
+        if rows.used(charge.guard) + charge.amount > charge.cap:
             return charge.refusal, ""
     if account.balance < stake and not command.free_bet:
         return Refusal.INSUFFICIENT_FUNDS, f"the balance is {account.balance} minor units"
@@ -111,7 +111,7 @@ def _affordable(command: PlaceBet, account: Account, rows: Rows) -> int | None:
         most = most if left is None else min(most, left)
     lost_per_unit = most_of(command.legs, command.type) - 1
     for charge in command.charges:
-        most = min(most, stake_within(charge.cap - rows.guards.get(charge.guard, 0), lost_per_unit))
+        most = min(most, stake_within(charge.cap - rows.used(charge.guard), lost_per_unit))
     number = len(command.legs)
     most -= most % count(command.type or default_type(number), number)
     return most if most >= command.stake_min else 0
@@ -155,13 +155,12 @@ def _refer(command: PlaceBet, account: Account, rows: Rows) -> Answer:
 
 
 def _accept(command: PlaceBet, account: Account, rows: Rows) -> Answer:
-    for charge in command.charges:
-        rows.charge(charge, charge.amount)
+    held = rows.charge(command.charges)
     bet = Bet(
         command.bet, command.id, command.account, command.currency, command.stake, command.policy, command.legs,
         command.at_ms, type=command.type, free=bool(command.free_bet), free_bet=command.free_bet,
     )  # fmt: skip
-    rows.bets[bet.bet] = PlacedBet(bet, command.charges)
+    rows.bets[bet.bet] = PlacedBet(bet, held)
     rows.new_bets.append(bet.bet)
     stakes = house_account("stakes", account.currency)
     if command.offer:

@@ -26,6 +26,7 @@ from matchday.model.ledger import (
     Refusal,
     SetCashOut,
     SettleBet,
+    SettleBets,
     VoidLegs,
     Window,
     house_account,
@@ -129,11 +130,22 @@ class Known(msgspec.Struct, frozen=True):
     pending_until_ms: int = 0
 
 
+class Held(msgspec.Struct, array_like=True):
+    """Guards that a bet charged with one amount."""
+
+    amount: int
+    """Minor units."""
+    guards: list[int]
+    """By number, see ``Rows.guards``."""
+
+
 class PlacedBet(msgspec.Struct):
     """A bet's row: what it is and what it charged when it was placed."""
 
     bet: Bet
-    charges: tuple[Charge, ...]
+    charges: list[Held]
+    number: int = 0
+    """The ledger's own; 0 until it is stored."""
 
 
 class FreeBetState(StrEnum):
@@ -166,12 +178,15 @@ class HeldOffer(msgspec.Struct):
 
 
 class Needs(msgspec.Struct):
-    """Keys of the rows that a batch touches. ``bets`` first: what they name (guards, decisions) is needed too."""
+    """Keys of the rows that a batch touches. ``bets`` first: what they name (accounts, decisions) is needed too."""
 
     ids: list[tuple[str, str]]
     accounts: set[str] = set()
     bets: set[str] = set()
+    numbers: set[int] = set()
+    """Bets by number."""
     guards: set[str] = set()
+    """By which a bet that is to be placed is judged."""
     selections: set[str] = set()
     fixtures: set[str] = set()
     """Whose void windows are needed."""
@@ -179,20 +194,23 @@ class Needs(msgspec.Struct):
     offers: set[str] = set()
 
     def of_bets(self, bets: Iterable[PlacedBet]) -> None:
-        """What those bets name."""
+        """What those bets name. Not their guards: what is released is judged by none."""
         for placed in bets:
-            self.guards.update(charge.guard for charge in placed.charges)
-            self.accounts.add(placed.bet.account)
-            if placed.bet.free_bet:
-                self.free_bets.add(placed.bet.free_bet)
-            for leg in placed.bet.legs:
-                self.selections.update(leg.selections)
+            bet = placed.bet
+            self.accounts.add(bet.account)
+            if bet.free_bet:
+                self.free_bets.add(bet.free_bet)
+            for leg in bet.legs:
                 self.fixtures.add(leg.fixture)
+                if leg.parts:
+                    self.selections.update(leg.selections)
+                else:
+                    self.selections.add(leg.selection)
 
 
 def needs(commands: Sequence[Command]) -> Needs:
     """What a batch touches, as far as its commands say."""
-    found = Needs([(account_of(c), c.id) for c in commands])
+    found = Needs([(account_of(c), c.id) for c in commands if not isinstance(c, SettleBet | SettleBets)])
     for command in commands:
         match command:
             case DecideLegs():
@@ -200,6 +218,9 @@ def needs(commands: Sequence[Command]) -> Needs:
                 continue
             case VoidLegs():
                 found.fixtures.add(command.fixture)
+                continue
+            case SettleBets():
+                found.numbers.update(command.numbers)
                 continue
             case SettleBet() | CashOut() | SetCashOut():
                 found.bets.add(command.bet)
@@ -224,44 +245,53 @@ class Rows(msgspec.Struct):
     accounts: dict[str, Account]
     bets: dict[str, PlacedBet]
     guards: dict[str, int]
+    """Guard -> the number that the ledger calls it by, of those by which bets are judged."""
+    counters: dict[int, int]
+    """Number of a guard -> its counter before this batch."""
     decisions: dict[str, tuple[int, Outcome | None]]
     windows: dict[str, list[Window]]
     free_bets: dict[str, HeldFreeBet]
     offers: dict[str, HeldOffer]
     next_entry: int
     next_fact: int
+    numbered: dict[int, PlacedBet] = {}
+    """Those of ``bets`` that were asked for by number."""
     new_known: dict[tuple[str, str], Known] = {}
     new_bets: list[str] = []
-    new_entries: list[Entry] = []
+    new_entries: list[tuple[Entry, str | None]] = []
+    """Each with the player whose balance it moves."""
     new_facts: list[AccountFact] = []
     new_referrals: dict[tuple[str, str], Referral] = {}
     answered_referrals: list[tuple[str, str]] = []
     new_windows: list[tuple[str, Window]] = []
     changed_accounts: set[str] = set()
     changed_bets: set[str] = set()
-    changed_guards: set[str] = set()
     changed_decisions: set[str] = set()
     changed_free_bets: set[str] = set()
     changed_offers: set[str] = set()
     house: dict[str, int] = {}
     """House account -> what this batch adds to it."""
+    charged: dict[int, int] = {}
+    """Number of a guard -> what this batch adds to its counter."""
 
     def post(self, at_ms: int, reason: str, account: Account, bet: str | None, *amounts: tuple[str, int]) -> None:
         """One balanced entry; amounts on one account are added up, and those of zero left out."""
         sums: dict[str, int] = {}
         for name, amount in amounts:
-            sums[name] = sums.get(name, 0) + amount
-        assert sum(sums.values()) == 0, amounts
-        postings = tuple(Posting(name, amount) for name, amount in sums.items() if amount)
-        for posting in postings:
-            if posting.account == account.account:
-                account.balance += posting.amount
-            else:
-                self.house[posting.account] = self.house.get(posting.account, 0) + posting.amount
+            if amount:
+                sums[name] = sums.get(name, 0) + amount
+        assert not sum(sums.values()), amounts
+        postings = tuple([Posting(name, amount) for name, amount in sums.items() if amount])
+        moved = sums.pop(account.account, 0)
+        account.balance += moved
         assert account.balance >= 0, account
+        house = self.house
+        for name, amount in sums.items():
+            house[name] = house.get(name, 0) + amount
         self.changed_accounts.add(account.account)
         if postings:
-            self.new_entries.append(Entry(self.next_entry, at_ms, reason, account.currency, postings, bet))
+            entry = Entry(self.next_entry, at_ms, reason, account.currency, postings, bet)
+            self.new_entries.append((entry, account.account if moved else None))
             self.next_entry += 1
 
     def fact(self, account: Account) -> int:
@@ -272,20 +302,39 @@ class Rows(msgspec.Struct):
         self.changed_accounts.add(account.account)
         return seq
 
-    def charge(self, charge: Charge, amount: int) -> None:
-        """Change a guard's counter."""
-        self.guards[charge.guard] = self.guards.get(charge.guard, 0) + amount
-        self.changed_guards.add(charge.guard)
+    def used(self, guard: str) -> int:
+        """A guard's counter as it stands."""
+        number = self.guards[guard]
+        return self.counters.get(number, 0) + self.charged.get(number, 0)
+
+    def charge(self, charges: Iterable[Charge]) -> list[Held]:
+        """Charge what a new bet does; what it then holds."""
+        held: dict[int, Held] = {}
+        for charge in charges:
+            number = self.guards[charge.guard]
+            self.charged[number] = self.charged.get(number, 0) + charge.amount
+            held.setdefault(charge.amount, Held(charge.amount, [])).guards.append(number)
+        return list(held.values())
+
+    def reserve(self, placed: PlacedBet, sign: int) -> None:
+        """Charge all that a bet holds (1), or release it (-1)."""
+        counted = self.charged
+        for held in placed.charges:
+            amount = sign * charged(held.amount, placed.bet)
+            for number in held.guards:
+                counted[number] = counted.get(number, 0) + amount
 
 
 def account_of(command: Command) -> str:
-    """Whose ids the command's id is unique among; decisions belong to their fixture."""
-    return f"fixture:{command.fixture}" if isinstance(command, DecideLegs | VoidLegs) else command.account
+    """Whose ids the command's id is unique among; decisions, and settlements by them, belong to their fixture."""
+    if isinstance(command, DecideLegs | VoidLegs | SettleBets):
+        return f"fixture:{command.fixture}"
+    return command.account
 
 
-def charged(charge: Charge, bet: Bet) -> int:
+def charged(amount: int, bet: Bet) -> int:
     """What a bet holds of a guard while it is open: its charge, as far as its stake was not cashed out."""
-    return charge.amount if not bet.cashed else -(-charge.amount * bet.remaining // bet.stake)
+    return amount if not bet.cashed else -(-amount * bet.remaining // bet.stake)
 
 
 def roles(currency: str, *names: str) -> tuple[str, ...]:

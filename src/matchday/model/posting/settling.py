@@ -1,8 +1,11 @@
 """The rules of settling: decisions and void windows, what a bet then returns, and cash-out before that."""
 
+from functools import lru_cache
+from typing import cast
+
 import msgspec
 
-from matchday.model.bet import BET_MOVES, Bet, BetStatus, return_of, status_of
+from matchday.model.bet import BET_MOVES, Bet, BetStatus, Outcome, return_of, status_of
 from matchday.model.ledger import (
     Answer,
     CashOut,
@@ -10,14 +13,15 @@ from matchday.model.ledger import (
     Refusal,
     SetCashOut,
     SettleBet,
+    SettleBets,
     VoidLegs,
     Window,
     house_account,
     standing,
 )
-from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetSettled, CashOutRefused, CashOutSet
+from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, CashOutRefused, CashOutSet
 from matchday.model.posting.accounts import say_free_bet
-from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, charged
+from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
@@ -47,50 +51,67 @@ def settle_bet(command: SettleBet, rows: Rows) -> Answer:
     placed = rows.bets.get(command.bet)
     if placed is None:
         raise ValueError(f"settlement of bet {command.bet}, which the ledger does not hold")
-    bet, account = placed.bet, rows.accounts[placed.bet.account]
+    account = rows.accounts[placed.bet.account]
+    _settle(rows, command.at_ms, placed, account)
+    return Answer(command.id, command.account, None, placed.bet, account.balance)
+
+
+def settle_bets(command: SettleBets, rows: Rows) -> Answer:
+    """The same with each of a page."""
+    for number in command.numbers:
+        placed = rows.numbered.get(number)
+        if placed is None:
+            raise ValueError(f"settlement of bet number {number}, which the ledger does not hold")
+        _settle(rows, command.at_ms, placed, rows.accounts[placed.bet.account])
+    return Answer(command.id, account_of(command))
+
+
+def _settle(rows: Rows, at_ms: int, placed: PlacedBet, account: Account) -> None:
+    bet = placed.bet
     version, found = standing(bet, rows.decisions, rows.windows)
-    outcomes = tuple(outcome for outcome in found if outcome is not None)
-    open_ = len(outcomes) < len(found)
-    if bet.status == BetStatus.CASHED_OUT or version <= bet.version or (open_ and bet.status == BetStatus.OPEN):
-        return Answer(command.id, command.account, None, bet, account.balance)
+    open_ = None in found
+    if bet.status is BetStatus.CASHED_OUT or version <= bet.version or (open_ and bet.status is BetStatus.OPEN):
+        return
     if open_:
         status, returns = BetStatus.OPEN, 0
     else:
+        outcomes = cast("tuple[Outcome, ...]", found)
         status, returns = status_of(outcomes), return_of(bet.remaining, bet.legs, outcomes, bet.type, free=bet.free)
     assert status in BET_MOVES[bet.status], (bet, status)
-    change, owed = _bring_to(rows, command.at_ms, placed, status, returns)
-    placed.bet = bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version, owed=owed)
+    change, owed = _bring_to(rows, at_ms, placed, account, status, returns)
+    placed.bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version, owed=owed)
     rows.changed_bets.add(bet.bet)
-    account.count(command.at_ms, returned=change)
-    fact: AccountFact
-    seq = rows.fact(account)
-    if open_:
-        fact = BetReopened(seq, account.account, command.at_ms, account.balance, bet.bet, version, change)
-    else:
-        fact = BetSettled(
-            seq, account.account, command.at_ms, account.balance, bet.bet, status, version, returns, change
-        )
-    rows.new_facts.append(fact)
-    return Answer(command.id, command.account, None, bet, account.balance)
+    if change:
+        account.count(at_ms, returned=change)
+    seq, name, balance = rows.fact(account), account.account, account.balance
+    rows.new_facts.append(
+        BetReopened(seq, name, at_ms, balance, bet.bet, version, change) if open_
+        else BetSettled(seq, name, at_ms, balance, bet.bet, status, version, returns, change)
+    )  # fmt: skip
 
 
-def _bring_to(rows: Rows, at_ms: int, placed: PlacedBet, status: BetStatus, returns: int) -> tuple[int, int]:
+def _bring_to(
+    rows: Rows, at_ms: int, placed: PlacedBet, account: Account, status: BetStatus, returns: int
+) -> tuple[int, int]:
     """Post the difference between what a bet returned and what it returns now; (change of the balance, what is owed).
 
     The stake of an open bet is reserved; of one that is not, it has been posted to the house, or given back as the free
     bet that it was. What the balance cannot cover is posted to ``shortfall`` and owed on this bet: what it returns
     later pays that first.
     """
-    bet, account = placed.bet, rows.accounts[placed.bet.account]
+    bet = placed.bet
     change = max(returns - bet.returns - bet.owed, -account.balance)
     owed = bet.returns + bet.owed + change - returns
-    reserved = (status == BetStatus.OPEN) - (bet.status == BetStatus.OPEN)
+    reserved = (status is BetStatus.OPEN) - (bet.status is BetStatus.OPEN)
     if reserved:
-        for charge in placed.charges:
-            rows.charge(charge, reserved * charged(charge, bet))
-    house, shortfall = (house_account(role, bet.currency) for role in ("house", "shortfall"))
-    reason = {-1: "settlement", 0: "resettlement", 1: "rollback"}[reserved]
-    leaves, goes = _stake_leaves(rows, bet, at_ms), _stake_goes(rows, bet, status, at_ms)
+        rows.reserve(placed, reserved)
+    stakes, house, shortfall = _house(bet.currency)
+    reason = ("resettlement", "rollback", "settlement")[reserved]
+    if bet.free:
+        leaves, goes = _stake_leaves(rows, bet, at_ms), _stake_goes(rows, bet, status, at_ms)
+    else:
+        leaves = stakes if bet.status is BetStatus.OPEN else house
+        goes = stakes if status is BetStatus.OPEN else house
     rows.post(
         at_ms, reason, account, bet.bet, (leaves, -bet.remaining), (goes, bet.remaining), (account.account, change),
         (shortfall, bet.owed - owed), (house, bet.returns - returns),
@@ -98,11 +119,17 @@ def _bring_to(rows: Rows, at_ms: int, placed: PlacedBet, status: BetStatus, retu
     return change, owed
 
 
+@lru_cache(maxsize=256)
+def _house(currency: str) -> tuple[str, str, str]:
+    stakes, house, shortfall = roles(currency, "stakes", "house", "shortfall")
+    return stakes, house, shortfall
+
+
 def _stake_leaves(rows: Rows, bet: Bet, at_ms: int) -> str:
-    """The account that holds a bet's stake as it stands. A free bet that a void bet gave back is taken back, unless it
+    """The account that holds a free bet's stake as it stands. One that a void bet gave back is taken back, unless it
     was used again or its time is over: then the house bears it."""
-    role = {BetStatus.OPEN: "stakes", BetStatus.VOID: "promotions" if bet.free else "house"}.get(bet.status, "house")
-    if bet.free and bet.status == BetStatus.VOID:
+    role = {BetStatus.OPEN: "stakes", BetStatus.VOID: "promotions"}.get(bet.status, "house")
+    if bet.status == BetStatus.VOID:
         held = rows.free_bets[bet.free_bet]
         if held.state == FreeBetState.AVAILABLE and held.bet == bet.bet:
             held.state, role = FreeBetState.USED, "freebets"
@@ -111,11 +138,9 @@ def _stake_leaves(rows: Rows, bet: Bet, at_ms: int) -> str:
 
 
 def _stake_goes(rows: Rows, bet: Bet, status: BetStatus, at_ms: int) -> str:
-    """The account to which a bet's stake goes. Void, a free bet can be used again until its time is over."""
-    if status == BetStatus.OPEN:
-        return house_account("stakes", bet.currency)
-    if not (bet.free and status == BetStatus.VOID):
-        return house_account("house", bet.currency)
+    """The account to which a free bet's stake goes. Void, it can be used again until its time is over."""
+    if status != BetStatus.VOID:
+        return house_account("stakes" if status == BetStatus.OPEN else "house", bet.currency)
     held = rows.free_bets[bet.free_bet]
     if held.state == FreeBetState.USED and held.bet == bet.bet and at_ms < held.until_ms:
         held.state = FreeBetState.AVAILABLE
@@ -140,13 +165,13 @@ def cash_out(command: CashOut, rows: Rows) -> Answer:
     change = max(0, command.asked - bet.owed)
     owed = bet.owed - (command.asked - change)
     left = bet.remaining - stake
+    rows.reserve(placed, -1)
     placed.bet = msgspec.structs.replace(
         bet, status=BetStatus.OPEN if left else BetStatus.CASHED_OUT, cashed=bet.cashed + stake,
         cash=bet.cash + command.asked, owed=owed, cash_out_at=None,
     )  # fmt: skip
+    rows.reserve(placed, 1)
     rows.changed_bets.add(bet.bet)
-    for charge in placed.charges:
-        rows.charge(charge, charged(charge, placed.bet) - charged(charge, bet))
     stakes, house, shortfall = (house_account(role, bet.currency) for role in ("stakes", "house", "shortfall"))
     rows.post(
         command.at_ms, "cash_out", account, bet.bet, (stakes, -stake), (account.account, change),

@@ -335,6 +335,10 @@ class Push:
             for session in tuple(channel.members):
                 self._part(session, channel)
 
+    def follows(self, account: str) -> bool:
+        """Whether anybody here is told what happens to an account."""
+        return f"{wire.ACCOUNT}:{account}" in self._channels
+
     def account_fact(self, fact: AccountFact) -> None:
         """Something happened to an account: each of its fan's screens is told, nothing is merged."""
         channel = self._channels.get(f"{wire.ACCOUNT}:{fact.account}")
