@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from matchday.model.bet import BetStatus, Part, Result, combination
-from matchday.model.ledger import CashOut, GrantFreeBet, Moment
-from matchday.model.messages import BetCashedOut, CashOutRefused
+from matchday.model.bet import OUTCOMES, BetStatus, Part, Result, combination
+from matchday.model.ledger import CashOut, DecideLegs, GrantFreeBet, Moment
+from matchday.model.messages import BetCashedOut, CashOutRefused, Decision
 from tests.unit.cashing import CLOSED, DELAY_MS, ELSEWHERE, EVEN, OVER, SUSPENDED, UNDER, A, Counter
 
 W, L = Result.WON, Result.LOST
@@ -99,6 +99,11 @@ def settled(counter: Counter) -> None:
     counter.decide(1, over=L, under=W)
 
 
+def decided_but_not_settled(counter: Counter) -> None:
+    said = (Decision(GOALS, OVER, OUTCOMES[W]),)
+    counter.commit(DecideLegs("decide:F:1", "F", 1, said, counter.clock.now_ms()))
+
+
 @pytest.mark.parametrize(
     ("selections", "happens", "refusal", "detail"),
     [
@@ -110,6 +115,7 @@ def settled(counter: Counter) -> None:
         ([OVER, ELSEWHERE], lost, "cash_out_unavailable", "it is worth nothing now"),
         ([OVER, ELSEWHERE], decided_elsewhere_in_a_suspension, "cash_out_unavailable", "leg 1: market_suspended"),
         ([OVER], settled, "bet_not_open", "the bet is settled"),
+        ([OVER], decided_but_not_settled, "cash_out_unavailable", "all of its legs are decided: it is being settled"),
     ],
 )
 def test_when_nothing_is_offered(
@@ -368,12 +374,17 @@ def test_what_happens_while_it_waits(
     assert isinstance(fact, BetCashedOut) or (fact.reason, fact.id) == (said, told.only.id)
 
 
-def test_what_would_be_refused_now_does_not_wait(in_play: Counter) -> None:
+@pytest.mark.parametrize(
+    ("happens", "said"), [(suspended, "cash_out_unavailable"), (longer, "quote_moved"), (goal, "quote_moved")]
+)
+def test_what_would_be_refused_now_does_not_wait(
+    in_play: Counter, happens: Callable[[Counter], None], said: str
+) -> None:
     command = in_play.command(in_play.quote(in_play.place(OVER)))
-    suspended(in_play)
+    happens(in_play)
     told = in_play.ask(command)
     in_play.run(0)
-    assert (told.said, told.until_ms) == ("cash_out_unavailable", None)
+    assert (told.said, told.until_ms) == (said, None)
     assert not any(isinstance(fact, CashOutRefused) for fact in in_play.core.facts(0, 100))
 
 

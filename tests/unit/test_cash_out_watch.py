@@ -146,6 +146,19 @@ def test_in_play_it_waits_like_any_other(in_play: Counter) -> None:
     assert paid(in_play) == [1_125]  # what is offered then
 
 
+def test_while_it_waits_it_is_not_tried_again() -> None:
+    """However often the price changes, it takes one place of those that may wait."""
+    counter = a_counter(live=True, waiting_max=2)
+    counter.watch(counter.place(OVER), 1_000)
+    other = counter.place(OVER)
+    for price in (1250, 1240, 1230, 1220, 1250):
+        counter.gate.book(GOALS, price)
+        counter.run(100)
+    told = counter.ask(counter.command(counter.quote(other)))
+    counter.run(DELAY_MS)
+    assert (told.said, len(paid(counter))) == ("accepted", 2)
+
+
 def falls_again(counter: Counter) -> None:
     counter.gate.book(GOALS, 1900)
 

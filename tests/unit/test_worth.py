@@ -170,6 +170,15 @@ EVEN = {"over": 2000, "under": 2000}
         # two goals have closed under 1.5 and 2.0: over 2.5 and the line's own price tell what is left
         ([market("total_goals", 9, over=2500, under=1667), market("total_goals", 6, MarketStatus.CLOSED, **EVEN),
           market("total_goals", 10, over=4000, under=1333)], "F:total_goals@2.25/over", 6000, 1.875),
+        # the same lines as above, each with one of its neighbours only
+        ([market("total_goals", 7, over=2333, under=1750), market("total_goals", 10, over=4000, under=1333)],
+         "F:total_goals@1.75/over", 6000, 2.375),
+        ([market("total_goals", 7, over=2333, under=1750), market("total_goals", 6, **EVEN)],
+         "F:total_goals@1.75/over", 6000, 2.375),
+        ([market("total_goals", 9, over=3500, under=1400), market("total_goals", 6, **EVEN)],
+         "F:total_goals@2.25/over", 6000, 1.625),
+        ([market("asian_handicap", -3, home=2333, away=1750), market("asian_handicap", -6, home=4000, away=1333)],
+         "F:asian_handicap@-0.75/home", 6000, 2.375),
         # the home side's handicap: wins by two and more a quarter, by one a quarter
         ([market("asian_handicap", -4, home=3000, away=1500), market("asian_handicap", -6, home=4000, away=1333),
           market("asian_handicap", -2, home=2000, away=2000)], "F:asian_handicap@-1.0/home", 6000, 1.75),
