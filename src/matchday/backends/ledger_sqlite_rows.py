@@ -14,7 +14,7 @@ import msgspec
 
 from matchday.backends.ledger_sqlite_reads import ACCOUNT_GUARD, BET, account_row, bet_row, offer_body, windows_of
 from matchday.backends.sqlite import each, insert
-from matchday.model.bet import BetStatus, Outcome
+from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
 from matchday.model.posting import HeldFreeBet, HeldOffer, Known, PlacedBet, Rows, account_of, needs
 from matchday.model.posting.rows import Account, FreeBetState, Held, Needs
@@ -255,6 +255,5 @@ def _decision(version: int, outcome: bytes) -> tuple[int, Outcome | None]:
 
 
 def _standing(players: Players, placed: PlacedBet) -> tuple[object, ...]:
-    b = placed.bet
-    at = b.cash_out_at if b.status is BetStatus.OPEN else None
-    return players[b.account], placed.number, b.status, b.version, b.returns, b.owed, b.cashed, b.cash, at
+    b, player = placed.bet, players[placed.bet.account]
+    return player, placed.number, b.status, b.version, b.returns, b.owed, b.cashed, b.cash, b.cash_out_at
