@@ -34,7 +34,7 @@ INSERT INTO standings
   coalesce(json_extract(text, '$.cashed'), 0), coalesce(json_extract(text, '$.cash'), 0), json_extract(text, '$.cash_out_at')
   FROM (SELECT player, number, status, CAST(bets.body AS TEXT) AS text FROM bets JOIN bets_4 USING (bet));
 CREATE INDEX standings_open ON standings (player, number) WHERE status = 'open';
-CREATE INDEX standings_to_cash_out ON standings (number) WHERE cash_out_at IS NOT NULL AND status = 'open';
+CREATE INDEX standings_to_cash_out ON standings (number) WHERE status = 'open' AND cash_out_at IS NOT NULL;
 CREATE TABLE legs_4 (
   selection TEXT NOT NULL, number INTEGER NOT NULL, player INTEGER NOT NULL, PRIMARY KEY (selection, number)
 ) WITHOUT ROWID, STRICT;

@@ -236,7 +236,7 @@ class LedgerReads:
         """See ``Ledger.to_cash_out``."""
         sql = (
             f"SELECT {BET} FROM standings s JOIN bets b USING (number) "
-            "WHERE s.cash_out_at IS NOT NULL AND s.status = 'open' AND s.number > ? ORDER BY s.number LIMIT ?"
+            "WHERE s.status = 'open' AND s.cash_out_at IS NOT NULL AND s.number > ? ORDER BY s.number LIMIT ?"
         )
         return [bet_row(*row) for row in self._read(sql, (self._number(after, 0), limit))]
 

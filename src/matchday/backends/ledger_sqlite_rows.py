@@ -255,5 +255,5 @@ def _decision(version: int, outcome: bytes) -> tuple[int, Outcome | None]:
 
 
 def _standing(players: Players, placed: PlacedBet) -> tuple[object, ...]:
-    b, player = placed.bet, players[placed.bet.account]
-    return player, placed.number, b.status, b.version, b.returns, b.owed, b.cashed, b.cash, b.cash_out_at
+    b = placed.bet
+    return players[b.account], placed.number, b.status, b.version, b.returns, b.owed, b.cashed, b.cash, b.cash_out_at
