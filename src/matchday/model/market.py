@@ -7,6 +7,7 @@ without decimals: ``F:next_goal@3/home``.
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -58,6 +59,7 @@ COUNTING: Final = frozenset({"next_goal"})
 """Market types whose line is a whole number and written as one."""
 
 
+@lru_cache(maxsize=4096)
 def line_text(type_: str, line: int) -> str:
     """A line as ids and views have it: "2.25", "3.0"; "3" where it counts. ValueError where it counts in fractions."""
     if type_ not in COUNTING:
