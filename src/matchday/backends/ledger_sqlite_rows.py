@@ -216,7 +216,7 @@ class RowStore:
     def _save_guards(self, charged: dict[int, int]) -> None:
         new = [(number, guard) for number, guard in self._new_guards.items() if number in charged]
         insert(self._db, "INSERT INTO guards VALUES", new)
-        added = [(number, charged[number]) for number in sorted(charged) if charged[number]]
+        added = [(number, charged[number]) for number in sorted(charged)]
         insert(self._db, "INSERT INTO counters VALUES", added, "ON CONFLICT DO UPDATE SET used = used + excluded.used")
 
     def _save_known(self, rows: Rows, commands: Sequence[Command]) -> None:
