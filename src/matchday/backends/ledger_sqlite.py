@@ -7,18 +7,18 @@ It gives up more than one machine, and a standby; nothing else.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from matchday.backends.checkpointer import Checkpointer
-from matchday.backends.ledger_sqlite_reads import LedgerReads
+from matchday.backends.ledger_sqlite_reads import LedgerReads, placed_bets
 from matchday.backends.ledger_sqlite_rows import RowStore
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.ledger import ID_MEMORY_MS, AccountView, Answer, Command, SettleBet, SettleBets
-from matchday.model.posting import apply
+from matchday.model.posting import PlacedBet, apply
 from matchday.ports import Clock, LedgerUnavailable
 
 _SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
@@ -39,9 +39,13 @@ class SqliteLedgerCore(LedgerReads):
 
     def commit(self, commands: Sequence[Command]) -> list[Answer]:
         """Apply in order, in one transaction. sqlite3.Error: nothing of the batch is recorded."""
+        return self.commit_read(commands, {})
+
+    def commit_read(self, commands: Sequence[Command], read: Mapping[int, PlacedBet]) -> list[Answer]:
+        """The same, where bets to be settled have been read before, as they were placed."""
         try:
             with self._database.transaction():
-                rows, players = self._rows.load(commands)
+                rows, players = self._rows.load(commands, read)
                 answers = [apply(command, rows) for command in commands]
                 self._rows.save(rows, players, commands)
         except BaseException:
@@ -72,7 +76,7 @@ class SqliteLedgerCore(LedgerReads):
 
 
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
-_Work = tuple[tuple[Command, ...], Done]
+_Work = tuple[tuple[Command, ...], dict[int, PlacedBet], Done]
 
 
 def _size(command: Command) -> int:
@@ -111,7 +115,15 @@ class SqliteLedger(LedgerReads):
     def commit(self, commands: Sequence[Command], done: Done) -> None:
         """See ``Ledger.commit``."""
         yields = all(isinstance(command, SettleBet | SettleBets) for command in commands)
-        self._writer.submit((tuple(commands), done), yields=yields)
+        self._writer.submit((tuple(commands), self._read_ahead(commands), done), yields=yields)
+
+    def _read_ahead(self, commands: Sequence[Command]) -> dict[int, PlacedBet]:
+        """What never changes of bets to be settled: read here, it need not be while others wait for the writer."""
+        numbers = [number for command in commands if isinstance(command, SettleBets) for number in command.numbers]
+        try:
+            return placed_bets(self._database.reader, numbers) if numbers else {}
+        except sqlite3.OperationalError:  # the writer reads it, or says why not
+            return {}
 
     def listen(self, heard: Callable[[], None]) -> None:
         """See ``Ledger.listen``."""
@@ -119,17 +131,18 @@ class SqliteLedger(LedgerReads):
 
     def _write(self, group: Sequence[_Work]) -> Callable[[], None]:
         """On the writer's thread: one transaction for the whole group."""
-        commands = [command for work, _ in group for command in work]
+        commands = [command for work, _, _ in group for command in work]
+        read = {number: placed for _, placed_bets, _ in group for number, placed in placed_bets.items()}
         before = self._core.last_fact
         try:
-            answers = self._core.commit(commands)
+            answers = self._core.commit_read(commands, read)
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError) or self._core.went_in():
                 raise
             failure = LedgerUnavailable(str(error))
 
             def refuse() -> None:
-                for _, done in group:
+                for _, _, done in group:
                     done(failure)
 
             return refuse
@@ -138,7 +151,7 @@ class SqliteLedger(LedgerReads):
 
         def call() -> None:
             start = 0
-            for work, done in group:
+            for work, _, done in group:
                 done(answers[start : start + len(work)])
                 start += len(work)
             if said:

@@ -22,8 +22,8 @@ from matchday.model.ledger import (
     Window,
 )
 from matchday.model.messages import AccountFact
-from matchday.model.posting import Account
-from matchday.model.posting.rows import Day
+from matchday.model.posting import Account, PlacedBet
+from matchday.model.posting.rows import Day, Held
 from matchday.ports import LedgerUnavailable
 
 
@@ -36,6 +36,7 @@ class _Of(msgspec.Struct, frozen=True):
 _bet = msgspec.json.Decoder(Bet).decode
 _postings = msgspec.json.Decoder(tuple[Posting, ...]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
+charges_of = msgspec.json.Decoder(list[Held]).decode
 _fact = msgspec.json.Decoder(AccountFact).decode
 _of = msgspec.json.Decoder(_Of).decode
 _referral = msgspec.json.Decoder(Referral).decode
@@ -252,6 +253,16 @@ class LedgerReads:
         """See ``Ledger.outbox``."""
         rows = self._read("SELECT seq, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
         return [(seq, _of(body).account, body) for seq, body in rows]
+
+
+def placed_bets(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, PlacedBet]:
+    """Bets as they were placed, by number. That never changes, wherever they have been brought to."""
+    return {
+        number: PlacedBet(_bet(body), charges_of(charges), number, player)
+        for number, player, body, charges in each(
+            db, "SELECT number, player, body, charges FROM bets WHERE number IN (%s)", numbers
+        )
+    }
 
 
 def windows_of(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, list[Window]]:

@@ -6,29 +6,42 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from matchday.backends.ledger_sqlite_reads import ACCOUNT_GUARD, BET, account_row, bet_row, offer_body, windows_of
+from matchday.backends.ledger_sqlite_reads import (
+    ACCOUNT_GUARD,
+    BET,
+    account_row,
+    bet_row,
+    charges_of,
+    offer_body,
+    placed_bets,
+    windows_of,
+)
 from matchday.backends.sqlite import each, insert
 from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
 from matchday.model.posting import HeldFreeBet, HeldOffer, Known, PlacedBet, Rows, account_of, needs
-from matchday.model.posting.rows import Account, FreeBetState, Held, Needs
+from matchday.model.posting.rows import Account, FreeBetState, Needs
 
 REMEMBERED_MAX: Final = 100_000
 """Decisions, fixtures' void windows and numbers of guards that are kept in memory; beyond that they are read anew."""
 _json = msgspec.json.Encoder().encode
-_charges = msgspec.json.Decoder(list[Held]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _UNDECIDED: Final = (0, None)
 _BETS: Final = (
     f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
-    "WHERE b.%s IN (%%s)"
+    "WHERE b.bet IN (%s)"
 )
+_CHANGED: Final = (
+    f"SELECT b.number, {BET} FROM bets b JOIN standings s USING (player, number) WHERE b.number IN (%s) "
+    "AND (s.status <> 'open' OR s.version <> 0 OR s.cashed <> 0 OR s.cash_out_at IS NOT NULL)"
+)
+"""Bets that do not stand as they were placed."""
 Players = dict[str, int]
 """Account -> its number in the file."""
 
@@ -65,15 +78,16 @@ class RowStore:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def load(self, commands: Sequence[Command]) -> tuple[Rows, Players]:
-        """What those commands touch, and the numbers of their accounts."""
+    def load(self, commands: Sequence[Command], read: Mapping[int, PlacedBet]) -> tuple[Rows, Players]:
+        """What those commands touch, and the numbers of their accounts. ``read``: bets as they were placed, which the
+        caller has read before."""
         need = needs(commands)
         self._new_guards = {}
         known = self._known(need)
-        bets, numbered, owners = self._bets(need)
+        bets, numbered = self._bets(need, read)
         need.of_bets(bets.values())
         self._remember(need)
-        accounts, players = self._accounts(need, owners)
+        accounts, players = self._accounts(need, {placed.player for placed in bets.values()})
         for command in commands:
             if isinstance(command, OpenAccount) and command.account not in players:
                 players[command.account] = self._next_player  # a bet of the same batch is charged to it
@@ -110,13 +124,16 @@ class RowStore:
                     need.bets.add(bet)
         return known
 
-    def _bets(self, need: Needs) -> tuple[dict[str, PlacedBet], dict[int, PlacedBet], set[int]]:
-        """By name; those that are asked for by number; and the numbers of their accounts."""
-        rows = each(self._db, _BETS % "bet", need.bets) if need.bets else []
-        if need.numbers:
-            rows += each(self._db, _BETS % "number", need.numbers)
-        numbered = {number: PlacedBet(bet_row(*held), _charges(charges), number) for number, _, charges, *held in rows}
-        return {placed.bet.bet: placed for placed in numbered.values()}, numbered, {row[1] for row in rows}
+    def _bets(self, need: Needs, read: Mapping[int, PlacedBet]) -> tuple[dict[str, PlacedBet], dict[int, PlacedBet]]:
+        """By name, and by number."""
+        numbered = {number: read[number] for number in need.numbers if number in read}
+        if missing := need.numbers - numbered.keys():
+            numbered |= placed_bets(self._db, missing)
+        for number, *held in each(self._db, _CHANGED, need.numbers):
+            numbered[number].bet = bet_row(*held)
+        for number, player, charges, *held in each(self._db, _BETS, need.bets):
+            numbered[number] = PlacedBet(bet_row(*held), charges_of(charges), number, player)
+        return {placed.bet.bet: placed for placed in numbered.values()}, numbered
 
     def _accounts(self, need: Needs, owners: set[int]) -> tuple[dict[str, Account], Players]:
         """By name; those of bets were found by number."""

@@ -167,7 +167,7 @@ def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free:
 def returns_of_one(stake: int, ratios: Iterable[tuple[int, int]], *, free: bool = False) -> int:
     """All that a bet of one line returns, in minor units: what ``returns`` says of a single or an accumulator, for
     settlement, most of whose bets are these. ``ratios`` are numerators and denominators of what a unit became."""
-    became, whole = 1, 1
+    became = whole = 1
     for numerator, denominator in ratios:
         if not numerator:
             return 0

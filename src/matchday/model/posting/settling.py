@@ -112,8 +112,9 @@ def _bring_to(
     else:
         leaves = stakes if bet.status is BetStatus.OPEN else house
         goes = stakes if status is BetStatus.OPEN else house
+    stake = bet.remaining
     rows.post(
-        at_ms, reason, account, bet.bet, (leaves, -bet.remaining), (goes, bet.remaining), (account.account, change),
+        at_ms, reason, account, bet.bet, (leaves, -stake), (goes, stake), (account.account, change),
         (shortfall, bet.owed - owed), (house, bet.returns - returns),
     )  # fmt: skip
     return change, owed
