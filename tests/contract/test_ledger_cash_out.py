@@ -170,6 +170,9 @@ def test_a_fan_s_id_grows_old_and_one_that_is_derived_does_not(
     ])  # fmt: skip
     assert [answer.refusal for answer in answers] == [refusal, None]
     assert (ledger.answer(A, made) is None) == (refusal is not None)  # nothing is recorded of what is too old
+    threshold = SetCashOut(VirtualClock(6, NOW).new_id(), A, "b1", 5, NOW + after_ms)
+    assert commit(world, ledger, [threshold])[0].refusal == refusal
+    assert waiting(ledger) == ([] if refusal else [("b1", 5)])
 
 
 # --- debts ------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from matchday.model.bet import OUTCOMES, Outcome, Result, dead_heat
 from matchday.model.ledger import (
+    ID_MEMORY_MS,
     Answer,
     CashOut,
     GrantFreeBet,
@@ -105,7 +106,8 @@ STORIES: Final[list[tuple[str, LimitName, list[Step]]]] = [
     ]),
     ("a month is thirty days with today's", M, [
         (0, "limit", 10, None), (1, "bet", 6, None), (15 * 24, "bet", 3, None), (29 * 24 + 23, "bet", 2, STAKE),
-        (29 * 24 + 23, "bet", 1, None), (30 * 24, "bet", 7, STAKE), (30 * 24, "bet", 6, None),
+        (29 * 24 + 23, "bet", 1, None), (29 * 24 + 23.5, "bet", 1, STAKE), (30 * 24, "bet", 7, STAKE),
+        (30 * 24, "bet", 6, None),
     ]),
     ("stakes count whatever came back of them", D, [
         (0, "limit", 10, None), (1, "bet", 10, None), (2, "ended", "won", None), (3, "bet", 1, STAKE),
@@ -242,6 +244,19 @@ def test_a_free_bet_is_none_of_the_fan_s_money_but_zero_stops_it_too(
     assert balance(diary.ledger) == 10_000
     if refusal is None:
         assert diary.bet(2, 1).refusal is None  # it did not count
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "refusal"), [(0, None), (ID_MEMORY_MS, None), (ID_MEMORY_MS + 1, Refusal.ID_EXPIRED)]
+)
+def test_a_fan_s_id_grows_old(diary: Diary, after_ms: int, refusal: Refusal | None) -> None:
+    """Of a limit, too: what is too old is refused, changes nothing and is not recorded."""
+    made = VirtualClock(5, NOW).new_id()
+    late = SetLimit(made, A, 7, NOW + after_ms)
+    answers = commit(diary.world, diary.ledger, [late, SetLimit("limit:of:a:room", A, 9, NOW + after_ms, W)])
+    assert [answer.refusal for answer in answers] == [refusal, None]  # what rooms derive does not grow old
+    assert (diary.ledger.answer(A, made) is None) == (refusal is not None)
+    assert diary.shown(D).amount == (NO_LIMIT if refusal else 7)
 
 
 def test_an_unknown_account_has_no_limits(world: World, ledger: Ledger) -> None:

@@ -63,11 +63,13 @@ class Questions:
             self._asks.waiting(row, of_a_trader=True).remove(ask)
 
     def _question(self, row: Row, t_ms: int, answer: Row | None = None) -> Question:
-        """A bet as it is judged now; an offer's prices are a trader's."""
-        offer = self._state.offers.get(row.get("offer") or "")
-        known = offer is not None and offer.account == row["account"] and not offer.taken
-        given = offer.prices if offer is not None and known and len(offer.prices) == len(row["legs"]) else None
+        """A bet as it is judged now; an offer's prices are a trader's. Of two that take it up in one batch both are
+        judged at its prices: when the batch was sealed, neither had."""
         told = [thousandths(price) for price in (answer or {}).get("prices") or []]
+        offer, given = self._state.offers.get(row.get("offer") or ""), None
+        if offer is not None and offer.account == row["account"] and len(offer.prices) == len(row["legs"]):
+            in_this_batch = offer.taken_ms == t_ms and told == offer.prices
+            given = offer.prices if offer.taken_ms is None or in_this_batch else None
         return Question(row, t_ms, answer["answer"] if answer else None, told, given)
 
     # ------------------------------------------------ what is answered
@@ -188,7 +190,7 @@ class Questions:
         state.report.saw("lines", f"{lines_of(asked.type, len(legs))}")
         self._guards.hold(bet, 1)
         if asked.row.get("offer") in state.offers:
-            state.offers[asked.row["offer"]].taken = True
+            state.offers[asked.row["offer"]].taken_ms = asked.t_ms
         if free_bet:
             state.report.saw("free bets", "used")
             if free_bet in state.free_bets:

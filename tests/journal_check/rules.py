@@ -234,7 +234,7 @@ class Rules:
         if not row.get("offer"):
             return None
         offer = self._state.offers.get(row["offer"])
-        if offer is None or offer.account != row["account"] or offer.taken or asked.given is None:
+        if offer is None or offer.account != row["account"] or offer.taken_ms is not None or asked.given is None:
             return "offer_unknown"
         same = [{**leg, "price": ""} for leg in row["legs"]] == [{**leg, "price": ""} for leg in offer.legs]
         if not same or (offer.stake, offer.type) != (row["stake"], asked.type):

@@ -199,7 +199,8 @@ class Offer:
     legs: list[Row]
     prices: list[int]
     until_ms: int
-    taken: bool = False
+    taken_ms: int | None = None
+    """When it was taken up."""
 
 
 @dataclass(slots=True)

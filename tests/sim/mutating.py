@@ -102,7 +102,7 @@ def rows_of_table() -> Iterator[tuple[str, str, list[str]]]:
     """(mutant, its row, the row's cells)."""
     for line in TABLE.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == 4 and cells[2] != "---:":
+        if line.startswith("| ") and len(cells) == 4 and cells[2] != "---:" and cells[0] != "mutant":
             yield cells[0].replace(" ", "_"), line, cells
 
 

@@ -20,19 +20,19 @@ TABLED = known()
 def share() -> list[Path]:
     """The mutants that this run takes."""
     if os.environ.get("MATCHDAY_SIM_MUTANTS") == "all":
-        return PATCHES
+        return [patch for patch in PATCHES if patch.stem in TABLED]
     first: dict[str, str] = {}
     for mutant, (invariant, _) in sorted(TABLED.items(), key=lambda item: item[1][1]):
         first.setdefault(invariant, mutant)
     unnoticed = {mutant for mutant, _, cells in rows_of_table() if cells[3] == "no"}
-    return [patch for patch in PATCHES if patch.stem in unnoticed | set(first.values())]
+    return [patch for patch in PATCHES if patch.stem in TABLED and patch.stem in unnoticed | set(first.values())]
 
 
 SHARE = share()
 
 
-def test_the_table_names_every_mutant_there_is() -> None:
-    assert set(TABLED) == {patch.stem for patch in PATCHES}
+def test_the_table_has_a_row_for_every_mutant_there_is() -> None:
+    assert {mutant for mutant, _, _ in rows_of_table()} == {patch.stem for patch in PATCHES}
     assert all(seed <= SEEDS_MAX for _, seed in TABLED.values())
 
 

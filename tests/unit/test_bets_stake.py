@@ -55,6 +55,9 @@ def limits(**changes: int) -> BetSettings:
         (limits(exposure_market_max=600), 401, Refusal.EXPOSURE_REACHED, 400),
         (limits(exposure_fixture_max=600), 401, Refusal.EXPOSURE_REACHED, 400),
         (limits(exposure_fixture_max=601), 401, None, None),
+        (limits(exposure_fixture_max=1_200, writers=2), 401, Refusal.EXPOSURE_REACHED, 400),  # its share is 600
+        (limits(exposure_fixture_max=1_201, writers=2), 401, Refusal.EXPOSURE_REACHED, 400),
+        (limits(exposure_account_max=601, writers=2), 401, None, None),  # of which there are no shares
         (limits(exposure_fixture_max=600, stake_min=401), 401, Refusal.EXPOSURE_REACHED, 0),  # less is too little
         # a gate's own largest stake, but less room in all
         (limits(stake_max=500, exposure_account_max=150), 501, Refusal.STAKE_ABOVE_MAXIMUM, 100),

@@ -414,6 +414,13 @@ def test_there_is_a_limit_to_what_waits_and_to_what_queues() -> None:
     small.run(DELAY_MS)
     assert [each.said for each in told] == ["accepted", "bet_not_open", "busy"]
 
+    small = Counter(waiting_max=2)
+    command = small.command(small.quote(small.place(OVER)))
+    told = [small.ask(command) for _ in range(4)]  # asked again it counts, too
+    small.run(DELAY_MS)
+    assert [each.said for each in told] == ["accepted", "accepted", "busy", "busy"]
+    assert small.ask(small.command(small.quote(small.place(OVER)))).said != "busy"  # there is room again
+
     small = Counter(queue_max=2, batch_max=1, delay_ms=0)
     quote = small.quote(small.place(OVER))
     told = [small.ask(small.command(quote)) for _ in range(3)]

@@ -24,7 +24,6 @@ from matchday.model.ledger import (
     SetCashOut,
     SetLimit,
     SetStatus,
-    SettleBet,
     Transfer,
     VoidLegs,
 )
@@ -34,6 +33,7 @@ from matchday.services.cash_out.room import NoQuote
 from matchday.sim.journal import Journal
 
 _VOID_SHARE: Final = ("0", "0.5", "1")
+_SETTLING: Final = ("settlement", "resettlement", "rollback")
 NOTHING_WAITS: Final = "nothing_waits"
 """What a trader is told where no referral waits under that id."""
 
@@ -198,14 +198,18 @@ class JournalledLedger:
                 for command, answer in zip(commands, outcome, strict=True):
                     lines.extend(self._command(command, answer))
                     lines.extend(self._postings(_own(command, answer, left)))
-                    if isinstance(command, SettleBet | CashOut) and answer.bet is not None and not answer.repeated:
+                    if isinstance(command, CashOut) and answer.bet is not None and not answer.repeated:
                         lines.append(self._state(answer.bet))
-                lines.extend(self._postings(left))
+                for entry in left:
+                    lines.extend(self._postings([entry]))
+                    if (bet := settled.get(entry.entry)) is not None:
+                        lines.append(self._state(bet))
             self._journal.fill(place, lines)
             done(outcome)
 
         self._inner.commit(commands, answered)
         entries = list(self._inner.entries(self._entry, 1_000_000))
+        settled = {e.entry: self._inner.bet(e.bet) for e in entries if e.bet is not None and e.reason in _SETTLING}
         if entries:
             self._entry = entries[-1].entry
 
@@ -303,7 +307,7 @@ def _own(command: Command, answer: Answer, left: list[Entry]) -> list[Entry]:
     if answer.repeated or answer.refusal is not None:
         return []
     match command:
-        case PlaceBet() | SettleBet() | CashOut() if answer.bet is not None:
+        case PlaceBet() | CashOut() if answer.bet is not None:
             bet = answer.bet.bet
             found = [entry for entry in left if entry.bet == bet]
         case GrantFreeBet():

@@ -81,7 +81,7 @@ class CashOuts:
         self._queue: deque[_Queued] = deque()
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._held = 0
-        """Automatic ones that wait their delay."""
+        """Automatic ones that wait their delay, and those that were asked for again."""
         self._in_flight = False
 
     # --- quotes -------------------------------------------------------------------------------------------------------
@@ -120,7 +120,8 @@ class CashOuts:
         """Take up the quote that the command carries; ``done`` is called once, with the ledger's answer or with one
         about the moment. ``waits`` is called before that where it waits."""
         quote = self.read(command.quote)
-        if (waiting := self._waiting.get((command.account, command.id))) is not None:
+        if (waiting := self._waiting.get((command.account, command.id))) is not None and not self._full:
+            self._held += 1
             waiting.asked.append((msgspec.structs.replace(command, waited=True), quote, done))
             self._clock.call_later(0, lambda: waits(waiting.until_ms))
             return
@@ -172,6 +173,7 @@ class CashOuts:
 
         def over() -> None:
             del self._waiting[key]
+            self._held -= len(waiting.asked) - 1
             for asked in waiting.asked:
                 self._ask(*asked)
 

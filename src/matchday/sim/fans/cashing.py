@@ -77,6 +77,8 @@ class Cashing:
         after = fan.chance.randrange(1_000, max(2_000, last - now))
         if deed == Deed.AFTERWARDS:
             after = last - now + fan.chance.randrange(_DAY_MS)
+        elif deed == Deed.THRESHOLD:  # while the last match is played: a threshold is looked at all the time
+            after = max(1_000, last - now - fan.chance.randrange(_MATCH_MS))
         self._clock.call_later(after, lambda: self._come_back(fan, bet, deed))
 
     def _come_back(self, fan: Fan, bet: Bet, deed: Deed) -> None:
@@ -116,7 +118,7 @@ class Cashing:
     def _set_threshold(self, fan: Fan, bet: Bet) -> None:
         amount = bet.stake * fan.chance.choice(_TARGETS) // 100
         self.did["thresholds set"] += 1
-        for after, wanted in ((0, amount), (_DAY_MS, None)):
+        for after, wanted in ((0, amount), (_MATCH_MS, None)):
             command = SetCashOut(self._clock.new_id(), fan.account, bet.bet, wanted, 0)
             self._clock.call_later(after, lambda command=command: self._desk.set_cash_out(command, lambda _: None))  # type: ignore[misc]
 
