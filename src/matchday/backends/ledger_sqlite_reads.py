@@ -43,7 +43,8 @@ _referral = msgspec.json.Decoder(Referral).decode
 offer_body = msgspec.json.Decoder(Offer).decode
 _limits = msgspec.json.Decoder(tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]).decode
 
-BET: Final = "b.body, s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+STANDING: Final = "s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+BET: Final = f"b.body, {STANDING}"
 """The columns of a bet, of ``bets b`` as it was placed and ``standings s`` as it stands."""
 ACCOUNT_GUARD: Final = "exposure:account:"
 """A guard of one account counts under the account's number, below zero, so that neighbours stand together."""
@@ -60,8 +61,11 @@ def account_row(row: Sequence[Any]) -> Account:
 def bet_row(body: bytes, *standing: Any) -> Bet:
     """A bet as the columns of ``BET`` have it."""
     bet: Bet = _bet(body)
-    if standing == _AS_PLACED:
-        return bet
+    return bet if standing == _AS_PLACED else standing_at(bet, *standing)
+
+
+def standing_at(bet: Bet, *standing: Any) -> Bet:
+    """A bet where the columns of ``STANDING`` have brought it to."""
     status, version, returns, owed, cashed, cash, cash_out_at = standing
     return msgspec.structs.replace(
         bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,

@@ -164,6 +164,23 @@ def each(db: sqlite3.Connection, sql: str, keys: Iterable[str | int]) -> list[An
     return rows
 
 
+def each_pair(db: sqlite3.Connection, sql: str, keys: Iterable[tuple[int, int]]) -> list[Any]:
+    """The same with ``VALUES %s`` for pairs."""
+    ordered = sorted(keys)
+    rows: list[Any] = []
+    for start in range(0, len(ordered), _SIZES[0]):
+        part = ordered[start : start + _SIZES[0]]
+        size = _HOLDING[len(part)]
+        part += part[-1:] * (size - len(part))
+        rows += db.execute(_valued(sql, size), [value for pair in part for value in pair]).fetchall()
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _valued(sql: str, size: int) -> str:
+    return sql % ",".join(["(?,?)"] * size)
+
+
 @lru_cache(maxsize=256)
 def _within(sql: str, size: int) -> str:
     return sql % marks(size)
