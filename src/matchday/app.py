@@ -145,8 +145,9 @@ class Gate:
         self.bets.odds_owned(epoch)
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
+        follows, watching = self.push.follows, self.cash_outs.watching
         for stored in records:
-            if not (self.push.follows(stored.key) or self.cash_outs.watching) and kind(stored.value) == _SETTLED:
+            if not watching and kind(stored.value) == _SETTLED and not follows(stored.key):
                 continue  # of the million bets of a match most are nobody's here
             message = decode(stored.value)
             if isinstance(message, AccountFact):
