@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 from matchday.backends.errors import BackendError
 
 MEMORY = ":memory:"
-_CACHE_KIB: Final = 8_192
+_CACHE_KIB: Final = 16_384
 """KiB of pages that the writer keeps in memory."""
 _WAL_PAGES_MAX: Final = 16_384
 """Pages of a write-ahead log (64 MB) from which on the writer moves them itself, if nobody else has."""
