@@ -150,7 +150,7 @@ def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     bench = commands.add_parser(
         "settle-bench",
         help="measure the settlement of a million bets on one match",
-        description="Make so many open bets on one match (half of them singles, half accumulators of 2 to 8 legs "
+        description="Make so many open bets on one match (60 % singles, the others accumulators of 2 to 8 legs "
         "whose other matches are over), end the match, and time its settlement through the rooms of `matchday up`, "
         "durably, while bets on another match arrive at a rate of their own. Only the settlement is timed; making the "
         "bets takes longer. Says time, CPU, memory (resident, sampled while settling), entries, and how long the bets "

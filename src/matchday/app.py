@@ -30,12 +30,14 @@ from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
     AccountFact,
+    BetSettled,
     BookChanged,
     BookState,
     OddsAlive,
     OddsOwned,
     Topic,
     decode,
+    kind,
 )
 from matchday.model.reports import Adapter
 from matchday.model.role import Role
@@ -59,6 +61,9 @@ WEB: Final = Path(__file__).parent / "web"
 SECRET_BYTES: Final = 32
 FORGET_MS: Final = 600_000
 """Milliseconds a fixture that is over stays on the screens of a gate."""
+
+
+_SETTLED: Final = BetSettled.__struct_config__.tag
 
 
 class StartError(Exception):
@@ -140,9 +145,10 @@ class Gate:
         self.bets.odds_owned(epoch)
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
+        follows, watching = self.push.follows, self.cash_outs.watching
         for stored in records:
-            if not self.push.follows(stored.key):
-                continue
+            if not watching and kind(stored.value) == _SETTLED and not follows(stored.key):
+                continue  # of the million bets of a match most are nobody's here
             message = decode(stored.value)
             if isinstance(message, AccountFact):
                 self.push.account_fact(message)

@@ -89,9 +89,11 @@ def placed() -> list[PlaceBet]:
         return core.placed
 
 
-def test_half_are_singles_and_the_others_have_two_to_eight_legs_one_on_the_final(placed: list[PlaceBet]) -> None:
+def test_six_in_ten_are_singles_and_the_others_have_two_to_eight_legs_one_on_the_final(placed: list[PlaceBet]) -> None:
     legs = Counter(len(bet.legs) for bet in placed)
-    assert 430 < legs[1] < 570
+    assert 530 < legs[1] < 670
+    assert legs[2] > 2 * legs[8] > 0
+    assert 3.5 < sum(n * count for n, count in legs.items() if n > 1) / (1_000 - legs[1]) < 4.6
     assert set(legs) == set(range(1, 9))
     assert all(sum(leg.fixture == FINAL for leg in bet.legs) == 1 for bet in placed)
     assert len({bet.account for bet in placed}) == 50

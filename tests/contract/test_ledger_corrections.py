@@ -6,13 +6,23 @@ from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.model.bet import BetStatus, Outcome
-from matchday.model.ledger import Charge, Command, DecideLegs, Refusal, SettleBet, Transfer, VoidLegs, standing
+from matchday.model.ledger import (
+    Charge,
+    Command,
+    DecideLegs,
+    Refusal,
+    SetCashOut,
+    SettleBet,
+    Transfer,
+    VoidLegs,
+    standing,
+)
 from matchday.model.messages import BetReopened, BetSettled, Decision
 from matchday.ports import Ledger
 from matchday.sim.clock import VirtualClock
 
 from .conftest import World
-from .test_ledger import DAY, LOST, NOW, VOID, WON, A, balance, bet, commit, decide, opened, settle
+from .test_ledger import DAY, IDS, LOST, NOW, VOID, WON, A, balance, bet, commit, decide, opened, settle
 
 HOME = "F:1x2/home"
 
@@ -64,6 +74,14 @@ def test_what_was_withdrawn_is_owed_and_paid_first(world: World, ledger: Ledger)
     held = ledger.bet("b1")
     assert held is not None
     assert (held.owed, held.returns, balance(ledger)) == (0, 2_500, 500)
+
+
+def test_a_threshold_of_cash_out_outlives_a_settlement_that_is_rolled_back(world: World, ledger: Ledger) -> None:
+    watch = SetCashOut(IDS.new_id(), A, "b1", 1_200, NOW)
+    commit(world, ledger, [*opened(), bet(1_000), watch, decide(5, LOST), settle(5)])
+    assert ledger.to_cash_out("", 9) == []
+    commit(world, ledger, [withdrawn(6), settle(6)])
+    assert [(held.bet, held.cash_out_at) for held in ledger.to_cash_out("", 9)] == [("b1", 1_200)]
 
 
 def test_an_outcome_that_was_never_decided_needs_no_withdrawal(world: World, ledger: Ledger) -> None:

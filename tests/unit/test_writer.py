@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from matchday.backends import writer
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.backends.sqlite import Database
@@ -24,16 +25,18 @@ class Held:
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
         self.fatal: list[BaseException] = []
+        self.during: Callable[[Sequence[str]], None] = lambda _: None
         self.then: Callable[[], None] = lambda: None
         self._begun, self._go = threading.Event(), threading.Event()
         self.writer: Writer[str] = Writer("test", self._write, len, 6, lambda call: call(), self.fatal.append)
         self.writer.submit("first")
         assert self._begun.wait(PATIENCE_S)
 
-    def _write(self, group: Sequence[str]) -> Callable[[], None]:
+    def _write(self, group: Sequence[str], more: Callable[[], Sequence[str]]) -> Callable[[], None]:
         self._begun.set()
         assert self._go.wait(PATIENCE_S)
-        self.groups.append(list(group))
+        self.during(group)
+        self.groups.append([*group, *more()])
         self.then()
         if "broken" in group:
             raise ValueError("broken")
@@ -78,8 +81,39 @@ def test_what_yields_is_not_passed_for_ever(held: Held) -> None:
 
     held.then = again
     groups = held.go()
-    assert groups.index(["y"]) == PASSED_MAX
+    assert [group[0] for group in groups].index("y") == PASSED_MAX
     assert "".join(piece for group in groups for piece in group if piece != "y") == "abcdefghijklmnop"
+
+
+def test_what_arrives_while_a_piece_that_yields_is_prepared_joins_it(held: Held) -> None:
+    """Whole pieces up to a group's size; nothing joins a piece that does not yield."""
+
+    def arrive(group: Sequence[str]) -> None:
+        for piece in {"y": ("a", "b", "cccccc"), "a": ("d",)}.get(group[0], ()):
+            held.writer.submit(piece)
+
+    held.during = arrive
+    held.writer.submit("y", yields=True)
+    assert held.go() == [["y", "a", "b"], ["cccccc"]]
+
+
+def test_who_was_answered_may_have_more_before_the_next_piece_that_yields(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: then it is its turn, though there is more."""
+    monkeypatch.setattr(writer, "LINGER_S", PATIENCE_S)
+    held.writer.submit("y", yields=True)
+    more = iter(["b", "c"])
+
+    def answered() -> None:
+        if held.groups[-1][0] in "ab":
+            threading.Timer(0.02, held.writer.submit, [next(more)]).start()
+
+    held.then = answered
+    held.writer.submit("a")
+    held._go.set()
+    assert poll(lambda: sum(map(len, held.groups)) == 5)
+    assert [group[0] for group in held.groups[1:4]] == ["a", "b", "y"]
 
 
 def test_a_chore_is_done_between_two_groups(held: Held) -> None:

@@ -7,18 +7,19 @@ It gives up more than one machine, and a standby; nothing else.
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from matchday.backends.checkpointer import Checkpointer
-from matchday.backends.ledger_sqlite_reads import LedgerReads
-from matchday.backends.ledger_sqlite_rows import RowStore
+from matchday.backends.ledger_sqlite_reads import LedgerReads, placed_bets
+from matchday.backends.ledger_sqlite_rows import Players, RowStore
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.ledger import ID_MEMORY_MS, AccountView, Answer, Command, SettleBet, SettleBets
-from matchday.model.posting import apply
+from matchday.model.posting import PlacedBet, Rows, apply
 from matchday.ports import Clock, LedgerUnavailable
 
 _SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
@@ -39,16 +40,31 @@ class SqliteLedgerCore(LedgerReads):
 
     def commit(self, commands: Sequence[Command]) -> list[Answer]:
         """Apply in order, in one transaction. sqlite3.Error: nothing of the batch is recorded."""
+        return self.commit_joined(commands, {}, lambda: ())
+
+    def commit_joined(
+        self, commands: Sequence[Command], read: Mapping[int, PlacedBet], join: Callable[[], Sequence[Command]]
+    ) -> list[Answer]:
+        """The same, where bets to be settled have been read before, as they were placed; ``join`` says what has arrived
+        while the commands were applied, and is to be applied after them."""
         try:
             with self._database.transaction():
-                rows, players = self._rows.load(commands)
-                answers = [apply(command, rows) for command in commands]
-                self._rows.save(rows, players, commands)
+                rows, players = self._rows.begin()
+                answers = self._apply(rows, players, commands, read)
+                if joined := join():
+                    answers += self._apply(rows, players, joined, {})
+                self._rows.save(rows, players, [*commands, *joined])
         except BaseException:
             self._rows.forget()
             raise
         self._rows.next_entry, self._rows.next_fact = rows.next_entry, rows.next_fact
         return answers
+
+    def _apply(
+        self, rows: Rows, players: Players, commands: Sequence[Command], read: Mapping[int, PlacedBet]
+    ) -> list[Answer]:
+        self._rows.load(rows, players, commands, read)
+        return [apply(command, rows) for command in commands]
 
     def went_in(self) -> bool:
         """Whether the last commit, though it failed, is in the file after all."""
@@ -72,11 +88,26 @@ class SqliteLedgerCore(LedgerReads):
 
 
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
-_Work = tuple[tuple[Command, ...], Done]
 
 
-def _size(command: Command) -> int:
-    return len(command.numbers) if isinstance(command, SettleBets) else 1
+class _Work(NamedTuple):
+    commands: tuple[Command, ...]
+    read: Mapping[int, PlacedBet]
+    """Those of the bets to be settled that have been read, as they were placed."""
+    done: Done
+
+
+def _size(work: _Work) -> int:
+    return sum(len(command.numbers) if isinstance(command, SettleBets) else 1 for command in work.commands)
+
+
+def _yields(commands: Sequence[Command]) -> bool:
+    return all(isinstance(command, SettleBet | SettleBets) for command in commands)
+
+
+def _refuse(written: Sequence[_Work], failure: LedgerUnavailable) -> None:
+    for work in written:
+        work.done(failure)
 
 
 class SqliteLedger(LedgerReads):
@@ -95,9 +126,7 @@ class SqliteLedger(LedgerReads):
         self._clock = clock
         self._listeners: list[Callable[[], None]] = []
         self._checkpointer = Checkpointer(core.database, "ledger")
-        self._writer: Writer[_Work] = Writer(
-            "ledger", self._write, lambda work: sum(map(_size, work[0])), settings.batch_max, post, fatal
-        )
+        self._writer: Writer[_Work] = Writer("ledger", self._write, _size, settings.batch_max, post, fatal)
 
     def close(self) -> None:
         """Write what is waiting and stop."""
@@ -110,42 +139,52 @@ class SqliteLedger(LedgerReads):
 
     def commit(self, commands: Sequence[Command], done: Done) -> None:
         """See ``Ledger.commit``."""
-        yields = all(isinstance(command, SettleBet | SettleBets) for command in commands)
-        self._writer.submit((tuple(commands), done), yields=yields)
+        self._writer.submit(_Work(tuple(commands), self._read_ahead(commands), done), yields=_yields(commands))
+
+    def _read_ahead(self, commands: Sequence[Command]) -> dict[int, PlacedBet]:
+        """What never changes of bets to be settled: read here, it need not be while others wait for the writer."""
+        numbers = [number for command in commands if isinstance(command, SettleBets) for number in command.numbers]
+        try:
+            return placed_bets(self._database.reader, numbers) if numbers else {}
+        except sqlite3.OperationalError:  # the writer reads it, or says why not
+            return {}
 
     def listen(self, heard: Callable[[], None]) -> None:
         """See ``Ledger.listen``."""
         self._listeners.append(heard)
 
-    def _write(self, group: Sequence[_Work]) -> Callable[[], None]:
-        """On the writer's thread: one transaction for the whole group."""
-        commands = [command for work, _ in group for command in work]
+    def _write(self, group: Sequence[_Work], more: Callable[[], Sequence[_Work]]) -> Callable[[], None]:
+        """On the writer's thread: one transaction for the whole group, and for what arrives while it is applied."""
+        written = list(group)
+
+        def join() -> list[Command]:
+            written.extend(joined := more())
+            return [command for work in joined for command in work.commands]
+
         before = self._core.last_fact
         try:
-            answers = self._core.commit(commands)
+            commands = [command for work in group for command in work.commands]
+            read = {number: placed for work in group for number, placed in work.read.items()}
+            answers = self._core.commit_joined(commands, read, join)
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError) or self._core.went_in():
                 raise
-            failure = LedgerUnavailable(str(error))
-
-            def refuse() -> None:
-                for _, done in group:
-                    done(failure)
-
-            return refuse
+            return partial(_refuse, written, LedgerUnavailable(str(error)))
         self._checkpointer.wrote()
-        said = self._core.last_fact > before
+        return partial(self._answer, written, answers, said=self._core.last_fact > before)
 
-        def call() -> None:
-            start = 0
-            for work, done in group:
-                done(answers[start : start + len(work)])
-                start += len(work)
-            if said:
-                for heard in self._listeners:
-                    heard()
-
-        return call
+    def _answer(self, written: Sequence[_Work], answers: Sequence[Answer], *, said: bool) -> None:
+        """Those who joined first: they are fans, and may have more at once."""
+        found: list[tuple[_Work, Sequence[Answer]]] = []
+        start = 0
+        for work in written:
+            found.append((work, answers[start : start + len(work.commands)]))
+            start += len(work.commands)
+        for work, of_work in sorted(found, key=lambda each: _yields(each[0].commands)):
+            work.done(of_work)
+        if said:
+            for heard in self._listeners:
+                heard()
 
     def account(self, account: str) -> AccountView | None:
         """See ``Ledger.account``."""

@@ -22,8 +22,8 @@ from matchday.model.ledger import (
     Window,
 )
 from matchday.model.messages import AccountFact
-from matchday.model.posting import Account
-from matchday.model.posting.rows import Day
+from matchday.model.posting import Account, PlacedBet
+from matchday.model.posting.rows import Day, Held
 from matchday.ports import LedgerUnavailable
 
 
@@ -36,16 +36,28 @@ class _Of(msgspec.Struct, frozen=True):
 _bet = msgspec.json.Decoder(Bet).decode
 _postings = msgspec.json.Decoder(tuple[Posting, ...]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
+_numbers = msgspec.json.Decoder(list[int]).decode
+_bets = msgspec.json.Decoder(list[Bet]).decode
+_charges = msgspec.json.Decoder(list[list[Held]]).decode
+charges_of = msgspec.json.Decoder(list[Held]).decode
 _fact = msgspec.json.Decoder(AccountFact).decode
 _of = msgspec.json.Decoder(_Of).decode
 _referral = msgspec.json.Decoder(Referral).decode
 offer_body = msgspec.json.Decoder(Offer).decode
 _limits = msgspec.json.Decoder(tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]).decode
 
-BET: Final = "b.body, s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+STANDING: Final = "s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+BET: Final = f"b.body, {STANDING}"
 """The columns of a bet, of ``bets b`` as it was placed and ``standings s`` as it stands."""
 ACCOUNT_GUARD: Final = "exposure:account:"
 """A guard of one account counts under the account's number, below zero, so that neighbours stand together."""
+_PLACED: Final = (
+    "SELECT count(*), '[' || group_concat(number) || ']', '[' || group_concat(player) || ']', "
+    "CAST('[' || group_concat(body) || ']' AS BLOB), CAST('[' || group_concat(charges) || ']' AS BLOB) "
+    "FROM bets WHERE number IN (%s)"
+)
+"""One row for many bets, each column an array: the interpreter is handed to another thread with every row that is read,
+and has to be waited for."""
 _AS_PLACED: Final = ("open", 0, 0, 0, 0, 0, None)
 _STATUS: Final = {status.value: status for status in AccountStatus}
 
@@ -59,8 +71,11 @@ def account_row(row: Sequence[Any]) -> Account:
 def bet_row(body: bytes, *standing: Any) -> Bet:
     """A bet as the columns of ``BET`` have it."""
     bet: Bet = _bet(body)
-    if standing == _AS_PLACED:
-        return bet
+    return bet if standing == _AS_PLACED else standing_at(bet, *standing)
+
+
+def standing_at(bet: Bet, *standing: Any) -> Bet:
+    """A bet where the columns of ``STANDING`` have brought it to."""
     status, version, returns, owed, cashed, cash, cash_out_at = standing
     return msgspec.structs.replace(
         bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,
@@ -125,11 +140,13 @@ class LedgerReads:
         first = self._read(sql, (after, names))[0][0]
         if first is None:
             return []
-        sql = (
+        sql = (  # one row, as in ``_PLACED``
+            "SELECT '[' || group_concat(player) || ']', '[' || group_concat(number) || ']' FROM ("
             "SELECT DISTINCT player, number FROM legs WHERE selection IN (SELECT value FROM json_each(?)) "
-            "AND number >= ? AND number < ? ORDER BY number"
+            "AND number >= ? AND number < ? ORDER BY number)"
         )
-        return self._read(sql, (names, first, first + limit))
+        players, numbers = self._read(sql, (names, first, first + limit))[0]
+        return list(zip(_numbers(players), _numbers(numbers), strict=True))
 
     def backed(self, fixture: str) -> list[str]:
         """See ``Ledger.backed``: from each selection to the next one, whatever stands between."""
@@ -250,8 +267,25 @@ class LedgerReads:
 
     def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
         """See ``Ledger.outbox``."""
-        rows = self._read("SELECT seq, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        return [(seq, _of(body).account, body) for seq, body in rows]
+        sql = (  # one row, as in ``_PLACED``; no fact has a line break in it, as JSON writes none
+            "SELECT '[' || group_concat(seq) || ']', CAST(group_concat(body, char(10)) AS BLOB) "
+            "FROM (SELECT seq, body FROM facts WHERE seq > ? ORDER BY seq LIMIT ?)"
+        )
+        numbers, bodies = self._read(sql, (after, limit))[0]
+        if numbers is None:
+            return []
+        facts = zip(_numbers(numbers), bodies.split(b"\n"), strict=True)
+        return [(seq, _of(body).account, body) for seq, body in sorted(facts)]
+
+
+def placed_bets(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, PlacedBet]:
+    """Bets as they were placed, by number. That never changes, wherever they have been brought to."""
+    found: dict[int, PlacedBet] = {}
+    for count, ordered, players, bodies, charges in each(db, _PLACED, numbers):
+        if count:
+            columns = (_bets(bodies), _charges(charges), _numbers(ordered), _numbers(players))
+            found.update((placed.number, placed) for placed in map(PlacedBet, *columns))
+    return found
 
 
 def windows_of(db: sqlite3.Connection, fixtures: Iterable[str]) -> dict[str, list[Window]]:

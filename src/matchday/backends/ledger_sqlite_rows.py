@@ -6,29 +6,44 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from matchday.backends.ledger_sqlite_reads import ACCOUNT_GUARD, BET, account_row, bet_row, offer_body, windows_of
-from matchday.backends.sqlite import each, insert
+from matchday.backends.ledger_sqlite_reads import (
+    ACCOUNT_GUARD,
+    BET,
+    STANDING,
+    account_row,
+    bet_row,
+    charges_of,
+    offer_body,
+    placed_bets,
+    standing_at,
+    windows_of,
+)
+from matchday.backends.sqlite import each, each_pair, insert
 from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
 from matchday.model.posting import HeldFreeBet, HeldOffer, Known, PlacedBet, Rows, account_of, needs
-from matchday.model.posting.rows import Account, FreeBetState, Held, Needs
+from matchday.model.posting.rows import FreeBetState, Needs
 
 REMEMBERED_MAX: Final = 100_000
 """Decisions, fixtures' void windows and numbers of guards that are kept in memory; beyond that they are read anew."""
 _json = msgspec.json.Encoder().encode
-_charges = msgspec.json.Decoder(list[Held]).decode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _UNDECIDED: Final = (0, None)
 _BETS: Final = (
     f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
-    "WHERE b.%s IN (%%s)"
+    "WHERE b.bet IN (%s)"
 )
+_CHANGED: Final = (
+    f"WITH v (player, number) AS (VALUES %s) SELECT number, {STANDING} FROM v JOIN standings s USING (player, number) "
+    "WHERE status <> 'open' OR version <> 0 OR cashed <> 0 OR cash_out_at IS NOT NULL"
+)
+"""Bets that do not stand as they were placed."""
 Players = dict[str, int]
 """Account -> its number in the file."""
 
@@ -65,66 +80,72 @@ class RowStore:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def load(self, commands: Sequence[Command]) -> tuple[Rows, Players]:
-        """What those commands touch, and the numbers of their accounts."""
-        need = needs(commands)
+    def begin(self) -> tuple[Rows, Players]:
+        """An empty working set, and what the accounts in it are called."""
         self._new_guards = {}
-        known = self._known(need)
-        bets, numbered, owners = self._bets(need)
-        need.of_bets(bets.values())
+        if len(self._decisions) + len(self._fixtures) + len(self._guards) > REMEMBERED_MAX:
+            self.forget()
+        return Rows({}, {}, {}, {}, {}, self._decisions, self._windows, {}, {}, self.next_entry, self.next_fact), {}
+
+    def load(self, rows: Rows, players: Players, commands: Sequence[Command], read: Mapping[int, PlacedBet]) -> None:
+        """What those commands touch, as far as it is not there. ``read``: bets as they were placed, which the caller
+        has read before."""
+        need = needs(commands)
+        self._load_known(rows, need)
+        need.of_bets(self._load_bets(rows, need, read))
         self._remember(need)
-        accounts, players = self._accounts(need, owners)
+        self._load_accounts(rows, players, need)
         for command in commands:
             if isinstance(command, OpenAccount) and command.account not in players:
                 players[command.account] = self._next_player  # a bet of the same batch is charged to it
                 self._next_player += 1
-        guards = self._numbers(need.guards, players)
-        counters = dict(each(self._db, "SELECT number, used FROM counters WHERE number IN (%s)", guards.values()))
-        free_bets = {
-            name: HeldFreeBet(name, account, currency, amount, until_ms, FreeBetState(state), bet)
-            for name, account, currency, amount, until_ms, state, bet in each(
-                self._db, "SELECT * FROM free_bets WHERE free_bet IN (%s)", need.free_bets
-            )
-        }
-        offers = {
-            row[0]: HeldOffer(offer_body(row[3]), row[1], bool(row[2]))
-            for row in each(self._db, "SELECT * FROM offers WHERE offer IN (%s)", need.offers)
-        }
-        rows = Rows(
-            known, accounts, bets, guards, counters, self._decisions, self._windows, free_bets, offers, self.next_entry,
-            self.next_fact, numbered,
-        )  # fmt: skip
-        return rows, players
+        rows.guards |= (numbers := self._numbers(need.guards, players))
+        counters = numbers.values() - rows.counters.keys()
+        rows.counters |= dict(each(self._db, "SELECT number, used FROM counters WHERE number IN (%s)", counters))
+        for name, account, currency, amount, until_ms, state, bet in each(
+            self._db, "SELECT * FROM free_bets WHERE free_bet IN (%s)", need.free_bets - rows.free_bets.keys()
+        ):
+            rows.free_bets[name] = HeldFreeBet(name, account, currency, amount, until_ms, FreeBetState(state), bet)
+        offers = need.offers - rows.offers.keys()
+        for name, account, taken, body in each(self._db, "SELECT * FROM offers WHERE offer IN (%s)", offers):
+            rows.offers[name] = HeldOffer(offer_body(body), account, bool(taken))
 
-    def _known(self, need: Needs) -> dict[tuple[str, str], Known]:
-        known: dict[tuple[str, str], Known] = {}
-        wanted = set(need.ids)
+    def _load_known(self, rows: Rows, need: Needs) -> None:
+        wanted = set(need.ids) - rows.known.keys()
         sql = (
             "SELECT k.account, k.id, hash, refusal, b.bet, balance, pending_until_ms "
             "FROM known k LEFT JOIN bets b ON b.number = k.bet WHERE k.id IN (%s)"
         )
-        for account, id_, hash_, refusal, bet, *more in each(self._db, sql, {id_ for _, id_ in need.ids}):
+        for account, id_, hash_, refusal, bet, *more in each(self._db, sql, {id_ for _, id_ in wanted}):
             if (account, id_) in wanted:
-                known[account, id_] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
+                rows.known[account, id_] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
                 if bet is not None:
                     need.bets.add(bet)
-        return known
 
-    def _bets(self, need: Needs) -> tuple[dict[str, PlacedBet], dict[int, PlacedBet], set[int]]:
-        """By name; those that are asked for by number; and the numbers of their accounts."""
-        rows = each(self._db, _BETS % "bet", need.bets) if need.bets else []
-        if need.numbers:
-            rows += each(self._db, _BETS % "number", need.numbers)
-        numbered = {number: PlacedBet(bet_row(*held), _charges(charges), number) for number, _, charges, *held in rows}
-        return {placed.bet.bet: placed for placed in numbered.values()}, numbered, {row[1] for row in rows}
+    def _load_bets(self, rows: Rows, need: Needs, read: Mapping[int, PlacedBet]) -> list[PlacedBet]:
+        """By name and by number; those that were not there."""
+        loaded = []
+        for number, player, charges, *held in each(self._db, _BETS, need.bets - rows.bets.keys()):
+            loaded.append(PlacedBet(bet_row(*held), charges_of(charges), number, player))
+        if numbers := need.numbers - rows.numbered.keys():
+            placed = {number: read[number] for number in numbers if number in read}
+            placed |= placed_bets(self._db, numbers - placed.keys())
+            pairs = [(found.player, number) for number, found in placed.items()]
+            for number, *standing in each_pair(self._db, _CHANGED, pairs):
+                placed[number].bet = standing_at(placed[number].bet, *standing)
+            rows.numbered |= placed
+            loaded += placed.values()
+        rows.bets.update((placed.bet.bet, placed) for placed in loaded)
+        return loaded
 
-    def _accounts(self, need: Needs, owners: set[int]) -> tuple[dict[str, Account], Players]:
-        """By name; those of bets were found by number."""
-        rows = each(self._db, "SELECT * FROM accounts WHERE player IN (%s)", owners)
-        accounts = {row[1]: account_row(row) for row in rows}
-        more = each(self._db, "SELECT * FROM accounts WHERE account IN (%s)", need.accounts - accounts.keys())
-        accounts.update((row[1], account_row(row)) for row in more)
-        return accounts, {row[1]: row[0] for row in rows + more}
+    def _load_accounts(self, rows: Rows, players: Players, need: Needs) -> None:
+        """By name; those of bets are found by number."""
+        of_bets = {placed.player for placed in rows.numbered.values() if placed.bet.account not in rows.accounts}
+        found = each(self._db, "SELECT * FROM accounts WHERE player IN (%s)", of_bets)
+        names = need.accounts - rows.accounts.keys() - {row[1] for row in found}
+        found += each(self._db, "SELECT * FROM accounts WHERE account IN (%s)", names)
+        rows.accounts.update((row[1], account_row(row)) for row in found)
+        players.update((row[1], row[0]) for row in found)
 
     def _numbers(self, guards: Iterable[str], players: Players) -> dict[str, int]:
         """What guards are called by; new ones are given a number."""
@@ -147,8 +168,6 @@ class RowStore:
         return found
 
     def _remember(self, need: Needs) -> None:
-        if len(self._decisions) + len(self._fixtures) + len(self._guards) > REMEMBERED_MAX:
-            self.forget()
         if new := need.selections - self._decisions.keys():
             self._decisions.update(dict.fromkeys(new, _UNDECIDED))
             sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
@@ -216,7 +235,7 @@ class RowStore:
     def _save_guards(self, charged: dict[int, int]) -> None:
         new = [(number, guard) for number, guard in self._new_guards.items() if number in charged]
         insert(self._db, "INSERT INTO guards VALUES", new)
-        added = [(number, charged[number]) for number in sorted(charged) if charged[number]]
+        added = [(number, charged[number]) for number in sorted(charged)]
         insert(self._db, "INSERT INTO counters VALUES", added, "ON CONFLICT DO UPDATE SET used = used + excluded.used")
 
     def _save_known(self, rows: Rows, commands: Sequence[Command]) -> None:

@@ -223,8 +223,10 @@ class SqliteLog(LogReads):
         self._moves.clear()
         return moves
 
-    def _write(self, group: Sequence[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]]) -> Callable[[], None]:
-        """On the writer's thread: one transaction for the whole group."""
+    def _write(
+        self, group: Sequence[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]], _more: Callable[[], object]
+    ) -> Callable[[], None]:
+        """On the writer's thread: one transaction for the whole group. Nothing yields here, so that nothing joins."""
         records = [record for work, _, _ in group for record in work]
         moves = [move for _, moved, _ in group for move in moved]
         try:

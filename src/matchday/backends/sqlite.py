@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 from matchday.backends.errors import BackendError
 
 MEMORY = ":memory:"
-_CACHE_KIB: Final = 8_192
+_CACHE_KIB: Final = 16_384
 """KiB of pages that the writer keeps in memory."""
 _WAL_PAGES_MAX: Final = 16_384
 """Pages of a write-ahead log (64 MB) from which on the writer moves them itself, if nobody else has."""
@@ -162,6 +162,23 @@ def each(db: sqlite3.Connection, sql: str, keys: Iterable[str | int]) -> list[An
         part += part[-1:] * (size - len(part))
         rows += db.execute(_within(sql, size), part).fetchall()
     return rows
+
+
+def each_pair(db: sqlite3.Connection, sql: str, keys: Iterable[tuple[int, int]]) -> list[Any]:
+    """The same with ``VALUES %s`` for pairs."""
+    ordered = sorted(keys)
+    rows: list[Any] = []
+    for start in range(0, len(ordered), _SIZES[0]):
+        part = ordered[start : start + _SIZES[0]]
+        size = _HOLDING[len(part)]
+        part += part[-1:] * (size - len(part))
+        rows += db.execute(_valued(sql, size), [value for pair in part for value in pair]).fetchall()
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _valued(sql: str, size: int) -> str:
+    return sql % ",".join(["(?,?)"] * size)
 
 
 @lru_cache(maxsize=256)

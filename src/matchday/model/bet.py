@@ -211,11 +211,11 @@ def return_of(
     ``stake`` is the total in minor units. Without a type it is a single or an accumulator, by its legs. ``LinesError``
     where the type has another number of legs.
     """
-    default = lines.default_type(len(legs))
-    ratios = (outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True))
-    if bet_type in (default, "") and 1 <= len(legs) <= lines.LEGS_MAX and len(legs) == len(outcomes):
+    bet_type = bet_type or lines.default_type(len(legs))
+    ratios = [outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
+    if lines.has_one(bet_type, len(ratios)):
         return lines.returns_of_one(stake, ratios, free=free)
-    return lines.returns(bet_type or default, stake, [Fraction(*ratio) for ratio in ratios], free=free)
+    return lines.returns(bet_type, stake, [Fraction(*ratio) for ratio in ratios], free=free)
 
 
 def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:

@@ -26,10 +26,10 @@ BATCH: Final = 1_000
 """Commands of one commit."""
 _WAL_PAGES: Final = 50_000
 """Pages that the write-ahead log may grow to meanwhile, so that those of accounts are moved once for many bets."""
-SINGLES: Final = 0.5
+SINGLES: Final = 0.6
 """Share of singles; the others are accumulators."""
 LEGS: Final = range(2, 9)
-"""Of accumulators, each number as often as the others."""
+"""Of accumulators: of twice as many legs there are half as many, four on average."""
 OTHERS: Final = 60
 """Matches that the other legs are on."""
 PLAYED: Final[tuple[tuple[IncidentType, Side | None, int], ...]] = (
@@ -107,7 +107,8 @@ class Population:
         chance = self._chance
         legs = [final.leg(chance)]
         if chance.random() >= SINGLES:
-            legs += [match.leg(chance) for match in chance.sample(others, chance.choice(LEGS) - 1)]
+            more = chance.choices(LEGS, [1 / legs for legs in LEGS])[0] - 1
+            legs += [match.leg(chance) for match in chance.sample(others, more)]
             chance.shuffle(legs)
         account, stake, of = chance.choice(self.accounts), chance.choice(_STAKES), tuple(legs)
         return PlaceBet(

@@ -146,6 +146,8 @@ class PlacedBet(msgspec.Struct):
     charges: list[Held]
     number: int = 0
     """The ledger's own; 0 until it is stored."""
+    player: int = 0
+    """The ledger's own number of its account; 0 until it is stored."""
 
 
 class FreeBetState(StrEnum):

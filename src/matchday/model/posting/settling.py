@@ -100,22 +100,21 @@ def _bring_to(
     later pays that first.
     """
     bet = placed.bet
-    change = max(returns - bet.returns - bet.owed, -account.balance)
-    owed = bet.returns + bet.owed + change - returns
+    had, stake = bet.returns + bet.owed, bet.remaining
+    change = max(returns - had, -account.balance)
+    owed = had + change - returns
     reserved = (status is BetStatus.OPEN) - (bet.status is BetStatus.OPEN)
     if reserved:
         rows.reserve(placed, reserved)
     stakes, house, shortfall = _house(bet.currency)
     reason = ("resettlement", "rollback", "settlement")[reserved]
+    gains = bet.returns - returns
     if bet.free:
         leaves, goes = _stake_leaves(rows, bet, at_ms), _stake_goes(rows, bet, status, at_ms)
+        moves: tuple[tuple[str, int], ...] = ((leaves, -stake), (goes, stake), (house, gains))
     else:
-        leaves = stakes if bet.status is BetStatus.OPEN else house
-        goes = stakes if status is BetStatus.OPEN else house
-    rows.post(
-        at_ms, reason, account, bet.bet, (leaves, -bet.remaining), (goes, bet.remaining), (account.account, change),
-        (shortfall, bet.owed - owed), (house, bet.returns - returns),
-    )  # fmt: skip
+        moves = ((stakes, stake * reserved), (house, gains - stake * reserved))
+    rows.post(at_ms, reason, account, bet.bet, *moves, (account.account, change), (shortfall, bet.owed - owed))
     return change, owed
 
 
