@@ -251,6 +251,11 @@ class CashOuts:
         """Watch the bets that are to be cashed out by themselves."""
         self._watch.start()
 
+    @property
+    def watching(self) -> bool:
+        """Whether any bet is watched."""
+        return len(self._watch) > 0
+
     def account_fact(self, fact: AccountFact) -> None:
         """What was committed may begin or end a watch."""
         self._watch.hear(fact)
