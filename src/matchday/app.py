@@ -30,9 +30,12 @@ from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
     AccountFact,
+    BetCashedOut,
+    BetReopened,
     BetSettled,
     BookChanged,
     BookState,
+    CashOutSet,
     OddsAlive,
     OddsOwned,
     Topic,
@@ -63,7 +66,9 @@ FORGET_MS: Final = 600_000
 """Milliseconds a fixture that is over stays on the screens of a gate."""
 
 
-_SETTLED: Final = BetSettled.__struct_config__.tag
+_BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
+_END_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled))
+"""Facts by which bets are watched for their own cash-out thresholds, or not any more."""
 
 
 class StartError(Exception):
@@ -145,14 +150,20 @@ class Gate:
         self.bets.odds_owned(epoch)
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
-        follows, watching = self.push.follows, self.cash_outs.watching
+        """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
         for stored in records:
-            if not watching and kind(stored.value) == _SETTLED and not follows(stored.key):
-                continue  # of the million bets of a match most are nobody's here
+            if not self.push.follows(stored.key) and kind(stored.value) not in self._watched:
+                continue
             message = decode(stored.value)
             if isinstance(message, AccountFact):
                 self.push.account_fact(message)
                 self.cash_outs.account_fact(message)
+
+    @property
+    def _watched(self) -> frozenset[object]:
+        """Facts of fans who do not look on that matter all the same: most are settlements, and matter while any bet is
+        watched."""
+        return _BEGIN_A_WATCH | _END_A_WATCH if self.cash_outs.watching else _BEGIN_A_WATCH
 
     def _forget(self) -> None:
         """Take fixtures that have been over for long off the screens."""

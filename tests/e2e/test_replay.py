@@ -70,7 +70,7 @@ def _has_seen_it_all(report: dict[str, Any], seen: dict[str, dict[str, int]]) ->
     assert len(seen["limits"]) == 6
     assert {"accepted", "re_offered", "refused_by_trader"} <= seen["referrals"].keys()
     assert {"given", "used", "taken_back"} <= seen["free bets"].keys()
-    assert {"accepted", "quote_expired", "quote_unknown"} <= seen["cash-outs"].keys()
+    assert {"accepted", "accepted by itself", "quote_expired", "quote_unknown"} <= seen["cash-outs"].keys()
     assert {"of all", "of a part"} <= report["cash_outs"].keys()
     assert seen["answers"]["after the delay in play"] > 100
 

@@ -311,6 +311,9 @@ class World:
         for process in self.processes:
             process.skew_ms = 0
         self.clock.run_for(_REST_MS)
+        self._at_rest()
+
+    def _at_rest(self) -> None:
         core = self.ledger.core
         self.money.compare(core)
         self.limits.compare(core)
