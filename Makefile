@@ -53,7 +53,7 @@ same: $(VENV)/ready
 	  $$python -m venv $$folder || exit 1; \
 	  $$folder/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || exit 1; \
 	  found=$$found:$$folder/bin/python; \
-	done; MATCHDAY_PYTHONS=$${found#:} $(BIN)/pytest tests/sim/test_same_everywhere.py $(ARGS)
+	done; TEST_PYTHONS=$${found#:} $(BIN)/pytest tests/sim/test_same_everywhere.py $(ARGS)
 
 bench: $(VENV)/ready
 	$(BIN)/python bench/figures.py $(ARGS)

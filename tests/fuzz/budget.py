@@ -1,9 +1,9 @@
-"""How long the fuzzing takes: about half a minute, or as long as ``MATCHDAY_FUZZ_SECONDS`` says."""
+"""How long the fuzzing takes: about half a minute, or as long as ``TEST_FUZZ_SECONDS`` says."""
 
 import os
 
 _SECONDS = 30.0
-_SCALE = float(os.environ.get("MATCHDAY_FUZZ_SECONDS", _SECONDS)) / _SECONDS
+_SCALE = float(os.environ.get("TEST_FUZZ_SECONDS", _SECONDS)) / _SECONDS
 
 
 def examples(usual: int) -> int:

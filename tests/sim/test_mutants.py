@@ -1,7 +1,7 @@
 """Mutants are caught: by the seed that docs/mutants.md names, or by another where that is another world by now.
 
 A run takes its share of them: for each invariant the mutant that a seed shows first, and every mutant that no unit or
-contract test notices. ``MATCHDAY_SIM_MUTANTS=all`` takes all.
+contract test notices. ``TEST_SIM_MUTANTS=all`` takes all.
 """
 
 import os
@@ -19,7 +19,7 @@ TABLED = known()
 
 def share() -> list[Path]:
     """The mutants that this run takes."""
-    if os.environ.get("MATCHDAY_SIM_MUTANTS") == "all":
+    if os.environ.get("TEST_SIM_MUTANTS") == "all":
         return [patch for patch in PATCHES if patch.stem in TABLED]
     first: dict[str, str] = {}
     for mutant, (invariant, _) in sorted(TABLED.items(), key=lambda item: item[1][1]):

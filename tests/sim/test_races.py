@@ -1,7 +1,7 @@
 """Races decided right, a thousand times each: the real rooms over the real ledger, and what comes first drawn from a
 seed. Each race counts how it ended, so that it is known to have happened in every way.
 
-``MATCHDAY_RACES`` sets how many; a failure names its seed."""
+``TEST_RACES`` sets how many; a failure names its seed."""
 
 import os
 import random
@@ -26,7 +26,7 @@ from matchday.services.settlement import SettlementByAccount
 from matchday.sim.inline import InlineLog
 from tests.unit.gates import Table, Told
 
-RACES: Final = int(os.environ.get("MATCHDAY_RACES", "1000"))
+RACES: Final = int(os.environ.get("TEST_RACES", "1000"))
 DELAY: Final = 4_000
 pytestmark = pytest.mark.slow
 

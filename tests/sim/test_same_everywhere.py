@@ -15,7 +15,7 @@ import pytest
 from matchday.sim.clock import VirtualClock
 
 ROOT = Path(__file__).parents[2]
-NAMED = os.environ.get("MATCHDAY_PYTHONS", "")
+NAMED = os.environ.get("TEST_PYTHONS", "")
 """Other interpreters with the pinned dependencies, separated as in PATH (``make same``). Else those on PATH."""
 DRAWN = "2ccf873f915ea666"
 """What a seed draws. Bound to the algorithms of ``random``, which no change of Matchday moves."""
@@ -45,7 +45,7 @@ def others() -> dict[str, str]:
     minors = (minor for minor in range(11, 20) if minor != sys.version_info.minor)
     on_path = [path for minor in minors if (path := shutil.which(f"python3.{minor}"))]
     found = {python: told(python) for python in (NAMED.split(os.pathsep) if NAMED else on_path)}
-    assert all(found.values()) or not NAMED, f"MATCHDAY_PYTHONS: these cannot run Matchday: {found}"
+    assert all(found.values()) or not NAMED, f"TEST_PYTHONS: these cannot run Matchday: {found}"
     return {python: text for python, text in found.items() if text}
 
 

@@ -13,7 +13,7 @@ from matchday.sim.run import Plan, parse_faults, parse_seeds, run_seed, run_seed
 from matchday.sim.trace import Violation
 from matchday.sim.world import World
 
-SEEDS = range(1, 1 + int(os.environ.get("MATCHDAY_SIM_SEEDS", "8")))
+SEEDS = range(1, 1 + int(os.environ.get("TEST_SIM_SEEDS", "8")))
 """CI's share; ``make sim`` runs two hundred."""
 ENOUGH = 16
 """So many seeds reach every situation. A smaller share leaves the rarest to the mutants that need them."""

@@ -82,7 +82,12 @@ class MarketKey(msgspec.Struct, frozen=True, order=True):
     @property
     def name(self) -> str:
         """The id without the fixture: ``1x2``, ``total_goals@2.25``."""
-        return self.type if self.line is None else f"{self.type}@{line_text(self.type, self.line)}"
+        return _name(self.type, self.line)
+
+
+@lru_cache(maxsize=4096)
+def _name(type_: str, line: int | None) -> str:
+    return type_ if line is None else f"{type_}@{line_text(type_, line)}"
 
 
 def selection_id(market: str, outcome: str) -> str:

@@ -26,8 +26,8 @@ def sim(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise StartError(str(error)) from error
     for name in ("matches", "fans"):
-        if not 1 <= getattr(options, name) <= _SIZE_MAX:
-            raise StartError(f"--{name} {getattr(options, name)} is outside 1 to {_SIZE_MAX}")
+        if (number := getattr(options, name)) is not None and not 1 <= number <= _SIZE_MAX:
+            raise StartError(f"--{name} {number} is outside 1 to {_SIZE_MAX}")
     plan = Plan(options.matches, options.fans, faults)
     if options.journal is not None:
         return _journalled(options, seeds, plan)
@@ -72,7 +72,8 @@ def _run(options: argparse.Namespace, seeds: list[int], plan: Plan) -> Report:
 
 def _shrunk(report: Report, plan: Plan) -> Result:
     def tried(candidate: Plan, same: bool) -> None:
-        text = f"{'still' if same else 'not'}: {candidate.matches} matches, {candidate.fans} fans, "
+        matches, fans = candidate.size(report.failed[0].seed)
+        text = f"{'still' if same else 'not'}: {matches} matches, {fans} fans, "
         sys.stderr.write(f"{text}{','.join(candidate.faults) or 'no faults'}\n")
 
     return shrink(report.failed[0], plan, tried)[0]

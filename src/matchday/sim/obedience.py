@@ -134,11 +134,16 @@ class Obedience:
                 raise Violation("no_command_is_forgotten", f"{what} is not among {ids}; {change.cause}", keys)
         if dict(held.factors) != _factors(commands):
             raise Violation("a_command_counts_once", f"{held.factors} of {_factors(commands)}", keys)
+        named = _named([what for what in said if isinstance(what, TraderCommand)])
+        told: dict[tuple[str, str], tuple[tuple[float | int | None, float | int | None], bool | None]] = {}
         for market in self._markets[change.fixture].values():
             key = MarketKey(market.type, market.line)
             found = (held.overround_of(key), held.stake_max_of(key), held.suspends(key))
-            wanted = (_last(commands, key, SetOverround), _last(commands, key, SetStakeMax))
-            suspended = self._suspended(change.fixture, key, until)
+            alike = (key.type, key.name if key.name in named else "")  # nobody has spoken of one of these alone
+            if alike not in told:
+                wants = (_last(commands, key, SetOverround), _last(commands, key, SetStakeMax))
+                told[alike] = (wants, self._suspended(change.fixture, key, until))
+            wanted, suspended = told[alike]
             if found[:2] != wanted or suspended not in (found[2], None):
                 detail = f"{key.name} has {found}, commanded {wanted}, {suspended}; by {change.cause}: {held}"
                 raise Violation("trader_is_obeyed", detail, keys)
@@ -158,14 +163,15 @@ class Obedience:
             key = MarketKey(market.type, market.line)
             if market.status == MarketStatus.CLOSED:
                 continue
-            detail = f"{market} by {change.cause} under {held}"
-            if market.status == MarketStatus.OPEN and held.suspends(key):
-                raise Violation("trader_is_obeyed", detail, keys)
+            is_open = market.status == MarketStatus.OPEN
+            broken = "trader_is_obeyed" if is_open and held.suspends(key) else ""
             if market.stake_max != held.stake_max_of(key):
-                raise Violation("trader_is_obeyed", detail, keys)
-            for selection in market.selections if market.status == MarketStatus.OPEN else ():
+                broken = "trader_is_obeyed"
+            for selection in market.selections if is_open and fixed else ():
                 if fixed.get(f"{key.name}/{selection.outcome}", selection.price) != selection.price:
-                    raise Violation("fixed_price_is_offered", detail, keys)
+                    broken = "fixed_price_is_offered"
+            if broken:
+                raise Violation(broken, f"{market} by {change.cause} under {held}", keys)
 
     def sealed(self, gate: str, command: PlaceBet, now: int) -> None:
         """A gate has judged a bet to be acceptable, its clock and the owner's being right."""
@@ -237,6 +243,12 @@ def _of_moment(command: TraderCommand) -> bool:
 
 def _covers(scope: str, key: MarketKey) -> bool:
     return scope in ("", key.type, key.name)
+
+
+def _named(commands: list[TraderCommand]) -> set[str]:
+    """Of all that commands speak of, what may be a single market's name."""
+    actions = [command.action for command in commands]
+    return {a.selection.rpartition("/")[0] if isinstance(a, ShiftPrice | FixPrice) else a.markets for a in actions}
 
 
 def _last(

@@ -5,6 +5,7 @@ Owns the report. A seed with the same matches, fans and faults is the same run o
 
 import logging
 import os
+import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,8 +21,9 @@ from matchday.sim.faults import ALL, Fault
 from matchday.sim.trace import Violation
 from matchday.sim.world import World
 
-MATCHES: Final = 3
-FANS: Final = 16
+MATCHES: Final = (1, 3)
+FANS: Final = (4, 12)
+"""From, to: a seed draws its own size, for some situations need a small world and others a crowd."""
 STORY_LINES: Final = 30
 """Lines of a failure's story."""
 _SHORT_CHARS: Final = 1_500
@@ -30,16 +32,23 @@ _SHORT_CHARS: Final = 1_500
 class Plan(msgspec.Struct, frozen=True):
     """What one run consists of, beside its seed."""
 
-    matches: int = MATCHES
-    fans: int = FANS
+    matches: int | None = None
+    fans: int | None = None
+    """None: as many as the seed draws."""
     faults: tuple[Fault, ...] = ALL
+
+    def size(self, seed: int) -> tuple[int, int]:
+        """Matches and fans of a seed's world."""
+        chance = random.Random(f"{seed}/size")
+        drawn = chance.randint(*MATCHES), chance.randint(*FANS)
+        return self.matches or drawn[0], self.fans or drawn[1]
 
     def command(self, seed: int) -> str:
         """The one command that runs this seed again."""
         words = [f"matchday sim --seed {seed}"]
-        if self.matches != MATCHES:
+        if self.matches is not None:
             words.append(f"--matches {self.matches}")
-        if self.fans != FANS:
+        if self.fans is not None:
             words.append(f"--fans {self.fans}")
         if set(self.faults) != set(ALL):
             words.append(f"--faults {','.join(self.faults) or 'none'}")
@@ -102,9 +111,8 @@ def run_seed(seed: int, plan: Plan, journal: TextIO | None = None) -> Result:
     logging.disable(logging.CRITICAL)  # rooms log what goes wrong; here that is the plan
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="matchday-sim-", dir=_memory()) as folder:
-        world = World(
-            seed, matches=plan.matches, fans=plan.fans, allowed=plan.faults, folder=Path(folder), journal=journal
-        )
+        matches, fans = plan.size(seed)
+        world = World(seed, matches=matches, fans=fans, allowed=plan.faults, folder=Path(folder), journal=journal)
         failure = _failure(world, seed, plan)
         world.close()
     logging.disable(logging.NOTSET)
@@ -225,10 +233,11 @@ def _smaller(plan: Plan, result: Result) -> Iterable[Plan]:
     replace = msgspec.structs.replace
     if happened != plan.faults:
         yield replace(plan, faults=happened)
-    for fans in dict.fromkeys((1, plan.fans // 4, plan.fans // 2, plan.fans - 1)):
-        if 0 < fans < plan.fans:
+    most_matches, most_fans = plan.size(result.seed)
+    for fans in dict.fromkeys((1, most_fans // 4, most_fans // 2, most_fans - 1)):
+        if 0 < fans < most_fans:
             yield replace(plan, fans=fans)
-    for matches in range(1, plan.matches):
+    for matches in range(1, most_matches):
         yield replace(plan, matches=matches)
     for fault in happened:
         yield replace(plan, faults=tuple(kept for kept in happened if kept != fault))
