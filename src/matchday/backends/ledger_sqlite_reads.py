@@ -1,7 +1,8 @@
 """The reads of the ledger's port on SQLite, shared by the synchronous core and whatever drives it."""
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -89,8 +90,13 @@ class LedgerReads:
     _database: Database
 
     def _read(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
+        with self._reader() as reader:
+            return reader.execute(sql, tuple(values)).fetchall()
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
         try:
-            return self._database.reader.execute(sql, tuple(values)).fetchall()
+            yield self._database.reader
         except sqlite3.OperationalError as error:
             raise LedgerUnavailable(str(error)) from error
 
@@ -159,12 +165,14 @@ class LedgerReads:
 
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
-        return dict(windows_of(self._database.reader, fixtures))
+        with self._reader() as reader:
+            return dict(windows_of(reader, fixtures))
 
     def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome | None]]:
         """See ``Ledger.decisions``."""
         sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
-        return {row[0]: (row[1], _outcome(row[2])) for row in each(self._database.reader, sql, selections)}
+        with self._reader() as reader:
+            return {row[0]: (row[1], _outcome(row[2])) for row in each(reader, sql, selections)}
 
     def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
         """See ``Ledger.statement``."""
@@ -208,8 +216,9 @@ class LedgerReads:
         accounts = [name.removeprefix(ACCOUNT_GUARD) for name in names if name.startswith(ACCOUNT_GUARD)]
         of_accounts = "SELECT account, used FROM accounts JOIN counters ON number = -player WHERE account IN (%s)"
         named = "SELECT guard, used FROM guards JOIN counters USING (number) WHERE guard IN (%s)"
-        found = {ACCOUNT_GUARD + name: used for name, used in each(self._database.reader, of_accounts, accounts)}
-        return found | dict(each(self._database.reader, named, names))
+        with self._reader() as reader:
+            found = {ACCOUNT_GUARD + name: used for name, used in each(reader, of_accounts, accounts)}
+            return found | dict(each(reader, named, names))
 
     def all_guards(self) -> dict[str, int]:
         """Every guard's counter."""
