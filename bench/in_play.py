@@ -2,12 +2,13 @@
 
     python bench/in_play.py [FOLDER] [--json] [--plot FILE.svg]
 
-On every match of the folder, at every minute until the final whistle of regular time, three forecasts of home, draw and
+On every match of the folder, at every minute until the final whistle of regular time, four forecasts of home, draw and
 away are scored against what it came to:
 
 * model: the one that prices the books (``pricing.to_come``);
 * frozen: what the model said before kick-off;
-* linear: the model with (90 - t) / 90 as the share of goals to come, at least ``LINEAR_LEAST``.
+* linear: the model with (90 - t) / 90 as the share of goals to come, at least ``LINEAR_LEAST``;
+* kinder: the same, at least ``KINDER_LEAST``.
 
 All start from ``calibrate.PRIOR``. No parameter of any was fitted to these matches, and none is here. The intervals are
 a bootstrap over whole matches (minutes of one match hang together), from a fixed seed.
@@ -36,11 +37,13 @@ from in_play_chart import chart
 
 Floats = NDArray[np.float64]
 DATA: Final = Path(__file__).parents[2] / "shared" / "data" / "football-wyscout"
-LINEAR_LEAST: Final = 1 / 90
-"""Share of goals that the linear clock never falls below: a minute's worth, kinder to it than the zero it comes to."""
+LINEAR_LEAST: Final = 1 / 1000
+"""Instead of the nothing that the linear clock comes to at 90': with that, one goal more would be an endless loss."""
+KINDER_LEAST: Final = 1 / 90
+"""A minute's worth, for as long as the match goes on: a linear clock whose owner has thought of stoppage time."""
 LEAST: Final = 1e-12
 """Probability below which a forecast is not punished further; no forecast here comes near it."""
-NAMES: Final = ("model", "frozen", "linear")
+NAMES: Final = ("model", "frozen", "linear", "kinder")
 RESAMPLES: Final = 10_000
 SEED: Final = 1
 LATE: Final = 60
@@ -51,7 +54,7 @@ _AHEAD: Final = np.subtract.outer(np.arange(GOALS_MAX + 1), np.arange(GOALS_MAX 
 
 
 class Scored(NamedTuple):
-    """One match: at each of its minutes the three forecasts, and what it came to (0 home, 1 draw, 2 away)."""
+    """One match: at each of its minutes the forecasts, and what it came to (0 home, 1 draw, 2 away)."""
 
     minutes: NDArray[np.int64]
     forecasts: Floats
@@ -103,8 +106,11 @@ def scored(match: Match) -> Scored:
     home, away = state.regular_score
     frozen = result(FootballState(), 1.0)
     model = [result(state, share_to_come(state.period, clock_s)) for _, state, clock_s in rows]
-    linear = [result(state, max((90 - minute) / 90, LINEAR_LEAST)) for minute, state, _ in rows]
-    forecasts = np.array([model, [frozen] * len(rows), linear])
+    linear, kinder = (
+        [result(state, max((90 - minute) / 90, least)) for minute, state, _ in rows]
+        for least in (LINEAR_LEAST, KINDER_LEAST)
+    )
+    forecasts = np.array([model, [frozen] * len(rows), linear, kinder])
     return Scored(np.array([minute for minute, *_ in rows]), forecasts, 0 if home > away else 1 if home == away else 2)
 
 
@@ -196,9 +202,10 @@ def evaluate(folder: Path) -> dict[str, Any]:
     return {
         "matches": len(matches),
         "prior": {"home_rate": PRIOR.home_rate, "away_rate": PRIOR.away_rate, "rho": PRIOR.rho},
-        "linear_least": LINEAR_LEAST,
+        "linear_least": {"linear": LINEAR_LEAST, "kinder": KINDER_LEAST},
         "whole_match": compared(matches, lambda minutes: minutes >= 0),
-        "last_half_hour": compared(matches, lambda minutes: minutes >= LATE),
+        "last_half_hour": compared(matches, lambda minutes: (minutes >= LATE) & (minutes < 90)),
+        "with_stoppage": compared(matches, lambda minutes: minutes >= LATE),
         "by_minute": by_minute(matches),
         "calibration": calibration(matches),
     }
@@ -207,7 +214,11 @@ def evaluate(folder: Path) -> dict[str, Any]:
 def table(figures: dict[str, Any]) -> str:
     """The figures for people."""
     lines = [f"{figures['matches']} matches, one prior for all; log-loss of the result, lower is better"]
-    for name, title in (("whole_match", "whole match"), ("last_half_hour", "from 60' on")):
+    for name, title in (
+        ("whole_match", "whole match"),
+        ("last_half_hour", "60' to 89'"),
+        ("with_stoppage", "from 60' on"),
+    ):
         part = figures[name]
         lines += [f"{title:16} {key:7} {v['mean']:.3f}  [{v['low']:.3f}, {v['high']:.3f}]"
                   for key, v in part["log_loss"].items()]  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-COLOURS = ("#0a7d45", "#7a8288", "#c23a28")
+COLOURS = ("#0a7d45", "#7a8288", "#c23a28", "#d99a2b")
 WIDTH, HEIGHT = 900, 640
 LEFT, TOP, BROAD, HIGH = 60, 50, 800, 270
 SMALL, GAP, LOWER = 96, 18, 440
@@ -43,7 +43,7 @@ def lines(rows: Sequence[dict[str, float]], names: Sequence[str]) -> list[str]:
     for name, colour in zip(names, COLOURS, strict=True):
         path = " ".join(at(row["minute"], row[name]) for row in shown)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(text(LEFT + 12, TOP + HIGH - 50 + 16 * names.index(name), name, colour=colour))
+        parts.append(text(LEFT + 12, TOP + HIGH - 66 + 16 * names.index(name), name, colour=colour))
     return parts
 
 
