@@ -5,7 +5,7 @@ connection, and equal sends are one buffer. A connection that does not keep up l
 for it, only how far it has got is kept, and when it has drained one delta brings the latest value of all it missed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from matchday.services.push.channel import (
     Step,
     fixture_change,
 )
+from matchday.services.push.drain import Drain
 from matchday.services.push.outbox import Outbox, delta
 from matchday.services.push.session import Connection, Session
 from matchday.services.push.shapes import MAIN_MARKET
@@ -68,6 +69,9 @@ class Push:
         self._opened = self._slot = 0
         """Connections so far; the part that is swept next."""
         self._sweeping = False
+        self._screens: dict[str, int] = {}
+        """Account -> connections signed in as it."""
+        self._drain: Drain | None = None
         self._home = HomeSource(books)
         self._channels: dict[str, Channel] = {}
         """By name; an account's by ``account:ID``."""
@@ -85,12 +89,24 @@ class Push:
         """Whether a door should turn newcomers away (503)."""
         return len(self._sessions) >= self._settings.connections_max
 
+    @property
+    def draining(self) -> bool:
+        """Whether the connections are being handed over, and newcomers turned away."""
+        return self._drain is not None
+
+    def account_full(self, account: str) -> bool:
+        """Whether an account has as many connections as it may."""
+        return self._screens.get(account, 0) >= self._settings.connections_per_account_max
+
     # --- connections --------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         """A client is there."""
         if self.full:
             connection.close(wire.CLOSE_FULL, "full; come back later")
+            return
+        if self._drain is not None:
+            connection.close(wire.CLOSE_DRAINING, self._drain.reason())
             return
         now, self._opened = self._clock.now_ms(), self._opened + 1
         session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
@@ -105,6 +121,7 @@ class Push:
             del self._slots[session.slot][session]
             for name in tuple(session.channels):
                 self._leave(session, name)
+            self._sign(session, None)
             session.pending.clear()
 
     def heard(self, connection: Connection) -> None:
@@ -143,12 +160,33 @@ class Push:
         else:
             self._out.tell(session, wire.Pong(session.heard_ms))
 
+    def follow(
+        self, connection: Connection, account: str | None, channels: Sequence[tuple[str, wire.Resume | None]]
+    ) -> None:
+        """What a client that has no words of its own follows from the start; ``account`` is whom its door knows it
+        for. Nothing of it counts as a message."""
+        session = self._sessions.get(connection)
+        if session is None:
+            return
+        if account is not None:
+            self._sign_in(session, account)
+        for name, resume in channels:
+            session.paid = 0
+            self._subscribe(session, name, resume)
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """This gate stops: admit nobody, and hand over all who are here within ``drain_ms``; then ``done``."""
+        assert self._drain is None, "drained twice"
+        self._drain = Drain(
+            self._clock, self._settings, self._sessions.values,
+            lambda session, reason: self._drop(session, wire.CLOSE_DRAINING, reason), done,
+        )  # fmt: skip
+
     def signed_out(self, account: str) -> None:
         """An account's tokens were revoked: its screens are told and follow it no longer."""
         for session in self._sessions.values():
             if session.account == account:
-                session.account = None
-                self._leave(session, wire.ACCOUNT)
+                self._sign(session, None)
                 self._out.error(session, "token_invalid", "the token was revoked; sign in again")
 
     def _pay(self, session: Session, messages: int) -> bool:
@@ -174,10 +212,29 @@ class Push:
         if account is None:
             self._refuse(session, "token_invalid", "token is forged, damaged or expired; sign in again")
             return
-        if session.account not in (None, account):
-            self._leave(session, wire.ACCOUNT)
-        session.account = account
+        self._sign_in(session, account)
+
+    def _sign_in(self, session: Session, account: str) -> None:
+        if session.account != account and self.account_full(account):
+            most = self._settings.connections_per_account_max
+            self._refuse(session, "connections_full", f"at most {most} connections of an account at once; close one")
+            return
+        self._sign(session, account)
         self._out.tell(session, wire.SignedIn(account))
+
+    def _sign(self, session: Session, account: str | None) -> None:
+        """A connection is an account's from now on, and no other's."""
+        before = session.account
+        if before == account:
+            return
+        if before is not None:
+            self._leave(session, wire.ACCOUNT)
+            self._screens[before] -= 1
+            if not self._screens[before]:
+                del self._screens[before]
+        if account is not None:
+            self._screens[account] = self._screens.get(account, 0) + 1
+        session.account = account
 
     # --- subscriptions ------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ CLOSE_SLOW: Final = 4008
 """The client did not take what it was sent for longer than ``slow_ms_max``."""
 CLOSE_IDLE: Final = 4009
 """Neither a word nor a pong for longer than ``idle_ms_max``."""
+CLOSE_DRAINING: Final = 4012
+"""This gate stops; the reason says in how many milliseconds (``retry_ms=…``) to come back, perhaps to another."""
 CLOSE_RATE: Final = 4029
 """More messages than ``messages_per_second_max``; a message in error counts as several."""
 CLOSE_FULL: Final = 4013
