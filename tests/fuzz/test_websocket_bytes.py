@@ -36,6 +36,9 @@ class Transport:
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
 
+    def get_extra_info(self, name: str) -> None:
+        """Nothing is known of it."""
+
     def get_write_buffer_size(self) -> int:
         return 0
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Push as Settings
+from matchday.edge.admission import Admission
 from matchday.edge.frames import frame_text, split_frame
 from matchday.edge.websocket import make_protocol
 from matchday.services.push import Push
@@ -35,7 +36,8 @@ class Served(Desk):
             self.clock, self.books, "e1", settings, ledger=self.ledger, verify=lambda token: None, frame=frame_text,
             stale=lambda: False,
         )  # fmt: skip
-        door = make_protocol(self.push, settings, [ORIGIN])
+        entrance = Admission(self.clock, settings, self.push)
+        door = make_protocol(self.push, settings, [ORIGIN], entrance=entrance)
         return uvicorn.Server(uvicorn.Config(
             nothing_else, port=0, http="httptools", ws=door, lifespan="off", log_config=None, access_log=False,
             timeout_graceful_shutdown=3,
@@ -190,8 +192,9 @@ def test_who_may_connect_where(run: Run, path: str, origin: str | None, status: 
 def test_the_full_are_503() -> None:
     async def story(desk: Served) -> None:
         async with desk.connect():
-            with pytest.raises(InvalidStatus, match="503"):
+            with pytest.raises(InvalidStatus, match="503") as refused:
                 await desk.connect()
+            assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
 
     run_with(story, connections_max=1)
 

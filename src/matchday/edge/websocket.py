@@ -7,18 +7,22 @@ ready made and go straight to the transport. The library is there only while it 
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from matchday.config import Push as PushSettings
+from matchday.edge.admission import OPEN, Entrance
 from matchday.edge.frames import PING, frame_text, split_frame
+from matchday.edge.problems import Problem
+from matchday.edge.visitors import UNKNOWN, Network, may_connect, real_address
 
 __all__ = ["frame_text", "make_protocol"]
 
@@ -36,10 +40,6 @@ _log = logging.getLogger(__name__)
 class Room(Protocol):
     """The push room, as this door sees it."""
 
-    @property
-    def full(self) -> bool:
-        """Whether newcomers are turned away."""
-
     def opened(self, connection: Any) -> None:
         """A client is there."""
 
@@ -56,10 +56,14 @@ class Room(Protocol):
         """A client is gone. Harmless when said again."""
 
 
-def make_protocol(room: Room, settings: PushSettings, origins: Collection[str] = ()) -> type[asyncio.Protocol]:
+def make_protocol(
+    room: Room, settings: PushSettings, origins: Collection[str] = (), *, entrance: Entrance = OPEN,
+    trusted: Sequence[Network] = (),
+) -> type[asyncio.Protocol]:  # fmt: skip
     """The class that ``uvicorn.Config(ws=…)`` takes, bound to a room.
 
-    Browsers may connect from the host they call and from ``origins`` (such as ``https://fans.example``).
+    Browsers may connect from the host they call and from ``origins`` (such as ``https://fans.example``). ``entrance``
+    says who may come in now; it counts the addresses behind the proxies that are ``trusted``.
     """
     allowed = frozenset(origin.lower() for origin in origins)
 
@@ -68,6 +72,7 @@ def make_protocol(room: Room, settings: PushSettings, origins: Collection[str] =
         _room = room
         _settings = settings
         _origins = allowed
+        _entrance, _trusted = entrance, trusted
 
     return Door
 
@@ -78,7 +83,9 @@ class _Door(asyncio.Protocol):
     _room: Room
     _settings: PushSettings
     _origins: frozenset[str]
-    __slots__ = ("_closing", "_connections", "_library", "_parts", "_transport", "buffered", "send")
+    _entrance: Entrance
+    _trusted: Sequence[Network]
+    __slots__ = ("_address", "_closing", "_connections", "_library", "_parts", "_transport", "buffered", "send")
 
     def __init__(  # uvicorn names its arguments
         self,
@@ -96,6 +103,8 @@ class _Door(asyncio.Protocol):
         )
         self._parts: list[bytes] | None = None
         self._closing: asyncio.TimerHandle | None = None
+        self._address: str | None = None
+        """Where the client comes from, once it has been let in."""
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -111,6 +120,8 @@ class _Door(asyncio.Protocol):
         self._connections.discard(cast("Any", self))
         if self._closing is not None:
             self._closing.cancel()
+        if self._address is not None:
+            self._entrance.left(self._address)
         self._room.closed(self)
 
     def resume_writing(self) -> None:
@@ -182,24 +193,34 @@ class _Door(asyncio.Protocol):
             self.data_received(rest)
 
     def _handshake(self, library: ServerProtocol, request: Request) -> None:
-        response = self._turned_away(library, request) or library.accept(request)
+        response = self._turned_away(request) or library.accept(request)
         library.send_response(response)
         if library.state is State.OPEN:
             self._flush(library)
             self._library = None
+            self._address = self._visitor(request.headers)
+            self._entrance.entered(self._address)
             self._room.opened(self)
 
-    def _turned_away(self, library: ServerProtocol, request: Request) -> Response | None:
+    def _turned_away(self, request: Request) -> Response | None:
+        """Why not, as a response."""
+        headers = request.headers
+        problem: Problem | None
         if request.path.partition("?")[0] != PATH:
-            return library.reject(404, f"There is no WebSocket here; it is at {PATH}\n")
-        for origin in request.headers.get_all("Origin"):
-            scheme, _, host = origin.lower().partition("://")
-            same = scheme in ("http", "https") and [host] == [h.lower() for h in request.headers.get_all("Host")]
-            if not same and origin.lower() not in self._origins:
-                return library.reject(403, "This origin may not connect; pages of the same host may\n")
-        if self._room.full:
-            return library.reject(503, "Full; come back later\n")
-        return None
+            problem = Problem("not_found", f"there is no WebSocket here; it is at {PATH}")
+        elif not may_connect(headers.get_all("Origin"), headers.get_all("Host"), self._origins):
+            problem = Problem("origin_not_allowed", "pages of the same host may connect; see setting doors.origins")
+        else:
+            problem = self._entrance.refusal(self._visitor(headers))
+        if problem is None:
+            return None
+        status, phrase, said, body = problem.parts()
+        return Response(status, phrase, Headers(said), body)
+
+    def _visitor(self, headers: Headers) -> str:
+        peer = self._transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else UNKNOWN
+        return real_address(address, headers.get_all("X-Forwarded-For"), self._trusted) if self._trusted else address
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._parts is not None):
