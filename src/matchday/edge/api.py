@@ -86,6 +86,14 @@ class GuestAnswer(msgspec.Struct, frozen=True):
     balance: str
 
 
+class TicketAnswer(msgspec.Struct, frozen=True):
+    """Opens one's stream once or more, for a short while (docs/protocol.md)."""
+
+    ticket: str
+    """Send it as ``ticket`` in the stream's query."""
+    expires_ms: int
+
+
 class AccountAnswer(msgspec.Struct, frozen=True):
     """The fan's account."""
 
@@ -295,9 +303,10 @@ class FixtureAnswer(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether this process serves: ``stale`` while the odds are silent and every bet is refused."""
+    """Whether this process serves: ``stale`` while the odds are silent and every bet is refused; ``draining`` when it
+    is about to stop: send nobody here."""
 
-    status: Literal["ok", "stale"]
+    status: Literal["ok", "stale", "draining"]
     fixtures: int
 
 
@@ -455,6 +464,8 @@ ROUTES: Final = (
     Route("POST", "/api/bets/{bet}/cash-out-at", "cash_out_at", "Have a bet cashed out from some offer on",
           {200: BetAnswer}, CashOutAtBody, signed_in=True, reasons=_CASH_OUT_AT_REASONS,
           links=(Link("bet_by_id", "what became of it", {"id": "/id"}),)),
+    Route("POST", "/api/stream/ticket", "ticket", "A ticket for a stream of events", {201: TicketAnswer}, Nothing,
+          signed_in=True),
     Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
           links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},

@@ -44,3 +44,16 @@ def split_frame(data: bytes, at: int, size_max: int) -> tuple[bytes | None, int]
     mask = data[head:begin] * (size // 4 + 1)
     plain = int.from_bytes(data[begin:end], "big") ^ int.from_bytes(mask[:size], "big")
     return plain.to_bytes(size, "big"), end
+
+
+def payloads(data: bytes) -> list[bytes]:
+    """What is in our own text frames, one behind the other."""
+    found, at = [], 0
+    while at < len(data):
+        size, at = data[at + 1], at + 2
+        if size >= 126:
+            wide = 2 if size == 126 else 8
+            size, at = int.from_bytes(data[at : at + wide], "big"), at + wide
+        found.append(data[at : at + size])
+        at += size
+    return found

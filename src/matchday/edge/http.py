@@ -7,7 +7,7 @@ judges a bet, and never waits longer than its settings say.
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -37,6 +37,7 @@ from matchday.edge.api import (
     SlipAnswer,
     SlipBody,
     StatementAnswer,
+    TicketAnswer,
 )
 from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
@@ -46,6 +47,7 @@ from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, refused, wrong_bet
 from matchday.edge.trader import TraderDoor, TradingRoom
+from matchday.edge.visitors import UNKNOWN, limit_key
 from matchday.edge.waiting import answered, in_time
 from matchday.model.acceptance import StakeMax
 from matchday.model.book import Books
@@ -115,6 +117,9 @@ class AccountsRoom(FreeBetsRoom, Protocol):
     def identify(self, token: str) -> SignedIn | None:
         """Who a token speaks for."""
 
+    def ticket(self, account: str) -> tuple[str, int]:
+        """What opens an account's stream, and until when."""
+
     def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
         """Open an account."""
 
@@ -126,10 +131,10 @@ class AccountsRoom(FreeBetsRoom, Protocol):
 
 def make_app(
     *, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger,
-    books: Books, clock: Clock, settings: Settings, web: Path,
+    books: Books, clock: Clock, settings: Settings, web: Path, draining: Callable[[], bool] = lambda: False,
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, cash_outs, accounts, ledger, books, clock, settings)
+    door = Door(bets, cash_outs, accounts, ledger, books, clock, settings, draining)
     cashing = CashOutDoor(cash_outs, ledger, clock, settings)
     desk = DeskDoor(bets, accounts, ledger, clock, settings)
     doors = {Role.FAN: (door, cashing), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
@@ -207,9 +212,9 @@ class Door:
 
     def __init__(
         self, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger, books: Books,
-        clock: Clock, settings: Settings,
+        clock: Clock, settings: Settings, draining: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self._bets, self._cash_outs, self._accounts = bets, cash_outs, accounts
+        self._bets, self._cash_outs, self._accounts, self._draining = bets, cash_outs, accounts, draining
         self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
         per_second = settings.doors.requests_per_second_max
@@ -232,13 +237,18 @@ class Door:
 
     async def guest(self, request: Request) -> tuple[int, msgspec.Struct]:
         """POST /api/guest."""
-        self._limited(self._by_address, request.client.host if request.client else "?")
+        self._limited(self._by_address, limit_key(request.client.host if request.client else UNKNOWN))
         await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
         guest = await self._answered(self._accounts.open_guest)
         if isinstance(guest, Moment):
             raise _moment(guest)
         balance = format_amount(guest.balance, guest.currency)
         return 201, GuestAnswer(guest.account, guest.token, guest.expires_ms, guest.currency, balance)
+
+    async def ticket(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
+        """POST /api/stream/ticket."""
+        await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
+        return 201, TicketAnswer(*self._accounts.ticket(account))
 
     async def account(self, _: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account."""
@@ -367,7 +377,8 @@ class Door:
 
     async def health(self, _: Request) -> tuple[int, msgspec.Struct]:
         """GET /healthz."""
-        return 200, Health("stale" if self._bets.stale else "ok", len(self._books.fixtures))
+        status: Literal["ok", "stale", "draining"] = "stale" if self._bets.stale else "ok"
+        return 200, Health("draining" if self._draining() else status, len(self._books.fixtures))
 
     # --- what they share ----------------------------------------------------------------------------------------------
 
