@@ -11,20 +11,27 @@ import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import uvicorn
 
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
-from matchday.config import Settings
+from matchday.config import Doors, Settings
+from matchday.edge.admission import Admission
+from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
+from matchday.edge.stream import PATH as STREAM_PATH
+from matchday.edge.stream import Streams
+from matchday.edge.visitors import networks
 from matchday.edge.websocket import frame_text, make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
@@ -64,6 +71,10 @@ WEB: Final = Path(__file__).parent / "web"
 SECRET_BYTES: Final = 32
 FORGET_MS: Final = 600_000
 """Milliseconds a fixture that is over stays on the screens of a gate."""
+STREAM_RETRY_MS: Final = (500, 5_000)
+"""Milliseconds between which is drawn when a lost stream is to come back: browsers have no jitter of their own."""
+FILES_OF_OURS: Final = 256
+"""Open files that are no connections: stores, pages, what is refused."""
 
 
 _BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
@@ -220,6 +231,12 @@ class Platform:
         self.relay.start()
         self.feed.start()
 
+    def drain(self, done: Callable[[], None]) -> None:
+        """Before this process stops: let nobody in, and send the clients elsewhere within ``push.drain_ms``; then
+        ``done``. Requests are answered all the while."""
+        if not self.push.draining:
+            self.push.drain(done)
+
 
 def serve(
     make_adapter: Callable[[Clock], Adapter], settings: Settings, *, data: Path, port: int, speed: float,
@@ -307,23 +324,61 @@ async def _serve(
         platform = Platform(
             clock, log, ledger, make_adapter(clock), settings, secret=_secret(data / "secret", clock), speed=speed
         )
+        loop.add_signal_handler(signal.SIGTERM, lambda: _leave(platform, stop))
         warm_up()
         platform.start()
         _keep_house(clock, log, ledger, settings)
         web = make_app(
             bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
             ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            draining=lambda: platform.push.draining,
         )  # fmt: skip
+        http, ws = _doors(platform, settings)
         server = uvicorn.Server(uvicorn.Config(
-            web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",
-            log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=5,
+            web, loop="none", http=http, ws=ws, lifespan="off", log_config=None, access_log=False, server_header=False,
+            proxy_headers=False, timeout_graceful_shutdown=5,
         ))  # fmt: skip
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         tune_gc()
         await _until_stopped(server, listener, stop, ready)
     if failed:
         raise failed[0]
+
+
+def _doors(platform: Platform, settings: Settings) -> tuple[type[asyncio.Protocol], type[asyncio.Protocol]]:
+    """The protocols of the one port: for requests and streams, and for WebSockets."""
+    doors, push, accounts = _within_files(settings.doors), settings.push, platform.accounts
+    entrance = Admission(platform.clock, push, platform.push)
+    chance = platform.clock.random("streams")
+    streams = Streams(
+        platform.push, push, entrance, origins=doors.origins, verify=accounts.verify,
+        verify_ticket=accounts.verify_ticket, retry_ms=lambda: chance.randint(*STREAM_RETRY_MS),
+    )  # fmt: skip
+    http = make_guard(doors, dead_ms=push.idle_ms_max, stream_path=STREAM_PATH, open_stream=streams.opener)
+    trusted = networks(doors.trusted_proxies)
+    return http, make_protocol(platform.push, push, doors.origins, entrance=entrance, trusted=trusted)
+
+
+def _within_files(doors: Doors) -> Doors:
+    """As many connections as the operating system lets this process have: beyond it, it could take no more of them,
+    and not refuse them either."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # a system whose limit may not be raised that far
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = files - FILES_OF_OURS
+    if files == resource.RLIM_INFINITY or doors.connections_max <= room:
+        return doors
+    _log.warning("at most %d connections: raise the limit of open files (ulimit -n), now %d", max(1, room), files)
+    return msgspec.structs.replace(doors, connections_max=max(1, room))
+
+
+def _leave(platform: Platform, stop: asyncio.Event) -> None:
+    """Asked to stop: hand the clients over first. Asked again: at once."""
+    if platform.push.draining:
+        stop.set()
+    else:
+        platform.drain(stop.set)
 
 
 @contextlib.contextmanager
