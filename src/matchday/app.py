@@ -369,7 +369,9 @@ def _within_files(doors: Doors) -> Doors:
     room = files - FILES_OF_OURS
     if files == resource.RLIM_INFINITY or doors.connections_max <= room:
         return doors
-    _log.warning("at most %d connections: raise the limit of open files (ulimit -n), now %d", max(1, room), files)
+    _log.info(
+        "at most %d connections: for more, raise the limit of open files (ulimit -n), now %d", max(1, room), files
+    )
     return msgspec.structs.replace(doors, connections_max=max(1, room))
 
 

@@ -162,7 +162,7 @@ class Fan(asyncio.Protocol):
         self._retry = None
         self._data, self._open = b"", False
         loop = asyncio.get_running_loop()
-        self._connecting = loop.create_task(loop.create_connection(lambda: self, "127.0.0.1", self.ports[0]))  # type: ignore[arg-type]
+        self._connecting = loop.create_task(loop.create_connection(lambda: self, "127.0.0.1", self.ports[0]))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport

@@ -83,10 +83,10 @@ def test_prices_go_on_while_it_drains_and_the_next_gate_resumes_exactly() -> Non
             client.hear(line.read())
     assert done == [True]
     for client in clients:
-        line = desk.open(resume=None)
-        desk.say(line, op="subscribe", channel="fixture:F",
-                 resume={"epoch": EPOCH, "offset": client.offsets["fixture:F"]})  # fmt: skip
-        frames = line.read()
+        again = desk.open()
+        resume = {"epoch": EPOCH, "offset": client.offsets["fixture:F"]}
+        desk.say(again, op="subscribe", channel="fixture:F", resume=resume)
+        frames = again.read()
         assert [frame["t"] for frame in frames[:2]] == ["hello", "resumed"]
         client.hear(frames)
         assert client.gaps == []

@@ -226,6 +226,21 @@ def test_nothing_takes_a_connection_over_that_still_owes_an_answer(takes: bytes)
     tell(story)
 
 
+@pytest.mark.parametrize(
+    ("upgrade", "answered"), [(b"websocket", b"HTTP/1.1 404"), (b"h2c", b"HTTP/1.1 200")], ids=["websocket", "h2c"]
+)
+def test_a_stream_that_would_be_something_else_too_is_no_stream(upgrade: bytes, answered: bytes) -> None:
+    """Both the stream's and the WebSocket's door took it, and the process stopped over it. Found by the fuzzer."""
+
+    async def story(world: World) -> None:
+        (gate,) = world.gates
+        both = HANDSHAKE.replace(b"/ws", b"/api/stream?channels=home").replace(b"websocket", upgrade)
+        assert (await gate.exchange(both)).startswith(answered)
+        assert gate.push.connections == 0
+
+    tell(story)
+
+
 def test_what_comes_right_behind_a_handshake_is_heard() -> None:
     async def story(world: World) -> None:
         (gate,) = world.gates

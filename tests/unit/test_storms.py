@@ -13,7 +13,8 @@ from tests.unit.pushing import GOALS, RESULT, market
 from tests.unit.standing import HANDSHAKE, Fan, World, tell, until
 
 CROWD = 2_000
-MANY = {"connections_per_address_max": 10_000}
+MANY = 10_000
+"""Connections of one address: here all come from one."""
 
 
 def audit(fans: Sequence[Fan], said: Sequence[int]) -> None:
@@ -68,7 +69,7 @@ def test_two_thousand_lost_at_once_come_back_at_the_rate_and_miss_nothing() -> N
             fan.leave()
         await until(lambda: not gate.entrance._held)
 
-    tell(story, **MANY, admissions_per_second_max=1_000)
+    tell(story, connections_per_address_max=MANY, admissions_per_second_max=1_000)
 
 
 def test_a_gate_drains_under_load_and_the_next_one_goes_on_without_a_gap() -> None:
@@ -101,7 +102,7 @@ def test_a_gate_drains_under_load_and_the_next_one_goes_on_without_a_gap() -> No
         for fan in fans:
             fan.leave()
 
-    tell(story, gates=2, drain_ms=1_000, drain_return_ms=200, **MANY)
+    tell(story, gates=2, drain_ms=1_000, drain_return_ms=200, connections_per_address_max=MANY)
 
 
 @pytest.mark.slow
@@ -137,4 +138,11 @@ def test_a_slow_reader_beside_a_thousand_quick_ones_costs_them_nothing() -> None
         for fan in fans:
             fan.leave()
 
-    tell(story, buffer_bytes_max=8_000, slow_ms_max=500, heartbeat_ms=200, idle_ms_max=600_000, **MANY)
+    tell(
+        story,
+        buffer_bytes_max=8_000,
+        slow_ms_max=500,
+        heartbeat_ms=200,
+        idle_ms_max=600_000,
+        connections_per_address_max=MANY,
+    )

@@ -154,9 +154,10 @@ class _Guard(HttpToolsProtocol):
         self._stage = _BODY
         if self._trusted and self.client is not None:
             self.scope["client"] = (self._address(), self.client[1])
-        taken_over = self.parser.should_upgrade() and self._should_upgrade()
-        self._streaming = self.parser.get_method() == b"GET" and self.url.partition(b"?")[0] == self._stream_path
-        if (taken_over or self._streaming) and self._answering():
+        upgrade = self.parser.should_upgrade()  # then it is no stream, whatever its path
+        is_stream = self.parser.get_method() == b"GET" and self.url.partition(b"?")[0] == self._stream_path
+        self._streaming = is_stream and not upgrade
+        if (self._streaming or (upgrade and self._should_upgrade())) and self._answering():
             raise _Refused(Problem("request_invalid", "wait for the answers before; then ask for a connection to keep"))
         if not self._streaming:
             super().on_headers_complete()
