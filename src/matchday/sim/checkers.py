@@ -318,7 +318,8 @@ class Limits:
 
     def moved(self, bet: Bet, change: int, at_ms: int) -> None:
         """A bet was settled, opened again or cashed out in part, and so much posted to its account."""
-        self._count(bet.account, at_ms, returned=change)
+        if change:  # a day begins with the first amount that moves, as the ledger has it
+            self._count(bet.account, at_ms, returned=change)
         self.known(bet)
 
     def known(self, bet: Bet) -> None:
