@@ -78,7 +78,7 @@ def test_a_bet_and_its_cash_out_may_be_refused_for_every_reason_and_no_refusal_h
         Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE,
     }  # fmt: skip
     assert {REASONS[refusal] for refusal in Refusal} == {409}
-    assert {REASONS[moment] for moment in Moment} == {503}
+    assert {moment: REASONS[moment] for moment in Moment} == {"busy": 503, "unavailable": 503, "internal_error": 500}
 
 
 def test_bodies_forbid_unknown_fields_as_described() -> None:

@@ -42,8 +42,8 @@ REASONS: Final[dict[str, int]] = {
     "overround_invalid": 422,
     "parameter_invalid": 422,
     "too_many_requests": 429,
-    "internal_error": 500,
     **dict.fromkeys(Moment, 503),
+    "internal_error": 500,
     "not_answered": 503,
 }
 """Reason -> status."""

@@ -83,6 +83,7 @@ class Moment(StrEnum):
 
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"  # a fault of ours in judging this one, of which the log has the whole story
 
 
 class AccountStatus(StrEnum):
