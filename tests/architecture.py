@@ -68,6 +68,7 @@ HANDED_ON = {"backends/writer.py", "sim/run.py", "services/bets/room.py"}
 log and the one fan whose bet it was, so that one market's fault does not hold up the others."""
 BOUNDED = {
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
+    "edge/placing.py": "by what waits in the bets room: Bets.queue_max and waiting_max",
     "services/bets/queue.py": "Bets.queue_max and each market's share: beyond it the answer is busy",
     "services/cash_out/room.py": "Bets.queue_max: beyond it the answer is busy",
     "services/push/channel.py": "Push.history_frames_max and history_ms",

@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 
@@ -24,7 +24,9 @@ from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
 from matchday.config import Settings
+from matchday.edge.fast_http import make_fast_http
 from matchday.edge.http import make_app
+from matchday.edge.placing import Placing
 from matchday.edge.websocket import frame_text, make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
@@ -75,6 +77,16 @@ class StartError(Exception):
     """The platform cannot start: what is wrong and what to do about it."""
 
 
+class Follower(Protocol):
+    """Somebody at the doors who is to hear what happens to some accounts."""
+
+    def follows(self, account: str) -> bool:
+        """Whether that account is one of them."""
+
+    def account_fact(self, fact: AccountFact) -> None:
+        """Something happened to an account."""
+
+
 class Gate:
     """The doors' side: books in memory, push, bets and cash-out, fed from the log and from nothing else."""
 
@@ -89,6 +101,7 @@ class Gate:
         self.bets = bets
         self.cash_outs = cash_outs
         self.watchers: list[Callable[[BookChanged, int], None]] = [cash_outs.book_changed]
+        self.followers: list[Follower] = [push]
         self._over: dict[str, int] = {}
 
     def start(self) -> None:
@@ -152,11 +165,13 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
         for stored in records:
-            if not self.push.follows(stored.key) and kind(stored.value) not in self._watched:
+            followed = any(follower.follows(stored.key) for follower in self.followers)
+            if not followed and kind(stored.value) not in self._watched:
                 continue
             message = decode(stored.value)
             if isinstance(message, AccountFact):
-                self.push.account_fact(message)
+                for follower in self.followers:
+                    follower.account_fact(message)
                 self.cash_outs.account_fact(message)
 
     @property
@@ -194,15 +209,17 @@ class Platform:
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
+        self.placing = Placing(clock, self.bets, books, settings)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: self.bets.stale,
+            frame=frame_text, stale=lambda: self.bets.stale, bets=self.placing,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
             secret=secret,
         )  # fmt: skip
         self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
+        self.gate.followers.append(self.placing)
         self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
@@ -311,13 +328,13 @@ async def _serve(
         platform.start()
         _keep_house(clock, log, ledger, settings)
         web = make_app(
-            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
-            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            bets=platform.bets, placing=platform.placing, cash_outs=platform.cash_outs, accounts=platform.accounts,
+            trading=platform.trading, ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
-            web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",
-            log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=5,
+            web, loop="none", http=make_fast_http(platform.placing, platform.accounts, settings.doors),
+            ws=make_protocol(platform.push, settings.push), lifespan="off", log_config=None, access_log=False,
+            server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,
         ))  # fmt: skip
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         tune_gc()

@@ -98,6 +98,7 @@ class Problem(Exception):
             stake_max, amount,
         )  # fmt: skip
         self._headers = dict(_HEADERS)
+        self.retry_after_s = retry_after_s
         if retry_after_s:
             self._headers["Retry-After"] = str(retry_after_s)
         if allow:
@@ -110,6 +111,11 @@ class Problem(Exception):
     def response(self) -> Response:
         """As it goes out."""
         return Response(msgspec.json.encode(self.details), self.details.status, self._headers, MEDIA_TYPE)
+
+
+def of_moment(moment: Moment) -> Problem:
+    """An answer about the moment, for a client."""
+    return Problem(moment, "nothing was recorded: the same id may be sent again", retry_after_s=1)
 
 
 def title(reason: str) -> str:
