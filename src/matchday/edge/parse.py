@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,7 +25,6 @@ BODY_MS_MAX: Final = 10_000
 """Milliseconds in which a body must have arrived; then it is answered 400 and the connection closes."""
 AHEAD_MS_MAX: Final = 86_400_000
 """Milliseconds by which a caller's id may be ahead of our clock."""
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMED: Final = re.compile(r"field `(.{1,64})`$")
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
@@ -90,7 +90,7 @@ def is_number(text: str, *, digits: int) -> bool:
 
 def check_id(made: str, now_ms: int, field: str = "id") -> None:
     """A caller's id must be a UUIDv7 of about now; an old one is the ledger's to judge."""
-    made_ms = uuid7_ms(made) if _UUID.fullmatch(made) else None
+    made_ms = uuid7_ms(made) if made == made.lower() else None
     if made_ms is None:
         raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field=field)
     if made_ms > now_ms + AHEAD_MS_MAX:
@@ -120,9 +120,14 @@ def selection_of(selection: str, field: str) -> tuple[str, str]:
     """Fixture and market of a selection's id. One selection has one name: under another it would escape its exposure
     limit, and settlement would not find it."""
     try:
-        fixture, key, _ = split_selection(selection)
+        return _market_of(selection)
     except ValueError as error:
         raise Problem("selection_invalid", str(error), field=field) from error
+
+
+@lru_cache(maxsize=8_192)
+def _market_of(selection: str) -> tuple[str, str]:
+    fixture, key, _ = split_selection(selection)
     return fixture, key.of(fixture)
 
 

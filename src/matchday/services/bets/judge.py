@@ -24,7 +24,7 @@ _BY_STATUS: Final = {
     MarketStatus.CLOSED: Refusal.MARKET_CLOSED,
 }
 _LIMITS_KEPT: Final = 4_096
-"""Legs whose guards' names are kept; others' are made anew."""
+"""Legs whose guards' names are kept, and prices whose largest stake is; others' are made anew."""
 _ORDER: Final = {refusal: place for place, refusal in enumerate(Refusal)}
 """Of several legs' reasons the first is given."""
 
@@ -53,6 +53,7 @@ class Judge:
         self._settings = settings
         self._combine = combine
         self._limits = lru_cache(maxsize=_LIMITS_KEPT)(self._limits_of)
+        self._single_within = lru_cache(maxsize=_LIMITS_KEPT)(self._single_within_of)
 
     # --- the legs -----------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,10 @@ class Judge:
     def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> Stakes:
         """What stakes would be taken on these legs, and why the command's would not be."""
         bet_type = command.type or lines.default_type(len(legs))
-        within_return = lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        within_return = (
+            self._single_within(legs[0].price) if bet_type == lines.SINGLE
+            else lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        )  # fmt: skip
         most = self.stake_max(legs)
         least = max(self._settings.stake_min, lines.count(bet_type, len(legs)))
         refusal = None
@@ -153,6 +157,9 @@ class Judge:
         elif command.stake > within_return:
             refusal = Refusal.RETURN_ABOVE_MAXIMUM
         return Stakes(refusal, least, min(most, within_return))
+
+    def _single_within_of(self, price: int) -> int:
+        return lines.stake_within(self._settings.return_max, lines.most(lines.SINGLE, [price]))
 
     def stake_max(self, legs: Sequence[Leg]) -> int:
         """The platform's maximum, or a trader's lower one for a market."""

@@ -55,6 +55,8 @@ Waits = Callable[[int], None]
 _SWEEP_MS = 30_000
 """Milliseconds between two looks for what is over."""
 _SWEEP_MAX = 100
+_ANSWERS_MAX: Final = 64
+"""Answers that are given before anybody else has a turn on the loop."""
 _LOG_MS: Final = 60_000
 """Milliseconds in which a market's faults are logged once: to write a story takes longer than to judge a bet."""
 _FAULTY_MAX: Final = 1_000
@@ -238,15 +240,20 @@ class Bets:
             return self._fault(command, error)
 
     def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-        if isinstance(outcome, LedgerUnavailable):
-            for queued in batch:
-                queued.done(Moment.UNAVAILABLE)
-        else:
-            for queued, answer in zip(batch, outcome, strict=True):
-                if answer.pending_until_ms and not answer.repeated:
-                    self._expire_later(queued.command, answer.pending_until_ms)
-                queued.done(answer)
+        """Answer, and seal the next batch: of a large one after the first of its answers, so that the ledger is at work
+        while the others are given, and prices get their turn on the loop in between."""
+        found = [Moment.UNAVAILABLE] * len(batch) if isinstance(outcome, LedgerUnavailable) else outcome
+        self._answer(batch, found, 0)
         self._seal()
+
+    def _answer(self, batch: Sequence[Queued], found: Sequence[Answer | Moment], start: int) -> None:
+        end = start + _ANSWERS_MAX
+        for queued, answer in zip(batch[start:end], found[start:end], strict=True):
+            if isinstance(answer, Answer) and answer.pending_until_ms and not answer.repeated:
+                self._expire_later(queued.command, answer.pending_until_ms)
+            queued.done(answer)
+        if end < len(batch):
+            self._clock.call_later(0, lambda: self._answer(batch, found, end))
 
     def _fault(self, command: PlaceBet, error: Exception) -> Moment:
         """Something of ours or of its markets is broken: log it, not too often."""
