@@ -16,7 +16,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import uvicorn
@@ -27,8 +27,10 @@ from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
 from matchday.config import Doors, Settings
 from matchday.edge.admission import Admission
+from matchday.edge.fast_http import make_fast_http
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
+from matchday.edge.placing import Placing
 from matchday.edge.stream import PATH as STREAM_PATH
 from matchday.edge.stream import Streams
 from matchday.edge.visitors import networks
@@ -86,6 +88,16 @@ class StartError(Exception):
     """The platform cannot start: what is wrong and what to do about it."""
 
 
+class Follower(Protocol):
+    """Somebody at the doors who is to hear what happens to some accounts."""
+
+    def follows(self, account: str) -> bool:
+        """Whether that account is one of them."""
+
+    def account_fact(self, fact: AccountFact) -> None:
+        """Something happened to an account."""
+
+
 class Gate:
     """The doors' side: books in memory, push, bets and cash-out, fed from the log and from nothing else."""
 
@@ -100,6 +112,7 @@ class Gate:
         self.bets = bets
         self.cash_outs = cash_outs
         self.watchers: list[Callable[[BookChanged, int], None]] = [cash_outs.book_changed]
+        self.followers: list[Follower] = [push]
         self._over: dict[str, int] = {}
 
     def start(self) -> None:
@@ -163,11 +176,13 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
         for stored in records:
-            if not self.push.follows(stored.key) and kind(stored.value) not in self._watched:
+            followed = any(follower.follows(stored.key) for follower in self.followers)
+            if not followed and kind(stored.value) not in self._watched:
                 continue
             message = decode(stored.value)
             if isinstance(message, AccountFact):
-                self.push.account_fact(message)
+                for follower in self.followers:
+                    follower.account_fact(message)
                 self.cash_outs.account_fact(message)
 
     @property
@@ -205,15 +220,17 @@ class Platform:
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
+        self.placing = Placing(clock, self.bets, books, settings)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: self.bets.stale,
+            frame=frame_text, stale=lambda: self.bets.stale, bets=self.placing,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
             secret=secret,
         )  # fmt: skip
         self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
+        self.gate.followers.append(self.placing)
         self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
@@ -329,8 +346,8 @@ async def _serve(
         platform.start()
         _keep_house(clock, log, ledger, settings)
         web = make_app(
-            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
-            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            bets=platform.bets, placing=platform.placing, cash_outs=platform.cash_outs, accounts=platform.accounts,
+            trading=platform.trading, ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
             draining=lambda: platform.push.draining,
         )  # fmt: skip
         http, ws = _doors(platform, settings)
@@ -354,7 +371,8 @@ def _doors(platform: Platform, settings: Settings) -> tuple[type[asyncio.Protoco
         platform.push, push, entrance, origins=doors.origins, verify=accounts.verify,
         verify_ticket=accounts.verify_ticket, retry_ms=lambda: chance.randint(*STREAM_RETRY_MS),
     )  # fmt: skip
-    http = make_guard(doors, dead_ms=push.idle_ms_max, stream_path=STREAM_PATH, open_stream=streams.opener)
+    guard = make_guard(doors, dead_ms=push.idle_ms_max, stream_path=STREAM_PATH, open_stream=streams.opener)
+    http = make_fast_http(platform.placing, accounts, guard)
     trusted = networks(doors.trusted_proxies)
     return http, make_protocol(platform.push, push, doors.origins, entrance=entrance, trusted=trusted)
 

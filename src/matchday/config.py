@@ -146,8 +146,15 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     queue_max: Limit = 1_000
     """Bets waiting for the ledger; more are answered ``busy`` at once."""
+    queue_fixture_max: Limit = 800
+    """Of these, bets with a leg on one fixture; more are answered ``busy`` at once, while others still find room."""
+    queue_market_max: Limit = 600
+    """The same of one market."""
+    queue_ms_max: Limit = 2_000
+    """Milliseconds a bet may wait for its batch; then it is answered ``busy``. It is judged at the prices of when the
+    batch is sealed, so that this is how long after a fan asked that can be."""
     batch_max: Limit = 256
-    """Bets of one commit."""
+    """Bets of one commit. Of more that wait, one of each fixture and market after the other."""
     odds_silence_ms_max: Limit = 5_000
     """Milliseconds of the odds owner's silence, or of its messages' way to the gate by both clocks; then every bet is
     refused as ``market_suspended``. Keep the clocks of machines within a second (NTP)."""

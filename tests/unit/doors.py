@@ -18,6 +18,7 @@ from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.edge.http import make_app
 from matchday.edge.openapi import document
+from matchday.edge.placing import Placing
 from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
@@ -128,9 +129,11 @@ class Site:
         self.cash_outs = cash_outs_of(self.clock, self.ledger, self.books, self.settings.bets, self.room)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
         self.trading = Trading(self.clock, self.log, self.books)
+        self.placing = Placing(self.clock, self.room, self.books, self.settings)
         self.app = make_app(
-            bets=self.room, cash_outs=self.cash_outs, accounts=self.accounts, trading=self.trading, ledger=self.ledger,
-            books=self.books, clock=self.clock, settings=self.settings, web=web,
+            bets=self.room, placing=self.placing, cash_outs=self.cash_outs, accounts=self.accounts,
+            trading=self.trading, ledger=self.ledger, books=self.books, clock=self.clock, settings=self.settings,
+            web=web,
         )  # fmt: skip
         self.document = document(self.settings.doors.page_max)
         self.read = 0

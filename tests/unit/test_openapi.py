@@ -63,8 +63,8 @@ def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raise
     described = set().union(*(reasons_of(route) for route in ROUTES))
     assert described | NOT_ROUTED | AT_THE_DOOR == set(REASONS)
     names = (
-        "admission.py", "cash_out.py", "desk.py", "guard.py", "http.py", "parse.py", "slips.py", "stream.py",
-        "trader.py", "waiting.py", "websocket.py",
+        "admission.py", "cash_out.py", "desk.py", "guard.py", "http.py", "parse.py", "placing.py", "sign_in.py",
+        "slips.py", "stream.py", "trader.py", "waiting.py", "websocket.py",
     )  # fmt: skip
     source = "".join((EDGE / name).read_text() for name in names)
     raised = set(re.findall(r'Problem\(\s*"(\w+)"', source))
@@ -86,7 +86,7 @@ def test_a_bet_and_its_cash_out_may_be_refused_for_every_reason_and_no_refusal_h
         Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE,
     }  # fmt: skip
     assert {REASONS[refusal] for refusal in Refusal} == {409}
-    assert {REASONS[moment] for moment in Moment} == {503}
+    assert {moment: REASONS[moment] for moment in Moment} == {"busy": 503, "unavailable": 503, "internal_error": 500}
 
 
 def test_bodies_forbid_unknown_fields_as_described() -> None:

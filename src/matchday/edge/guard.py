@@ -42,21 +42,21 @@ class _Refused(Exception):
 
 def make_guard(
     settings: Doors, *, dead_ms: int, stream_path: bytes, open_stream: OpenStream
-) -> type[HttpToolsProtocol]:  # fmt: skip
+) -> type["Guard"]:  # fmt: skip
     """The class that ``uvicorn.Config(http=…)`` takes. ``GET stream_path`` is handed to what ``open_stream`` makes.
 
     A client that acknowledges nothing for ``dead_ms`` is taken for dead by the operating system.
     """
     trusting = networks(settings.trusted_proxies)
 
-    class Guard(_Guard):
+    class Configured(Guard):
         _settings, _trusted, _dead_ms = settings, trusting, dead_ms
         _stream_path, _open_stream = stream_path, staticmethod(open_stream)
 
-    return Guard
+    return Configured
 
 
-class _Guard(HttpToolsProtocol):
+class Guard(HttpToolsProtocol):
     """One connection."""
 
     _settings: Doors
@@ -121,6 +121,12 @@ class _Guard(HttpToolsProtocol):
                 self._stream()
             else:
                 self._time()
+
+    def _took_whole(self) -> None:
+        """A request was taken whole before it came here: nothing is waited for."""
+        self._stop_waiting()
+        self._stage = _IDLE
+        self._timed = (self._begun, _IDLE)
 
     def shutdown(self) -> None:
         """Uvicorn stops."""

@@ -48,8 +48,8 @@ REASONS: Final[dict[str, int]] = {
     "too_many_requests": 429,
     "connections_full": 429,
     "head_too_large": 431,
-    "internal_error": 500,
     **dict.fromkeys(Moment, 503),
+    "internal_error": 500,
     "not_answered": 503,
     "full": 503,
     "crowded": 503,
@@ -107,6 +107,7 @@ class Problem(Exception):
             stake_max, amount,
         )  # fmt: skip
         self._headers = dict(_HEADERS)
+        self.retry_after_s = retry_after_s
         if retry_after_s:
             self._headers["Retry-After"] = str(retry_after_s)
         if allow:
@@ -131,6 +132,11 @@ class Problem(Exception):
         status, phrase, headers, body = self.parts()
         lines = [f"HTTP/1.1 {status:d} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def of_moment(moment: Moment) -> Problem:
+    """An answer about the moment, for a client."""
+    return Problem(moment, "nothing was recorded: the same id may be sent again", retry_after_s=1)
 
 
 def title(reason: str) -> str:

@@ -5,6 +5,7 @@ Owns identity, roles and tokens. Hears sign-ins and limit changes from the doors
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
@@ -17,6 +18,8 @@ from matchday.ports import Clock, Ledger, LedgerUnavailable
 _SALT = "matchday.token.1"
 _TICKET_SALT = "matchday.ticket.1"
 """Another, so that a ticket is no token and a token no ticket."""
+TOKENS_KEPT: Final = 20_000
+"""Tokens that are known again without reckoning their signatures; beyond it all are reckoned anew."""
 
 
 class Guest(msgspec.Struct, frozen=True):
@@ -36,6 +39,8 @@ class Tokens:
     def __init__(self, clock: Clock, settings: Settings, secret: bytes) -> None:
         self._clock = clock
         self._token_s, self._ticket_s = settings.doors.token_s_max, settings.doors.ticket_s_max
+        self._good: dict[str, tuple[SignedIn, int]] = {}
+        """Tokens whose signature was good -> whose each is, and when it was signed, in seconds since 1970."""
 
         class Signer(TimestampSigner):
             """Takes its time from the platform's clock."""
@@ -54,18 +59,26 @@ class Tokens:
 
     def identify(self, token: str) -> SignedIn | None:
         """Who a token speaks for; None for one that is forged, damaged or expired."""
+        held = self._good.get(token)
+        if held is not None and 0 <= self._clock.now_ms() // 1000 - held[1] <= self._token_s:
+            return held[0]
         if not token.isascii():  # none that was signed here; a lone surrogate would be an error, not a refusal
             return None
         try:
-            signed = self._signer.loads(token, max_age=self._token_s)
+            signed, signed_at = self._signer.loads(token, max_age=self._token_s, return_timestamp=True)
         except BadData:
             return None
         match signed:
             case str(account):
-                return SignedIn(account, Role.FAN)
+                found = SignedIn(account, Role.FAN)
             case [Role.TRADER.value, str(name)]:
-                return SignedIn(name, Role.TRADER)
-        return None
+                found = SignedIn(name, Role.TRADER)
+            case _:
+                return None
+        if len(self._good) >= TOKENS_KEPT:
+            self._good.clear()
+        self._good[token] = found, int(signed_at.timestamp())
+        return found
 
     def verify(self, token: str) -> str | None:
         """The account of a fan's token; None for one that is no fan's, forged, damaged or expired."""

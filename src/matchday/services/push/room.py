@@ -6,7 +6,7 @@ for it, only how far it has got is kept, and when it has drained one delta bring
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import UNSET
@@ -44,6 +44,20 @@ _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
 
+class BetsDoor(Protocol):
+    """Where bets are placed, as this room sees it: it carries what is said, and does not know what it means."""
+
+    @property
+    def shape(self) -> type[msgspec.Struct]:
+        """How a client says it, tagged by ``op``."""
+
+    def said(self, account: str | None, words: Any, tell: Callable[[Any], None]) -> None:
+        """A client has said it, signed in as that account; ``tell`` is called with frames for it."""
+
+    def unreadable(self, payload: bytes, error: Exception) -> msgspec.Struct | None:
+        """The frame for one who said it wrongly; None where it was something else."""
+
+
 class Push:
     """Every connection of one gate."""
 
@@ -59,10 +73,13 @@ class Push:
         frame: Callable[[bytes], bytes],
         stale: Callable[[], bool],
         account_epoch: str | None = None,
+        bets: BetsDoor | None = None,
     ) -> None:
         self._clock, self._books, self._settings = clock, books, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
         self._ledger, self._verify, self._stale = ledger, verify, stale
+        self._bets = bets
+        self._read = wire.read if bets is None else wire.reader(bets.shape)
         self._out = Outbox(clock, frame, settings.buffer_bytes_max, self._took)
         self._sessions: dict[Connection, Session] = {}
         self._slots: list[dict[Session, None]] = [{} for _ in range(SLOTS)]
@@ -145,8 +162,13 @@ class Push:
             return
         session.heard_ms = self._clock.now_ms()
         try:
-            said = wire.read(payload)
+            said = self._read(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            answer = None if self._bets is None else self._bets.unreadable(payload, error)
+            if answer is not None:
+                if self._pay(session, ERROR_COST):
+                    self._out.tell(session, answer)
+                return
             self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
             return
         if not self._pay(session, 1):
@@ -157,8 +179,15 @@ class Push:
             self._leave(session, said.channel)
         elif isinstance(said, wire.Auth):
             self._auth(session, said.token)
-        else:
+        elif isinstance(said, wire.Ping):
             self._out.tell(session, wire.Pong(session.heard_ms))
+        elif self._bets is not None:
+            self._bets.said(session.account, said, lambda answer: self._answer(session, answer))
+
+    def _answer(self, session: Session, answer: msgspec.Struct) -> None:
+        """An answer has come, with others of its commit: they leave in one send."""
+        if session.connection in self._sessions:
+            self._out.tell(session, answer)
 
     def follow(
         self, connection: Connection, account: str | None, channels: Sequence[tuple[str, wire.Resume | None]]
