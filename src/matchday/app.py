@@ -25,6 +25,7 @@ from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
 from matchday.config import Settings
 from matchday.edge.http import make_app
+from matchday.edge.pressure import Pressure
 from matchday.edge.websocket import frame_text, make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
@@ -52,6 +53,7 @@ from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
+from matchday.services.lobby import Lobby
 from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
@@ -202,6 +204,7 @@ class Platform:
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
             secret=secret,
         )  # fmt: skip
+        self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
         self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
         self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
@@ -214,6 +217,7 @@ class Platform:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
         self.bets.start()
+        self.lobby.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()
@@ -310,9 +314,12 @@ async def _serve(
         warm_up()
         platform.start()
         _keep_house(clock, log, ledger, settings)
+        pressure = Pressure(clock, settings.overload)
+        pressure.start()
         web = make_app(
             bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
-            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            ledger=ledger, books=platform.gate.books, lobby=platform.lobby, pressure=pressure, clock=clock,
+            settings=settings, web=WEB,
         )  # fmt: skip
         server = uvicorn.Server(uvicorn.Config(
             web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",

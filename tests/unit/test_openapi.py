@@ -57,9 +57,9 @@ def test_every_problem_of_an_operation_is_described_with_its_status(route: Any) 
 def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raised_is_in_the_table() -> None:
     described = set().union(*(reasons_of(route) for route in ROUTES))
     assert described | NOT_ROUTED == set(REASONS)
-    names = ("cash_out.py", "desk.py", "http.py", "parse.py", "slips.py", "trader.py", "waiting.py")
-    source = "".join((EDGE / name).read_text() for name in names)
-    raised = set(re.findall(r'Problem\(\s*"(\w+)"', source))
+    names = ("cash_out.py", "desk.py", "http.py", "parse.py", "pressure.py", "slips.py", "trader.py", "waiting.py")
+    source = "".join((EDGE / name).read_text() for name in names) + (EDGE.parent / "services" / "lobby.py").read_text()
+    raised = set(re.findall(r'(?:Problem|TurnedAway)\(\s*"(\w+)"', source))
     assert raised | set(Refusal) | set(Moment) | set(TraderRefusal) == set(REASONS)
 
 

@@ -41,10 +41,14 @@ REASONS: Final[dict[str, int]] = {
     "factor_invalid": 422,
     "overround_invalid": 422,
     "parameter_invalid": 422,
+    "ticket_unknown": 409,
+    "ticket_used": 409,
     "too_many_requests": 429,
     "internal_error": 500,
     **dict.fromkeys(Moment, 503),
     "not_answered": 503,
+    "overloaded": 503,
+    "line_full": 503,
 }
 """Reason -> status."""
 assert REASONS.keys() >= set(TraderRefusal)
