@@ -39,6 +39,7 @@ from matchday.edge.fast_http import _FastHttp, make_fast_http
 from matchday.edge.frames import frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.placing import Placing
+from matchday.edge.pressure import Pressure
 from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.ledger import Command, OpenAccount, PlaceBet, Transfer
@@ -213,7 +214,9 @@ class Gate:
             books.apply(change(f"F{number}", number + 1), number + 1)
         self.room = Bets(self.clock, self.ledger, books, SETTINGS.bets, lambda _book, _parts: "combination_unpriced")
         self.accounts = Accounts(self.clock, self.ledger, SETTINGS, b"a secret of thirty-two bytes ...")
-        self.placing = Placing(self.clock, self.room, books, SETTINGS)
+        self.placing = Placing(
+            self.clock, self.room, books, SETTINGS, Pressure(self.clock, SETTINGS.overload), lambda _: None
+        )
         self.push = Push(
             self.clock, books, "e", SETTINGS.push, ledger=self.ledger, verify=self.accounts.verify, frame=frame_text,
             stale=lambda: False, bets=self.placing,

@@ -31,6 +31,7 @@ from matchday.edge.fast_http import make_fast_http
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
 from matchday.edge.placing import Placing
+from matchday.edge.pressure import Pressure
 from matchday.edge.stream import PATH as STREAM_PATH
 from matchday.edge.stream import Streams
 from matchday.edge.visitors import networks
@@ -61,6 +62,7 @@ from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
+from matchday.services.lobby import Lobby
 from matchday.services.odds import Odds
 from matchday.services.push import Push
 from matchday.services.relay import Relay
@@ -220,7 +222,9 @@ class Platform:
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
-        self.placing = Placing(clock, self.bets, books, settings)
+        self.pressure = Pressure(clock, settings.overload)
+        self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
+        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: self.bets.stale, bets=self.placing,
@@ -242,6 +246,8 @@ class Platform:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
         self.bets.start()
+        self.lobby.start()
+        self.pressure.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()
@@ -347,7 +353,8 @@ async def _serve(
         _keep_house(clock, log, ledger, settings)
         web = make_app(
             bets=platform.bets, placing=platform.placing, cash_outs=platform.cash_outs, accounts=platform.accounts,
-            trading=platform.trading, ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            trading=platform.trading, ledger=ledger, books=platform.gate.books, lobby=platform.lobby,
+            pressure=platform.pressure, clock=clock, settings=settings, web=WEB,
             draining=lambda: platform.push.draining,
         )  # fmt: skip
         http, ws = _doors(platform, settings)

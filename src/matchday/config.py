@@ -235,6 +235,33 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gives way when more is asked than can be answered in time."""
+
+    lag_ms_aim: Limit = 50
+    """Milliseconds by which the loop may be late; above it requests are turned away (503 ``overloaded``), first what
+    can be asked again at any time, last bets; never what a fan owns."""
+    answer_ms_aim: Limit = 500
+    """Milliseconds that an answer of the ledger may take; above it the same."""
+    window_ms: Limit = 250
+    """Milliseconds over which both are measured."""
+
+
+class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The waiting room."""
+
+    fans_max: Limit = 20_000
+    """Fans of this process who are active; above it newcomers wait for their turn."""
+    active_ms: Limit = 300_000
+    """Milliseconds without a request or a connection after which a fan is no longer active."""
+    enter_per_second_max: Limit = 200
+    """Newcomers let in per second (bursts of one second's); more wait."""
+    waiting_max: Limit = 1_000_000
+    """Newcomers who wait; more are turned away (503 ``line_full``)."""
+    silent_ms: Limit = 180_000
+    """Milliseconds without a question after which somebody who waits has left."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -246,6 +273,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    overload: Overload = Overload()
+    lobby: Lobby = Lobby()
 
 
 _LISTS: Final = {

@@ -23,6 +23,7 @@ from matchday.edge.frames import frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
 from matchday.edge.placing import Placing
+from matchday.edge.pressure import Pressure
 from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.ledger import OpenAccount, Transfer
@@ -32,6 +33,7 @@ from matchday.model.role import Role
 from matchday.ports import Timer
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
+from matchday.services.lobby import Lobby
 from matchday.services.push import Push
 from matchday.services.trading import Trading
 from tests.unit.doors import SECRET, MoodyLedger, MoodyLog, cash_outs_of, no_joint_price
@@ -80,7 +82,9 @@ class Served:
         self.ledger = MoodyLedger(self.core, self.clock)
         self.room = Bets(self.clock, self.ledger, self.books, settings.bets, no_joint_price)
         self.accounts = Accounts(self.clock, self.ledger, settings, SECRET)
-        self.placing = Placing(self.clock, self.room, self.books, settings)
+        self.lobby = Lobby(self.clock, settings.lobby, SECRET)
+        self.pressure = Pressure(self.clock, settings.overload)
+        self.placing = Placing(self.clock, self.room, self.books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             self.clock, self.books, "e1", settings.push, ledger=self.ledger, verify=self.accounts.verify,
             frame=frame_text, stale=lambda: False, bets=self.placing,
@@ -112,8 +116,8 @@ class Served:
         log = MoodyLog(SqliteLogCore(":memory:", self.clock.new_id), self.clock)
         app = make_app(
             bets=self.room, placing=self.placing, cash_outs=cash_outs, accounts=self.accounts,
-            trading=Trading(self.clock, log, self.books), ledger=self.ledger, books=self.books, clock=self.clock,
-            settings=self.settings, web=Path(__file__).parent,
+            trading=Trading(self.clock, log, self.books), ledger=self.ledger, books=self.books, lobby=self.lobby,
+            pressure=self.pressure, clock=self.clock, settings=self.settings, web=Path(__file__).parent,
         )  # fmt: skip
 
         guard = make_guard(self.settings.doors, dead_ms=60_000, stream_path=b"/stream", open_stream=no_stream)

@@ -30,6 +30,7 @@ from matchday.edge.api import (
     FixtureRow,
     FixturesAnswer,
     GuestAnswer,
+    GuestBody,
     Health,
     LimitBody,
     Nothing,
@@ -38,6 +39,7 @@ from matchday.edge.api import (
     SlipBody,
     StatementAnswer,
     TicketAnswer,
+    WaitingAnswer,
 )
 from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
@@ -45,6 +47,7 @@ from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
 from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.placing import Outcome, Placing, status_of
+from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, of_moment
 from matchday.edge.sign_in import signed_in
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, wrong_bet
@@ -52,6 +55,7 @@ from matchday.edge.trader import TraderDoor, TradingRoom
 from matchday.edge.visitors import UNKNOWN, limit_key
 from matchday.edge.waiting import answered, first_of, in_time
 from matchday.model.acceptance import StakeMax
+from matchday.model.admission import Admission, Place, TurnedAway
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
@@ -131,20 +135,34 @@ class AccountsRoom(FreeBetsRoom, Protocol):
         """Set a limit."""
 
 
+class LobbyRoom(Protocol):
+    """The waiting room, as this door sees it."""
+
+    def enter(self, ticket: str | None) -> Admission:
+        """A newcomer, or one who waits, asks to come in."""
+
+    def seen(self, account: str) -> None:
+        """A fan inside gave a sign of life."""
+
+
 def make_app(
     *, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom,
-    ledger: Ledger, books: Books, clock: Clock, settings: Settings, web: Path,
+    ledger: Ledger, books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings, web: Path,
     draining: Callable[[], bool] = lambda: False,
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, placing, cash_outs, accounts, ledger, books, clock, settings, draining)
+    door = Door(bets, placing, cash_outs, accounts, ledger, books, lobby, pressure, clock, settings, draining)
     cashing = CashOutDoor(cash_outs, ledger, clock, settings)
     desk = DeskDoor(bets, accounts, ledger, clock, settings)
     doors = {Role.FAN: (door, cashing), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
         Route(
             route.path,
-            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            door.operation(
+                _named(doors[route.role], route.name),
+                role=route.role if route.signed_in else None,
+                priority=Priority.MONEY if route.name == "place" else route.priority,  # whatever the door: ``Placing``
+            ),
             methods=[route.method],
         )
         for route in ROUTES
@@ -215,21 +233,23 @@ class Door:
 
     def __init__(
         self, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger,
-        books: Books, clock: Clock, settings: Settings, draining: Callable[[], bool],
+        books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings,
+        draining: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._bets, self._placing, self._cash_outs, self._accounts = bets, placing, cash_outs, accounts
-        self._draining = draining
+        self._lobby, self._pressure, self._draining = lobby, pressure, draining
         self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
         per_minute = settings.doors.guests_per_minute_max
         self._by_address = RateLimit(clock, per_minute, 60_000, per_minute)
 
     def operation(
-        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None
+        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None, priority: Priority
     ) -> Callable[[Request], Awaitable[Response]]:
         """A route's endpoint: signed in, as whom the table says, and answered as JSON."""
 
         async def endpoint(request: Request) -> Response:
+            self._pressure.admit(priority)
             status, answer = await (run(request, self._signed_in(request, role)) if role is not None else run(request))
             return Response(msgspec.json.encode(answer), status, ANSWER_HEADERS, "application/json")
 
@@ -241,10 +261,19 @@ class Door:
         """POST /api/guest."""
         if wait_s := self._by_address.take(limit_key(request.client.host if request.client else UNKNOWN)):
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
-        await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
+        body = await read_body(request, GuestBody, self._clock, self._settings.body_bytes_max)
+        match self._lobby.enter(body.ticket):
+            case TurnedAway(reason=reason, detail=detail):
+                raise Problem(reason, detail, field="" if reason == "line_full" else "ticket",
+                              retry_after_s=60 if reason == "line_full" else 0)  # fmt: skip
+            case Place() as place:
+                return 202, WaitingAnswer(place.ticket, place.ahead, place.wait_s, place.ask_in_s)
+            case _:
+                pass
         guest = await self._answered(self._accounts.open_guest)
         if isinstance(guest, Moment):
             raise of_moment(guest)
+        self._lobby.seen(guest.account)
         balance = format_amount(guest.balance, guest.currency)
         return 201, GuestAnswer(guest.account, guest.token, guest.expires_ms, guest.currency, balance)
 
@@ -346,10 +375,13 @@ class Door:
 
     async def _asked(self, command: PlaceBet) -> Answer | Moment | int:
         """The bets room's answer, or until when it is to come (0: unknown)."""
+        began = self._clock.elapsed_ms()
         try:
             found: Answer | Moment | int = await self._in_time(lambda done: self._bets.place(command, done, done))
         except TimeoutError:
             return 0
+        finally:
+            self._pressure.took(self._clock.elapsed_ms() - began)
         return found
 
     async def quote(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:

@@ -16,6 +16,7 @@ from matchday.config import Settings
 from matchday.edge.api import BetAnswer, BetBody
 from matchday.edge.limits import RateLimit
 from matchday.edge.parse import field_problem
+from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, ProblemDetails, of_moment
 from matchday.edge.slips import answer_of, command_of, pending, refused
 from matchday.model.book import Books
@@ -79,8 +80,12 @@ class Placing:
     shape = PlaceWords
     """How a client says it on the socket."""
 
-    def __init__(self, clock: Clock, bets: PlacingRoom, books: Books, settings: Settings) -> None:
+    def __init__(
+        self, clock: Clock, bets: PlacingRoom, books: Books, settings: Settings, pressure: Pressure,
+        seen: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._clock, self._bets, self._books = clock, bets, books
+        self._pressure, self._seen = pressure, seen
         self._answer_ms_max = settings.doors.answer_ms_max
         self._referred_max = settings.bets.waiting_max
         per_second = settings.doors.requests_per_second_max
@@ -93,7 +98,9 @@ class Placing:
         """Account, id of a bet that waits for a trader -> whom to tell of its end."""
 
     def limited(self, account: str, role: Role) -> None:
-        """Count a request; a problem where there were too many."""
+        """Count a request; a problem where there were too many. It is a sign of life of a fan's."""
+        if role is Role.FAN:
+            self._seen(account)
         if wait_s := self.by_account.take(f"{role} {account}"):
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
@@ -101,23 +108,28 @@ class Placing:
 
     def place(self, account: str, body: BetBody, told: Told, *, follow: bool = False) -> None:
         """Place a bet; ``told`` of a wait, and once of its end. ``follow``: of one that waits for a trader, too."""
-        now = self._clock.now_ms()
+        now, since_ms = self._clock.now_ms(), self._clock.elapsed_ms()
         try:
+            self._pressure.admit(Priority.BETS)
             command = command_of(body, account, now)
         except Problem as problem:
             told(problem)
             return
-        asked = _Asked(command, told, self._clock.elapsed_ms() + self._answer_ms_max)
+        asked = _Asked(command, told, since_ms + self._answer_ms_max)
+        delayed = False
         self._keep_time(asked)
 
         def done(found: Answer | Moment) -> None:
             asked.heard = True
+            if not delayed:  # by a delay in play, that is
+                self._pressure.took(self._clock.elapsed_ms() - since_ms)
             if follow and isinstance(found, Answer) and found.pending_until_ms:
                 self._follow(command, told)
             told(self.outcome(found, command))
 
         def waits(until_ms: int) -> None:
-            asked.heard = True
+            nonlocal delayed
+            asked.heard = delayed = True
             told(pending(command.id, until_ms))
 
         self._bets.place(command, done, waits)

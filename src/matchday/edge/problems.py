@@ -31,6 +31,8 @@ REASONS: Final[dict[str, int]] = {
     "method_not_allowed": 405,
     "request_too_slow": 408,
     **dict.fromkeys(Refusal, 409),
+    "ticket_unknown": 409,
+    "ticket_used": 409,
     "body_too_large": 413,
     "content_type_unsupported": 415,
     "field_invalid": 422,
@@ -54,6 +56,8 @@ REASONS: Final[dict[str, int]] = {
     "full": 503,
     "crowded": 503,
     "draining": 503,
+    "overloaded": 503,
+    "line_full": 503,
 }
 """Reason -> status."""
 assert REASONS.keys() >= set(TraderRefusal)

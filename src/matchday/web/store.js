@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { toDecimal, toMinor } from "./format.js";
 import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
+import { newGuest, waiting } from "./lobby.js";
 import { Socket } from "./socket.js";
 
 const TOKEN = "matchday.token";
@@ -179,11 +180,12 @@ function enter(secret) {
   leaveAccount ??= socket.watch("account");
 }
 
-/** Open a guest account with play money and sign in. */
+/** Open a guest account with play money and sign in, when it is this fan's turn. */
 export async function signIn() {
+  if (waiting.value) return;
   signInFault.value = "";
   try {
-    const guest = await api.guest();
+    const guest = await newGuest();
     localStorage.setItem(TOKEN, guest.token);
     account.value = { account: guest.account, currency: guest.currency, balance: guest.balance };
     enter(guest.token);

@@ -102,6 +102,11 @@ class Push:
         return len(self._sessions)
 
     @property
+    def accounts(self) -> set[str]:
+        """Of the fans who are signed in on some connection."""
+        return {session.account for session in self._sessions.values() if session.account is not None}
+
+    @property
     def full(self) -> bool:
         """Whether a door should turn newcomers away (503)."""
         return len(self._sessions) >= self._settings.connections_max
