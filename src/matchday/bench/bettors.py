@@ -1,0 +1,293 @@
+"""Fans of the load generator: each a connection, signed in, that places bets over HTTP or over the WebSocket.
+
+They do as little as they can, so that the generator's core is not what is measured: a bet's bytes are ready but for its
+id, and of an answer only what became of it is read.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, cast
+
+import msgspec
+
+from matchday.bench.stopwatch import now_s
+from matchday.edge.websocket import PATH
+
+WAITING_MAX: Final = 1_024
+"""Bets of one connection that wait for their answers; it is sent no more meanwhile."""
+HANDSHAKE: Final = (
+    b"GET %b HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+) % PATH.encode()
+STAKE: Final = "0.10"
+SIGN_IN_S_MAX: Final = 10.0
+"""Seconds that a connection may take until it can place bets."""
+Answered = Callable[["Bettor", str, float], None]
+"""(who, what became of it, when it was due). ``accepted``, ``pending``, the reason of a refusal, or a status."""
+
+
+class Bettor(Protocol):
+    """A connected fan."""
+
+    @property
+    def free(self) -> bool:
+        """Whether it can place another bet now."""
+
+    def place(self, body: bytes, due: float) -> None:
+        """Place one: ``body`` is that of POST /api/bets."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether its connection is closed: a server does not keep those that are silent for long."""
+
+    def close(self) -> None:
+        """Go."""
+
+
+def body_maker(legs: Sequence[dict[str, object]], new_id: Callable[[], str]) -> Callable[[], bytes]:
+    """Bodies of bets on each of the legs in turn."""
+    rests = [
+        b'","stake":"%b","currency":"EUR","policy":"any","legs":[%b]}' % (STAKE.encode(), msgspec.json.encode(leg))
+        for leg in legs
+    ]
+    turn = 0
+
+    def make() -> bytes:
+        nonlocal turn
+        turn += 1
+        return b'{"id":"' + new_id().encode() + rests[turn % len(rests)]
+
+    return make
+
+
+class _Answer(msgspec.Struct):
+    """What is read of an answer, by HTTP and as a frame alike."""
+
+    answer: str = ""
+    reason: str = ""
+    id: str = ""
+    t: str = ""
+    status: int | str = 0
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+
+
+def _outcome(answer: _Answer) -> str:
+    return answer.reason or answer.answer or str(answer.status)
+
+
+class HttpBettor(asyncio.Protocol):
+    """POST /api/bets over a connection that is kept: one bet at a time."""
+
+    def __init__(self, token: str, answered: Answered) -> None:
+        self._head = (
+            b"POST /api/bets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %%d\r\n\r\n" % token.encode()
+        )
+        self._answered = answered
+        self._due: float | None = None
+        self._got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    @property
+    def free(self) -> bool:
+        """See ``Bettor.free``."""
+        return self._due is None and not self.gone
+
+    @property
+    def gone(self) -> bool:
+        """See ``Bettor.gone``."""
+        return self._transport.is_closing()
+
+    def place(self, body: bytes, due: float) -> None:
+        """See ``Bettor.place``."""
+        self._due = due
+        self._transport.write(self._head % len(body) + body)
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        self._got = got = self._got + data
+        head, end, content = got.partition(b"\r\n\r\n")
+        if not end:
+            return
+        lower = head.lower()
+        at = lower.index(b"content-length:") + 15
+        size = int(lower[at : lower.find(b"\r\n", at) if b"\r\n" in lower[at:] else None])
+        if len(content) < size:
+            return
+        self._got, due, self._due = b"", self._due, None
+        assert due is not None, "an answer to no question"
+        self._answered(self, _outcome(_read(content)), due)
+
+    def close(self) -> None:
+        """See ``Bettor.close``."""
+        self._transport.abort()
+
+
+class SocketBettor(asyncio.Protocol):
+    """``{"op":"place",…}`` over a WebSocket; the answer is a frame ``placed`` of the same id, or an error."""
+
+    def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
+        self._token, self._answered, self._ready = token, answered, ready
+        self._waiting: dict[str, float] = {}
+        self._got = b""
+        self._open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(HANDSHAKE)
+
+    @property
+    def free(self) -> bool:
+        """See ``Bettor.free``."""
+        return len(self._waiting) < WAITING_MAX and not self.gone
+
+    @property
+    def gone(self) -> bool:
+        """See ``Bettor.gone``."""
+        return self._transport.is_closing()
+
+    def place(self, body: bytes, due: float) -> None:
+        """See ``Bettor.place``."""
+        self._waiting[body[7:43].decode()] = due  # the id stands first
+        self._transport.write(masked(b'{"op":"place",' + body[1:]))
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        self._got += data
+        if not self._open:
+            head, end, rest = self._got.partition(b"\r\n\r\n")
+            if not end:
+                return
+            if not head.startswith(b"HTTP/1.1 101"):
+                self._transport.abort()
+                return
+            self._open, self._got = True, rest
+            if self._token:
+                self._transport.write(masked(b'{"op":"auth","token":"%b"}' % self._token.encode()))
+            else:
+                self._ready()
+        frames, self._got = split(self._got)
+        for frame in frames:
+            self._hear(frame)
+
+    def _hear(self, frame: bytes) -> None:
+        answer = _read(frame)
+        if answer.t == "signed_in":
+            self._ready()
+        elif answer.t == "error" and self._waiting and answer.id not in self._waiting:  # of a word not understood
+            _, due = self._waiting.popitem()
+            self._answered(self, answer.reason, due)
+        elif (found := self._waiting.get(answer.id)) is not None:
+            if answer.answer != "pending":
+                del self._waiting[answer.id]
+            self._answered(self, _outcome(answer), found)
+
+    def close(self) -> None:
+        """See ``Bettor.close``."""
+        self._transport.abort()
+
+
+class Echoed(asyncio.Protocol):
+    """The same bytes to an echo: the first frame back answers the oldest question."""
+
+    def __init__(self, ready: Callable[[], None], answered: Answered) -> None:
+        self._answered, self._ready = answered, ready
+        self._waiting: deque[float] = deque(maxlen=WAITING_MAX)
+        self._got = b""
+        self._open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(HANDSHAKE)
+
+    @property
+    def free(self) -> bool:
+        """See ``Bettor.free``."""
+        return len(self._waiting) < WAITING_MAX and not self.gone
+
+    @property
+    def gone(self) -> bool:
+        """See ``Bettor.gone``."""
+        return self._transport.is_closing()
+
+    def place(self, body: bytes, due: float) -> None:
+        """See ``Bettor.place``."""
+        self._waiting.append(due)
+        self._transport.write(masked(b'{"op":"place",' + body[1:]))
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        self._got += data
+        if not self._open:
+            _, end, rest = self._got.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self._open, self._got = True, rest
+            self._ready()
+        frames, self._got = split(self._got)
+        for _ in frames:
+            self._answered(self, "accepted", self._waiting.popleft())
+
+    def close(self) -> None:
+        """See ``Bettor.close``."""
+        self._transport.abort()
+
+
+def masked(payload: bytes) -> bytes:
+    """A client's text frame, masked with zeros: as long as any, and not worth a loop."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, 0x80 | size)) + bytes(4) + payload
+    return b"\x81\xfe" + size.to_bytes(2, "big") + bytes(4) + payload
+
+
+def split(data: bytes) -> tuple[list[bytes], bytes]:
+    """The payloads of whole text frames of a server, and what is left. Pings and others are passed over."""
+    frames, at = [], 0
+    while len(data) - at >= 2:
+        size, head = data[at + 1], at + 2
+        if size == 126:
+            size, head = int.from_bytes(data[head : head + 2], "big"), head + 2
+        elif size == 127:
+            size, head = int.from_bytes(data[head : head + 8], "big"), head + 8
+        if head > len(data) or head + size > len(data):
+            break
+        if data[at] == 0x81:
+            frames.append(data[head : head + size])
+        at = head + size
+    return frames, data[at:]
+
+
+async def _connected(port: int, make: Callable[[], Any]) -> Any:
+    _, bettor = await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+    return bettor
+
+
+async def http_bettor(port: int, token: str, answered: Answered) -> HttpBettor:
+    """One over HTTP."""
+    found: HttpBettor = await _connected(port, lambda: HttpBettor(token, answered))
+    return found
+
+
+async def socket_bettor(port: int, token: str, answered: Answered) -> SocketBettor:
+    """One over a WebSocket, signed in. TimeoutError where that takes too long."""
+    ready = asyncio.Event()
+    found: SocketBettor = await _connected(port, lambda: SocketBettor(token, answered, ready.set))
+    await asyncio.wait_for(ready.wait(), SIGN_IN_S_MAX)
+    return found
+
+
+async def echoed(port: int, answered: Answered) -> Echoed:
+    """One that only echoes."""
+    ready = asyncio.Event()
+    found: Echoed = await _connected(port, lambda: Echoed(ready.set, answered))
+    await asyncio.wait_for(ready.wait(), SIGN_IN_S_MAX)
+    return found

@@ -1,0 +1,117 @@
+"""A crowd of bettors on one server: closed loop for what it can do, open loop for how long it takes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from matchday.bench.bettors import Answered, Bettor
+from matchday.bench.open_loop import Seen, at_rate
+from matchday.bench.stopwatch import now_s
+
+DRAIN_S_MAX: Final = 10.0
+"""Seconds that the last answers are waited for."""
+BACKLOG_MAX: Final = 10_000
+"""Bets that wait for a free bettor; beyond it they are not sent, and no latency is published."""
+_POLL_S: Final = 0.005
+
+
+class Saturated(msgspec.Struct):
+    """What a closed loop came to."""
+
+    accepted: int
+    seconds: float
+    cpu_s: float
+    """Of the server."""
+    answers: dict[str, int]
+
+    @property
+    def rate(self) -> float:
+        """Accepted a second."""
+        return self.accepted / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of the server's CPU per accepted bet."""
+        return 1e6 * self.cpu_s / self.accepted if self.accepted else float("nan")
+
+
+class Crowd:
+    """Bettors and what becomes of their bets."""
+
+    def __init__(self, cpu_s: Callable[[], float], connect: Callable[[int, Answered], Awaitable[Bettor]]) -> None:
+        """``connect`` makes the bettor of a number."""
+        self._cpu_s, self._connect = cpu_s, connect
+        self._bettors: list[Bettor] = []
+        self._hear: Answered = lambda *_: None
+
+    def close(self) -> None:
+        """All go."""
+        for bettor in self._bettors:
+            bettor.close()
+
+    async def _ready(self, count: int) -> list[Bettor]:
+        """So many that are connected."""
+        for n in range(count):
+            if n == len(self._bettors):
+                self._bettors.append(await self._connect(n, self._answered))
+            elif self._bettors[n].gone:
+                self._bettors[n] = await self._connect(n, self._answered)
+        return self._bettors[:count]
+
+    def _answered(self, bettor: Bettor, kind: str, due: float) -> None:
+        self._hear(bettor, kind, due)
+
+    async def saturate(self, count: int, seconds: float, body: Callable[[], bytes]) -> Saturated:
+        """So many bettors, each with one bet under way at any time."""
+        answers: dict[str, int] = {}
+        waiting, until = count, 0.0
+
+        def hear(bettor: Bettor, kind: str, _: float) -> None:
+            nonlocal waiting
+            answers[kind] = answers.get(kind, 0) + 1
+            if now_s() < until:
+                bettor.place(body(), 0.0)
+            else:
+                waiting -= 1
+
+        bettors, self._hear = await self._ready(count), hear
+        began, cpu = now_s(), self._cpu_s()
+        until = began + seconds
+        for bettor in bettors:
+            bettor.place(body(), 0.0)
+        while waiting and now_s() < until + DRAIN_S_MAX:
+            await asyncio.sleep(_POLL_S)
+        return Saturated(answers.get("accepted", 0), now_s() - began, self._cpu_s() - cpu, answers)
+
+    async def arrive(self, count: int, rate: float, seconds: float, body: Callable[[], bytes]) -> Seen:
+        """Bets at a rate, whatever becomes of them, by whoever of so many bettors is free. Where nobody is, a bet waits
+        for the first who is, and its time is counted all the same."""
+        seen, turn, bettors = Seen(), 0, await self._ready(count)
+        backlog: deque[float] = deque(maxlen=BACKLOG_MAX)
+
+        def hear(bettor: Bettor, kind: str, due: float) -> None:
+            seen.answer(kind, now_s() - due)
+            if backlog and bettor.free:
+                bettor.place(body(), backlog.popleft())
+
+        def send(due: float) -> bool:
+            nonlocal turn
+            for _ in bettors if not backlog else ():
+                turn = (turn + 1) % len(bettors)
+                if bettors[turn].free:
+                    bettors[turn].place(body(), due)
+                    return True
+            if len(backlog) == BACKLOG_MAX:
+                return False
+            backlog.append(due)
+            return True
+
+        self._hear = hear
+        await at_rate(rate, seconds, send, seen)
+        until = now_s() + DRAIN_S_MAX
+        while seen.answered < seen.sent and now_s() < until:
+            await asyncio.sleep(_POLL_S)
+        return seen
