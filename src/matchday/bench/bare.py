@@ -16,7 +16,10 @@ GUARDS: Final = frozenset({"guards", "counters"})
 """Tables of the guards: the bare batch has none."""
 UPDATED: Final = {
     "accounts": ("UPDATE accounts SET balance = ?, facts = ? WHERE player = ?", ("balance", "facts", "player")),
-    "house": ("UPDATE house SET balance = ? WHERE account = ?", ("balance", "account")),
+    "house": (
+        "INSERT INTO house VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET balance = excluded.balance",
+        ("account", "currency", "balance"),
+    ),
 }
 """Tables whose rows are changed in place."""
 _ORDER: Final = {"bets": "number", "standings": "number", "legs": "number", "known": "id"}

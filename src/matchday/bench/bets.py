@@ -8,7 +8,7 @@ takes to get to a word while the ledger is saturated.
 import asyncio
 import statistics
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, ExitStack, closing
+from contextlib import AsyncExitStack, closing
 from itertools import islice
 from typing import Any, Final
 
@@ -18,9 +18,10 @@ import uvloop
 from matchday.backends.clock_wall import WallClock
 from matchday.bench import ledger
 from matchday.bench.bare import Bare
-from matchday.bench.bettors import body_maker, echoed, http_bettor, socket_bettor
+from matchday.bench.bettors import body_maker, echoed
 from matchday.bench.crowd import Crowd, Saturated
 from matchday.bench.echo import echoing
+from matchday.bench.fans import crowds_of, guests, refusing
 from matchday.bench.figures import Row, Target, compared, percentile, plain, unmeasured
 from matchday.bench.open_loop import CouldNotKeepUp
 from matchday.bench.prober import Prober, probing
@@ -80,38 +81,21 @@ async def _opened(run: Run, counts: tuple[int, int], stack: AsyncExitStack) -> D
     server = stack.enter_context(serving(run.folder / "bets", profile=run.profile))
     door_pid, door_port = stack.enter_context(echoing("door"))
     library_pid, library_port = stack.enter_context(echoing("library"))
-    tokens = []
-    for n in range(most):
-        tokens.append(server.guest())
-        run.progress("bets: guests", n + 1, most)
+    tokens = guests(run, server, most)
     clock = WallClock(asyncio.get_running_loop())
     markets = server.legs()
     spread = body_maker([leg for market in markets for leg in market], clock.new_id)
     one = body_maker(markets[0], clock.new_id)
-    port = server.port
-    crowds = {
-        "WebSocket": Crowd(server.cpu_s, lambda n, answered: socket_bettor(port, tokens[n], answered)),
-        "HTTP": Crowd(server.cpu_s, lambda n, answered: http_bettor(port, tokens[n], answered)),
-    }
+    crowds = crowds_of(server, tokens)
     echo = Crowd(lambda: cpu_s(door_pid), lambda _, answered: echoed(door_port, answered))
     library = Crowd(lambda: cpu_s(library_pid), lambda _, answered: echoed(library_port, answered))
     for crowd in (*crowds.values(), echo, library):
         stack.callback(crowd.close)
-    unknown = await _refused(crowds, spread)
+    unknown = await refusing(crowds, spread)
     prober = stack.enter_context(probing(server.port))
     bares = _bares(run, counts, stack)
     known = {door: crowd for door, crowd in crowds.items() if door not in unknown}
     return Doors(server, known, unknown, echo, library, bares, spread, one, prober)
-
-
-async def _refused(crowds: dict[str, Crowd], body: Callable[[], bytes]) -> dict[str, str]:
-    """Doors through which no bet is accepted, and what they say instead."""
-    found = {}
-    for door, crowd in crowds.items():
-        tried = await crowd.saturate(1, 0.01, body)
-        if not tried.accepted:
-            found[door] = f"a bet over it is answered {', '.join(tried.answers) or 'nothing'}"
-    return found
 
 
 def _bares(run: Run, counts: tuple[int, int], stack: AsyncExitStack) -> dict[int, Bare]:
@@ -148,8 +132,10 @@ async def _cpu(run: Run, doors: Doors, counts: tuple[int, int]) -> list[Row]:
     for door in CPU_TARGET:
         for count in counts:
             if (why := doors.unknown.get(door)) is not None:
-                rows.append(unmeasured(f"bets by {door}, {count} connections: CPU", "durable bets, all checks and guards",
-                                       "us", why, target=CPU_TARGET[door]))  # fmt: skip
+                rows.append(unmeasured(
+                    f"bets by {door}, {count} connections: CPU", "durable bets, all checks and guards on", "us", why,
+                    target=CPU_TARGET[door],
+                ))  # fmt: skip
                 continue
             rows += _cpu_rows(door, count, rounds[count])
             rates = [each.ours[door].rate for each in rounds[count]]

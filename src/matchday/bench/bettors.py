@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol, cast
 
 import msgspec
 
-from matchday.bench.stopwatch import now_s
 from matchday.edge.websocket import PATH
 
 WAITING_MAX: Final = 1_024

@@ -13,6 +13,8 @@ from matchday.bench.stopwatch import now_s
 
 DRAIN_S_MAX: Final = 10.0
 """Seconds that the last answers are waited for."""
+UNDER_WAY_SHARE: Final = 0.1
+"""Of a closed loop's time, after which it is under way."""
 BACKLOG_MAX: Final = 10_000
 """Bets that wait for a free bettor; beyond it they are not sent, and no latency is published."""
 _POLL_S: Final = 0.005
@@ -21,16 +23,13 @@ _POLL_S: Final = 0.005
 class Saturated(msgspec.Struct):
     """What a closed loop came to."""
 
+    rate: float
+    """Accepted a second, from when it was under way until it was told to stop: neither beginning nor end counts."""
     accepted: int
-    seconds: float
+    """All of them."""
     cpu_s: float
-    """Of the server."""
+    """Of the server, for all of them."""
     answers: dict[str, int]
-
-    @property
-    def rate(self) -> float:
-        """Accepted a second."""
-        return self.accepted / self.seconds
 
     @property
     def cpu_us(self) -> float:
@@ -67,24 +66,26 @@ class Crowd:
     async def saturate(self, count: int, seconds: float, body: Callable[[], bytes]) -> Saturated:
         """So many bettors, each with one bet under way at any time."""
         answers: dict[str, int] = {}
-        waiting, until = count, 0.0
+        waiting, until, steady, since = count, 0.0, 0, 0.0
 
         def hear(bettor: Bettor, kind: str, _: float) -> None:
-            nonlocal waiting
+            nonlocal waiting, steady
             answers[kind] = answers.get(kind, 0) + 1
-            if now_s() < until:
+            if (now := now_s()) < until:
+                steady += kind == "accepted" and now >= since
                 bettor.place(body(), 0.0)
             else:
                 waiting -= 1
 
         bettors, self._hear = await self._ready(count), hear
         began, cpu = now_s(), self._cpu_s()
-        until = began + seconds
+        since, until = began + UNDER_WAY_SHARE * seconds, began + seconds
         for bettor in bettors:
             bettor.place(body(), 0.0)
-        while waiting and now_s() < until + DRAIN_S_MAX:
+        while waiting and now_s() < until + DRAIN_S_MAX:  # noqa: ASYNC110 - answers come by callback
             await asyncio.sleep(_POLL_S)
-        return Saturated(answers.get("accepted", 0), now_s() - began, self._cpu_s() - cpu, answers)
+        rate = steady / (until - since)
+        return Saturated(rate, answers.get("accepted", 0), self._cpu_s() - cpu, answers)
 
     async def arrive(self, count: int, rate: float, seconds: float, body: Callable[[], bytes]) -> Seen:
         """Bets at a rate, whatever becomes of them, by whoever of so many bettors is free. Where nobody is, a bet waits
@@ -112,6 +113,6 @@ class Crowd:
         self._hear = hear
         await at_rate(rate, seconds, send, seen)
         until = now_s() + DRAIN_S_MAX
-        while seen.answered < seen.sent and now_s() < until:
+        while seen.answered < seen.sent and now_s() < until:  # noqa: ASYNC110 - answers come by callback
             await asyncio.sleep(_POLL_S)
         return seen

@@ -2,13 +2,13 @@
 its ledger, or watched by a sampler. What it runs is otherwise what ``matchday up`` runs."""
 
 import argparse
+import runpy
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from matchday.__main__ import main
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.bench.sampler import sampled
 from matchday.model.ledger import Answer, Command
@@ -26,11 +26,11 @@ def slow_down(commit_ms: float) -> None:
         never.wait(commit_ms / 1e3)
         return commit(core, commands, read, join)
 
-    SqliteLedgerCore.commit_joined = slowly  # type: ignore[method-assign]
+    SqliteLedgerCore.commit_joined = slowly  # type: ignore[method-assign,assignment]
 
 
-def host(words: Sequence[str]) -> int:
-    """Run the command; its exit status."""
+def host(words: Sequence[str]) -> None:
+    """Run the command. SystemExit says how it ended."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--slow-commit-ms", type=float, default=0)
     parser.add_argument("--profile", type=Path)
@@ -40,8 +40,9 @@ def host(words: Sequence[str]) -> int:
             slow_down(options.slow_commit_ms)
         if options.profile is not None:
             stack.enter_context(sampled(options.profile))
-        return main(command)
+        sys.argv = ["matchday", *command]
+        runpy.run_module("matchday", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    sys.exit(host(sys.argv[1:]))
+    host(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""``bench ledger``: batches of checked bets, beside an append of the same bytes and beside a bare batch of the same rows.
+"""``bench ledger``: batches of checked bets, beside an append of the same bytes and a bare batch of the same rows.
 
 The ledger's core alone, on a real file (WAL, synchronous=FULL), on this thread: every check and guard of a gate's bets
 is made. Batches of the three take turns.
@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import msgspec
 
 from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
@@ -21,7 +22,6 @@ from matchday.bench.sampler import sampled
 from matchday.bench.stopwatch import SERVER_CORE, cpu_s, now_s, pinned
 from matchday.model.bet import Leg, Policy
 from matchday.model.ledger import Command, OpenAccount, PlaceBet, Transfer
-from matchday.model.messages import encode
 from matchday.sim.settle_population import charges
 
 BATCHES: Final = (1, 16, 64, 256)
@@ -84,8 +84,6 @@ def _of_batch(run: Run, batch: int) -> list[Row]:
         flat = [bet for group in batches for bet in group]
         bare = stack.enter_context(closing(Bare(run.folder / f"bare-{batch}.sqlite", accounts(), flat, batch)))
         appended = stack.enter_context(closing(_Appended(run.folder / f"appended-{batch}")))
-        if run.profile is not None:
-            stack.enter_context(sampled(run.profile.with_stem(f"{run.profile.stem}-{batch}")))
         for start in range(0, len(batches), each):
             ours, same, bytes_ = _Spent(), _Spent(), _Spent()
             for group in batches[start : start + each]:
@@ -93,10 +91,15 @@ def _of_batch(run: Run, batch: int) -> list[Row]:
                     core.commit(group)
                 with same:
                     bare.write()
-                data = b"".join(map(encode, group))
+                data = b"".join(map(msgspec.json.encode, group))
                 with bytes_:
                     appended.write(data)
             taken.append((ours, same, bytes_))
+        if run.profile is not None:
+            more = [[next(made) for _ in range(batch)] for _ in range(4 * each)]
+            with sampled(run.profile.with_stem(f"{run.profile.stem}-{batch}")):
+                for group in more:
+                    core.commit(group)
     return _rows(batch, batch * each, taken)
 
 
@@ -158,5 +161,3 @@ def bare_cpu_us(bare: Bare, batches: int) -> float:
         for _ in range(batches):
             bare.write()
     return 1e6 * spent.cpu_s / batches
-
-

@@ -60,7 +60,9 @@ class Receivers:
             for said in first:
                 sock.sendall(said)
                 if said is HANDSHAKE and b" 101 " not in (head := sock.recv(4_096)):
-                    raise StartError(f"the door turned a subscriber away: {head[:200]!r}; it must admit {count} at once")
+                    raise StartError(
+                        f"the door turned a subscriber away: {head[:200]!r}; it must admit {count} at once"
+                    )
             sock.setblocking(False)
             self._poll.register(sock.fileno(), select.EPOLLIN)
             self.sockets.append(sock)
@@ -178,8 +180,8 @@ def _goal(run: Run, bench: Bench) -> Row:
     pairs = bench.beside_bare(run, "a goal", "goal", 0)
     size, count = pairs[-1][0].bytes, len(bench.door.sockets)
     return compared(
-        "push: a goal", f"incident appended to the log -> suspension and new prices of the whole book ({size} bytes) at "
-        f"the last of {count} subscribers; log and its fsyncs included, no hold", "ms",
+        "push: a goal", f"incident appended to the log -> suspension and new prices of the whole book ({size} bytes) "
+        f"at the last of {count} subscribers; log and its fsyncs included, no hold", "ms",
         [(ours.last_ms, bare.last_ms) for ours, bare in pairs], reference=BARE, target=GOAL_TARGET,
     )  # fmt: skip
 

@@ -21,6 +21,10 @@ class Run(msgspec.Struct, frozen=True):
     quick: bool
     """A small share, to see that it works: its figures are not to be quoted."""
     progress: Progress
+    say: Callable[[str], None]
+    """Lines that people read while it runs."""
+    minutes: float = 10
+    """Of a soak."""
     profile: Path | None = None
     """Where samples of what is measured go; its figures are then of a watched process."""
 

@@ -13,17 +13,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-EVERY_S: Final = 0.005
+EVERY_S: Final = 0.003
 """Seconds between two looks."""
-_WAITING: Final = frozenset({"wait", "_wait_for_tstate_lock", "select", "poll", "accept", "run_forever", "get"})
-"""Functions in which a thread waits when it is found in them. An event loop in C is found in its ``run_forever`` while
-it waits, and while it writes to sockets by itself."""
+SWITCH_S: Final = 0.0001
+"""Seconds after which a thread that computes lets the sampler look: it would else be seen only where it waits."""
+_WAITING: Final = frozenset({"wait", "_wait_for_tstate_lock", "select", "poll", "accept", "get", "run"})
+"""Functions in which a thread waits when it is found in them: ``run`` is an event loop in C, which is found there while
+it waits for something to happen, as what it calls has frames of its own."""
 
 
 @contextlib.contextmanager
 def sampled(file: Path) -> Iterator[None]:
     """Sample until the block ends, then write."""
-    stop, seen = threading.Event(), Counter[str]()
+    stop, seen, switch = threading.Event(), Counter[str](), sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     thread = threading.Thread(target=_watch, args=(stop, seen), name="sampler", daemon=True)
     thread.start()
     try:
@@ -31,6 +34,7 @@ def sampled(file: Path) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        sys.setswitchinterval(switch)
         file.write_text("".join(f"{stack} {times}\n" for stack, times in seen.most_common()), encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ START_S_MAX: Final = 30.0
 """Seconds until a server must be up."""
 STOP_S_MAX: Final = 20.0
 """Seconds until it must have stopped; then it is killed."""
+_POLL_S: Final = 0.05
 LIMITS: Final[Mapping[str, str]] = {
     "MATCHDAY_DOORS_GUESTS_PER_MINUTE_MAX": "1000000",
     "MATCHDAY_DOORS_REQUESTS_PER_SECOND_MAX": "1000000",
@@ -77,15 +78,21 @@ class Server:
         return str(self.ask("POST", "/api/guest", {})["token"])
 
     def legs(self) -> list[list[dict[str, object]]]:
-        """What can be backed for a good while yet: the legs of each open market."""
+        """What can be backed for a good while yet: the legs of each open market. After a start books open by and by."""
+        until = now_s() + START_S_MAX
+        while now_s() < until:
+            if found := self._open_markets():
+                return found
+            select.select([], [], [], _POLL_S)
+        raise StartError("the measured server offers nothing to bet on")
+
+    def _open_markets(self) -> list[list[dict[str, object]]]:
         found = []
         for row in self.ask("GET", "/api/fixtures")["fixtures"]:
             board = row["board"]
             if board["status"] == "scheduled" and board["kickoff_ms"] - board["clock_at_ms"] > KICKS_OFF_LATER_MS:
                 markets = self.ask("GET", f"/api/fixtures/{board['fixture']}")["markets"]
                 found += [_legs(market) for market in markets if market["status"] == "open"]
-        if not found:
-            raise StartError("the measured server offers nothing to bet on")
         return found
 
 
@@ -151,5 +158,5 @@ def _wait_until_up(server: Server, said: Path) -> None:
         with contextlib.suppress(OSError, StartError, http.client.HTTPException):
             if server.ask("GET", "/healthz")["status"] == "ok":
                 return
-        select.select([], [], [], 0.05)
+        select.select([], [], [], _POLL_S)
     raise StartError(f"the measured server did not start: {said.read_text(errors='replace')[-2_000:].strip()}")
