@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, cast
 
 import msgspec
 
+from matchday.bench.stopwatch import now_s
 from matchday.edge.websocket import PATH
 
 WAITING_MAX: Final = 1_024
@@ -20,6 +21,10 @@ HANDSHAKE: Final = (
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 ) % PATH.encode()
 STAKE: Final = "0.10"
+KEPT_S_MAX: Final = 3.0
+"""Seconds that an HTTP connection without a request is used again after: uvicorn closes it after five."""
+CLOSED: Final = "connection_closed"
+"""Instead of an answer."""
 SIGN_IN_S_MAX: Final = 10.0
 """Seconds that a connection may take until it can place bets."""
 Answered = Callable[["Bettor", str, float], None]
@@ -88,10 +93,17 @@ class HttpBettor(asyncio.Protocol):
         self._answered = answered
         self._due: float | None = None
         self._got = b""
+        self._used_s = now_s()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.Protocol``."""
         self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason
+        """See ``asyncio.Protocol``."""
+        due, self._due = self._due, None
+        if due is not None:
+            self._answered(self, CLOSED, due)
 
     @property
     def free(self) -> bool:
@@ -100,8 +112,9 @@ class HttpBettor(asyncio.Protocol):
 
     @property
     def gone(self) -> bool:
-        """See ``Bettor.gone``."""
-        return self._transport.is_closing()
+        """See ``Bettor.gone``. Kept for too long it may be closed while a bet is on its way."""
+        kept_s = now_s() - self._used_s
+        return self._transport.is_closing() or (self._due is None and kept_s > KEPT_S_MAX)
 
     def place(self, body: bytes, due: float) -> None:
         """See ``Bettor.place``."""
@@ -119,7 +132,7 @@ class HttpBettor(asyncio.Protocol):
         size = int(lower[at : lower.find(b"\r\n", at) if b"\r\n" in lower[at:] else None])
         if len(content) < size:
             return
-        self._got, due, self._due = b"", self._due, None
+        self._got, due, self._due, self._used_s = b"", self._due, None, now_s()
         assert due is not None, "an answer to no question"
         self._answered(self, _outcome(_read(content)), due)
 
@@ -183,10 +196,8 @@ class SocketBettor(asyncio.Protocol):
         elif answer.t == "error" and self._waiting and answer.id not in self._waiting:  # of a word not understood
             _, due = self._waiting.popitem()
             self._answered(self, answer.reason, due)
-        elif (found := self._waiting.get(answer.id)) is not None:
-            if answer.answer != "pending":
-                del self._waiting[answer.id]
-            self._answered(self, _outcome(answer), found)
+        elif answer.id in self._waiting and answer.answer != "pending":  # of a pending one the end is still to be heard
+            self._answered(self, _outcome(answer), self._waiting.pop(answer.id))
 
     def close(self) -> None:
         """See ``Bettor.close``."""

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +82,7 @@ def bench(options: argparse.Namespace) -> int:
         raise StartError(f"--minutes {options.minutes:g} is outside 0.01 to 1440")
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "soak"]
     profiles = {part: _profile(options.profile, part, parts) for part in parts}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     load, steal, rows = os.getloadavg()[0], dict[str, float](), list[Row]()
     with TemporaryDirectory(prefix="matchday-bench-", dir=ON_DISK) as name, steps() as (progress, say):
         for part in parts:

@@ -1,6 +1,7 @@
 """A crowd of bettors on one server: closed loop for what it can do, open loop for how long it takes."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -15,6 +16,8 @@ DRAIN_S_MAX: Final = 10.0
 """Seconds that the last answers are waited for."""
 UNDER_WAY_SHARE: Final = 0.1
 """Of a closed loop's time, after which it is under way."""
+KEEP_S: Final = 0.5
+"""Seconds between two looks at whose connections were closed."""
 BACKLOG_MAX: Final = 10_000
 """Bets that wait for a free bettor; beyond it they are not sent, and no latency is published."""
 _POLL_S: Final = 0.005
@@ -52,13 +55,20 @@ class Crowd:
             bettor.close()
 
     async def _ready(self, count: int) -> list[Bettor]:
-        """So many that are connected."""
+        """So many that are connected: the first of all there are."""
         for n in range(count):
             if n == len(self._bettors):
                 self._bettors.append(await self._connect(n, self._answered))
             elif self._bettors[n].gone:
+                self._bettors[n].close()
                 self._bettors[n] = await self._connect(n, self._answered)
         return self._bettors[:count]
+
+    async def _keep_ready(self, bettors: list[Bettor]) -> None:
+        """Again and again, until it is cancelled."""
+        while True:
+            await asyncio.sleep(KEEP_S)
+            bettors[:] = await self._ready(len(bettors))
 
     def _answered(self, bettor: Bettor, kind: str, due: float) -> None:
         self._hear(bettor, kind, due)
@@ -71,7 +81,7 @@ class Crowd:
         def hear(bettor: Bettor, kind: str, _: float) -> None:
             nonlocal waiting, steady
             answers[kind] = answers.get(kind, 0) + 1
-            if (now := now_s()) < until:
+            if (now := now_s()) < until and not bettor.gone:
                 steady += kind == "accepted" and now >= since
                 bettor.place(body(), 0.0)
             else:
@@ -111,7 +121,11 @@ class Crowd:
             return True
 
         self._hear = hear
+        keeping = asyncio.create_task(self._keep_ready(bettors))
         await at_rate(rate, seconds, send, seen)
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
         until = now_s() + DRAIN_S_MAX
         while seen.answered < seen.sent and now_s() < until:  # noqa: ASYNC110 - answers come by callback
             await asyncio.sleep(_POLL_S)

@@ -22,8 +22,9 @@ import uvloop
 from matchday.app import Platform, stores, tune_gc
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.sampler import sampled
+from matchday.bench.server import LIMITS
 from matchday.bench.stopwatch import cpu_s, now_s, rss_bytes
-from matchday.config import Settings
+from matchday.config import Settings, load
 from matchday.edge.websocket import make_protocol
 from matchday.model.football import FootballState, IncidentType, Side, advance
 from matchday.model.market import Market, MarketStatus
@@ -43,7 +44,7 @@ _SEND_S_MAX: Final = 10.0
 def settings() -> Settings:
     """The platform's, but: no heartbeat, sweep or tick falls into a round, all may connect, and a goal brings its new
     prices at once, as after its hold."""
-    whole = Settings()
+    whole = load(environment=dict(LIMITS))
     replace = msgspec.structs.replace
     return replace(
         whole,

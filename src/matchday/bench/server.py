@@ -15,26 +15,32 @@ from typing import Any, Final
 
 from matchday.app import StartError
 from matchday.bench.stopwatch import SERVER_CORE, cpu_s, now_s, pinned, rss_bytes
+from matchday.config import Settings
 
 START_S_MAX: Final = 30.0
 """Seconds until a server must be up."""
 STOP_S_MAX: Final = 20.0
 """Seconds until it must have stopped; then it is killed."""
 _POLL_S: Final = 0.05
-LIMITS: Final[Mapping[str, str]] = {
-    "MATCHDAY_DOORS_GUESTS_PER_MINUTE_MAX": "1000000",
-    "MATCHDAY_DOORS_REQUESTS_PER_SECOND_MAX": "1000000",
-    "MATCHDAY_PUSH_MESSAGES_PER_SECOND_MAX": "1000000",
-    "MATCHDAY_BETS_EXPOSURE_ACCOUNT_MAX": "1000000000000",
-    "MATCHDAY_BETS_EXPOSURE_MARKET_MAX": "1000000000000",
-    "MATCHDAY_BETS_EXPOSURE_SELECTION_MAX": "1000000000000",
-    "MATCHDAY_BETS_EXPOSURE_FIXTURE_MAX": "1000000000000",
-    "MATCHDAY_ACCOUNTS_GRANT": "1000000000",
-    "MATCHDAY_ACCOUNTS_STAKE_PER_DAY": "1000000000",
-}
-"""Settings of a server that is measured: few fans do what many would. Every check and guard is still made."""
+_MANY: Final = ("_per_second_max", "_per_minute_max", "_per_address_max", "_per_account_max")
+_MONEY: Final = 10**12
 KICKS_OFF_LATER_MS: Final = 900_000
 """A match that is backed kicks off so much later at least: what is in play waits its delay."""
+
+
+def _raised() -> dict[str, str]:
+    settings = Settings()
+    many = {(part, name): 10**6 for part in ("doors", "push") for name in getattr(settings, part).__struct_fields__
+            if name.endswith(_MANY)}  # fmt: skip
+    money = {("bets", name): _MONEY for name in settings.bets.__struct_fields__ if name.startswith("exposure_")}
+    fans = {("accounts", "grant"): _MONEY, ("accounts", "stake_per_day"): _MONEY}
+    raised = {**many, **money, **fans}
+    return {f"MATCHDAY_{part}_{name}".upper(): str(limit) for (part, name), limit in raised.items()}
+
+
+LIMITS: Final = _raised()
+"""Settings of what is measured: few fans from one address do what many would from everywhere, and the house can lose on
+all of it. Every check and guard is still made."""
 
 
 class Server:
