@@ -15,7 +15,7 @@ import pytest
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.bench import ledger, sampler
 from matchday.bench.bare import GUARDS, Bare, all_rows
-from matchday.bench.bettors import Answered, Bettor, HttpBettor, body_maker, masked, split
+from matchday.bench.bettors import Answered, Bettor, HttpBettor, SocketBettor, body_maker, masked, split
 from matchday.bench.crowd import Crowd
 from matchday.bench.push_server import send_to_all
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal, cpu_s, now_s, pinned
@@ -76,6 +76,32 @@ def test_an_answer_over_http_is_whole_before_it_counts() -> None:
     bettor.data_received(answer[60:])
     assert heard == [("stake_above_maximum", 1.5)]
     assert bettor.free
+
+
+ID = "01a215b4-1ff5-7164-aba0-7dfb6626b745"
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({"t": "placed", "id": ID, "status": 201, "answer": {"answer": "accepted", "id": ID, "bet": {}}}, "accepted"),
+        ({"t": "placed", "id": ID, "status": 422, "problem": {"reason": "price_moved", "status": 422}}, "price_moved"),
+        ({"t": "error", "reason": "message_invalid", "detail": "op"}, "message_invalid"),
+        ({"t": "placed", "id": ID, "status": 202, "answer": {"answer": "pending", "id": ID}}, None),
+        ({"t": "placed", "id": ID.replace("01a", "01b"), "status": 201, "answer": {"answer": "accepted"}}, None),
+        ({"t": "delta", "channel": "account", "change": {"facts": []}}, None),
+    ],
+)
+def test_an_answer_over_the_websocket_is_the_last_word_on_its_id(told: dict[str, object], outcome: str | None) -> None:
+    heard: list[tuple[str, float]] = []
+    bettor = SocketBettor("token", lambda _, kind, due: heard.append((kind, due)), lambda: None)
+    wire = Wire()
+    bettor.connection_made(wire)  # type: ignore[arg-type]
+    bettor.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + frame_text(b'{"t":"hello"}'))
+    bettor.place(b'{"id":"%b","stake":"1"}' % ID.encode(), 1.5)
+    assert b'{"op":"place","id":"01a' in wire.sent[-1]
+    bettor.data_received(frame_text(msgspec.json.encode(told)))
+    assert heard == ([] if outcome is None else [(outcome, 1.5)])
 
 
 # --- the crowd --------------------------------------------------------------------------------------------------------

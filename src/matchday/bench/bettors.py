@@ -65,17 +65,26 @@ def body_maker(legs: Sequence[dict[str, object]], new_id: Callable[[], str]) -> 
     return make
 
 
-class _Answer(msgspec.Struct):
-    """What is read of an answer, by HTTP and as a frame alike."""
+class _Answer(msgspec.Struct, frozen=True):
+    """What is read of what POST /api/bets answers."""
 
     answer: str = ""
     reason: str = ""
-    id: str = ""
-    t: str = ""
     status: int | str = 0
 
 
+class _Frame(msgspec.Struct, frozen=True):
+    """What is read of a frame. ``placed`` has the answer in it, or the problem."""
+
+    t: str
+    id: str = ""
+    reason: str = ""
+    answer: _Answer = _Answer()
+    problem: _Answer | None = None
+
+
 _read: Final = msgspec.json.Decoder(_Answer).decode
+_read_frame: Final = msgspec.json.Decoder(_Frame).decode
 
 
 def _outcome(answer: _Answer) -> str:
@@ -142,7 +151,7 @@ class HttpBettor(asyncio.Protocol):
 
 
 class SocketBettor(asyncio.Protocol):
-    """``{"op":"place",…}`` over a WebSocket; the answer is a frame ``placed`` of the same id, or an error."""
+    """``{"op":"place",…}`` over a WebSocket. A frame ``placed`` of the same id has what became of it."""
 
     def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
         self._token, self._answered, self._ready = token, answered, ready
@@ -190,14 +199,14 @@ class SocketBettor(asyncio.Protocol):
             self._hear(frame)
 
     def _hear(self, frame: bytes) -> None:
-        answer = _read(frame)
-        if answer.t == "signed_in":
+        told = _read_frame(frame)
+        if told.t == "signed_in":
             self._ready()
-        elif answer.t == "error" and self._waiting and answer.id not in self._waiting:  # of a word not understood
+        elif told.t == "error" and self._waiting:  # of a word not understood
             _, due = self._waiting.popitem()
-            self._answered(self, answer.reason, due)
-        elif answer.id in self._waiting and answer.answer != "pending":  # of a pending one the end is still to be heard
-            self._answered(self, _outcome(answer), self._waiting.pop(answer.id))
+            self._answered(self, told.reason, due)
+        elif told.id in self._waiting and told.answer.answer != "pending":  # else the end is still to be heard
+            self._answered(self, _outcome(told.problem or told.answer), self._waiting.pop(told.id))
 
     def close(self) -> None:
         """See ``Bettor.close``."""
