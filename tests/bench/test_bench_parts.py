@@ -110,7 +110,7 @@ def test_an_answer_over_the_websocket_is_the_last_word_on_its_id(told: dict[str,
 class Scripted:
     """A bettor whose bets are answered by the test."""
 
-    gone = False
+    gone, heard_bytes = False, 0
 
     def __init__(self, answered: Answered) -> None:
         self._answered, self.waiting = answered, list[float]()

@@ -34,6 +34,9 @@ Answered = Callable[["Bettor", str, float], None]
 class Bettor(Protocol):
     """A connected fan."""
 
+    heard_bytes: int
+    """Of the last answer, without head or frame."""
+
     @property
     def free(self) -> bool:
         """Whether it can place another bet now."""
@@ -101,7 +104,7 @@ class HttpBettor(asyncio.Protocol):
         )
         self._answered = answered
         self._due: float | None = None
-        self._got = b""
+        self._got, self.heard_bytes = b"", 0
         self._used_s = now_s()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -143,6 +146,7 @@ class HttpBettor(asyncio.Protocol):
             return
         self._got, due, self._due, self._used_s = b"", self._due, None, now_s()
         assert due is not None, "an answer to no question"
+        self.heard_bytes = size
         self._answered(self, _outcome(_read(content)), due)
 
     def close(self) -> None:
@@ -156,7 +160,7 @@ class SocketBettor(asyncio.Protocol):
     def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
         self._token, self._answered, self._ready = token, answered, ready
         self._waiting: dict[str, float] = {}
-        self._got = b""
+        self._got, self.heard_bytes = b"", 0
         self._open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -206,6 +210,7 @@ class SocketBettor(asyncio.Protocol):
             _, due = self._waiting.popitem()
             self._answered(self, told.reason, due)
         elif told.id in self._waiting and told.answer.answer != "pending":  # else the end is still to be heard
+            self.heard_bytes = len(frame)
             self._answered(self, _outcome(told.problem or told.answer), self._waiting.pop(told.id))
 
     def close(self) -> None:
@@ -219,7 +224,7 @@ class Echoed(asyncio.Protocol):
     def __init__(self, ready: Callable[[], None], answered: Answered) -> None:
         self._answered, self._ready = answered, ready
         self._waiting: deque[float] = deque(maxlen=WAITING_MAX)
-        self._got = b""
+        self._got, self.heard_bytes = b"", 0
         self._open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -252,7 +257,8 @@ class Echoed(asyncio.Protocol):
             self._open, self._got = True, rest
             self._ready()
         frames, self._got = split(self._got)
-        for _ in frames:
+        for frame in frames:
+            self.heard_bytes = len(frame)
             self._answered(self, "accepted", self._waiting.popleft())
 
     def close(self) -> None:

@@ -49,6 +49,11 @@ class Crowd:
         self._bettors: list[Bettor] = []
         self._hear: Answered = lambda *_: None
 
+    @property
+    def heard_bytes(self) -> int:
+        """Of an answer, as the first bettor last heard it; 0 where none did."""
+        return self._bettors[0].heard_bytes if self._bettors else 0
+
     def close(self) -> None:
         """All go."""
         for bettor in self._bettors:

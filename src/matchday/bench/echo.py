@@ -1,5 +1,5 @@
-"""``python -m matchday.bench.echo door|library``: answers every message with as many bytes as a bet is answered with,
-and does nothing else: what bytes cost that go in and out through a door, as the reference of bets."""
+"""``python -m matchday.bench.echo door|library PORT BYTES``: answers every message with so many bytes, as many as a bet
+is answered with, and does nothing else: what bytes cost that go in and out through a door, as the reference of bets."""
 
 import asyncio
 import contextlib
@@ -22,8 +22,7 @@ from matchday.config import Push
 from matchday.edge.frames import frame_text
 from matchday.edge.websocket import make_protocol
 
-ANSWER_BYTES: Final = 700
-"""Of the answer to an accepted single, about."""
+_EMPTY: Final = len(b'{"t":"placed","pad":""}')
 
 
 class _Room:
@@ -76,8 +75,8 @@ async def _library(listener: socket.socket, answer: bytes) -> None:
 
 def main(words: Sequence[str]) -> None:
     """Serve until it is ended."""
-    kind, port = words[0], int(words[1])
-    answer = msgspec.json.encode({"t": "placed", "pad": "x" * (ANSWER_BYTES - 22)})
+    kind, port, size = words[0], int(words[1]), int(words[2])
+    answer = msgspec.json.encode({"t": "placed", "pad": "x" * (size - _EMPTY)})
     listener = socket.create_server(("127.0.0.1", port), backlog=2_048)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         tune_gc()
@@ -87,18 +86,21 @@ def main(words: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def echoing(kind: str) -> Iterator[tuple[int, int]]:
-    """(process, port) of an echo on the first core until the block ends."""
+def echoing(kind: str, size: int) -> Iterator[tuple[int, int]]:
+    """(process, port) of an echo of so many bytes on the first core until the block ends."""
     port = free_port()
+    words = [kind, str(port), str(size)]
     with pinned(SERVER_CORE):
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "matchday.bench.echo", kind, str(port)],
+            [sys.executable, "-m", "matchday.bench.echo", *words],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
     assert process.stdout is not None
     try:
         if process.stdout.readline() != b"up\n":
-            raise StartError(f"the echo ({kind}) did not start; `python -m matchday.bench.echo {kind} {port}` says why")
+            raise StartError(
+                f"the echo ({kind}) did not start; `python -m matchday.bench.echo {' '.join(words)}` says why"
+            )
         yield process.pid, port
     finally:
         stop(process)
