@@ -141,7 +141,7 @@ class HttpBettor(asyncio.Protocol):
             return
         lower = head.lower()
         at = lower.index(b"content-length:") + 15
-        size = int(lower[at : lower.find(b"\r\n", at) if b"\r\n" in lower[at:] else None])
+        size = int(lower[at:].split(b"\r\n", 1)[0])
         if len(content) < size:
             return
         self._got, due, self._due, self._used_s = b"", self._due, None, now_s()
@@ -154,12 +154,11 @@ class HttpBettor(asyncio.Protocol):
         self._transport.abort()
 
 
-class SocketBettor(asyncio.Protocol):
-    """``{"op":"place",…}`` over a WebSocket. A frame ``placed`` of the same id has what became of it."""
+class _Socket(asyncio.Protocol):
+    """The client's side of a WebSocket: handshake, frames in, bets out."""
 
-    def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
-        self._token, self._answered, self._ready = token, answered, ready
-        self._waiting: dict[str, float] = {}
+    def __init__(self, answered: Answered, ready: Callable[[], None]) -> None:
+        self._answered, self._ready = answered, ready
         self._got, self.heard_bytes = b"", 0
         self._open = False
 
@@ -169,19 +168,9 @@ class SocketBettor(asyncio.Protocol):
         self._transport.write(HANDSHAKE)
 
     @property
-    def free(self) -> bool:
-        """See ``Bettor.free``."""
-        return len(self._waiting) < WAITING_MAX and not self.gone
-
-    @property
     def gone(self) -> bool:
         """See ``Bettor.gone``."""
         return self._transport.is_closing()
-
-    def place(self, body: bytes, due: float) -> None:
-        """See ``Bettor.place``."""
-        self._waiting[body[7:43].decode()] = due  # the id stands first
-        self._transport.write(masked(b'{"op":"place",' + body[1:]))
 
     def data_received(self, data: bytes) -> None:
         """See ``asyncio.Protocol``."""
@@ -194,13 +183,51 @@ class SocketBettor(asyncio.Protocol):
                 self._transport.abort()
                 return
             self._open, self._got = True, rest
-            if self._token:
-                self._transport.write(masked(b'{"op":"auth","token":"%b"}' % self._token.encode()))
-            else:
-                self._ready()
+            self._opened()
         frames, self._got = split(self._got)
         for frame in frames:
             self._hear(frame)
+
+    def close(self) -> None:
+        """See ``Bettor.close``."""
+        self._transport.abort()
+
+    def _send(self, body: bytes) -> None:
+        self._transport.write(masked(b'{"op":"place",' + body[1:]))
+
+    def _opened(self) -> None:
+        raise NotImplementedError
+
+    def _hear(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+
+class SocketBettor(_Socket):
+    """``{"op":"place",…}`` over a WebSocket. A frame ``placed`` of the same id has what became of it."""
+
+    def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
+        super().__init__(answered, ready)
+        self._token = token
+        self._waiting: dict[str, float] = {}
+
+    @property
+    def free(self) -> bool:
+        """See ``Bettor.free``."""
+        return len(self._waiting) < WAITING_MAX and not self.gone
+
+    def place(self, body: bytes, due: float) -> None:
+        """See ``Bettor.place``."""
+        self._waiting[body[7:43].decode()] = due  # the id stands first
+        self._send(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason
+        """See ``asyncio.Protocol``."""
+        waiting, self._waiting = self._waiting, {}
+        for due in waiting.values():
+            self._answered(self, CLOSED, due)
+
+    def _opened(self) -> None:
+        self._transport.write(masked(b'{"op":"auth","token":"%b"}' % self._token.encode()))
 
     def _hear(self, frame: bytes) -> None:
         told = _read_frame(frame)
@@ -213,57 +240,30 @@ class SocketBettor(asyncio.Protocol):
             self.heard_bytes = len(frame)
             self._answered(self, _outcome(told.problem or told.answer), self._waiting.pop(told.id))
 
-    def close(self) -> None:
-        """See ``Bettor.close``."""
-        self._transport.abort()
 
-
-class Echoed(asyncio.Protocol):
+class Echoed(_Socket):
     """The same bytes to an echo: the first frame back answers the oldest question."""
 
-    def __init__(self, ready: Callable[[], None], answered: Answered) -> None:
-        self._answered, self._ready = answered, ready
+    def __init__(self, answered: Answered, ready: Callable[[], None]) -> None:
+        super().__init__(answered, ready)
         self._waiting: deque[float] = deque(maxlen=WAITING_MAX)
-        self._got, self.heard_bytes = b"", 0
-        self._open = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See ``asyncio.Protocol``."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(HANDSHAKE)
 
     @property
     def free(self) -> bool:
         """See ``Bettor.free``."""
         return len(self._waiting) < WAITING_MAX and not self.gone
 
-    @property
-    def gone(self) -> bool:
-        """See ``Bettor.gone``."""
-        return self._transport.is_closing()
-
     def place(self, body: bytes, due: float) -> None:
         """See ``Bettor.place``."""
         self._waiting.append(due)
-        self._transport.write(masked(b'{"op":"place",' + body[1:]))
+        self._send(body)
 
-    def data_received(self, data: bytes) -> None:
-        """See ``asyncio.Protocol``."""
-        self._got += data
-        if not self._open:
-            _, end, rest = self._got.partition(b"\r\n\r\n")
-            if not end:
-                return
-            self._open, self._got = True, rest
-            self._ready()
-        frames, self._got = split(self._got)
-        for frame in frames:
-            self.heard_bytes = len(frame)
-            self._answered(self, "accepted", self._waiting.popleft())
+    def _opened(self) -> None:
+        self._ready()
 
-    def close(self) -> None:
-        """See ``Bettor.close``."""
-        self._transport.abort()
+    def _hear(self, frame: bytes) -> None:
+        self.heard_bytes = len(frame)
+        self._answered(self, "accepted", self._waiting.popleft())
 
 
 def masked(payload: bytes) -> bytes:
@@ -313,6 +313,6 @@ async def socket_bettor(port: int, token: str, answered: Answered) -> SocketBett
 async def echoed(port: int, answered: Answered) -> Echoed:
     """One that only echoes."""
     ready = asyncio.Event()
-    found: Echoed = await _connected(port, lambda: Echoed(ready.set, answered))
+    found: Echoed = await _connected(port, lambda: Echoed(answered, ready.set))
     await asyncio.wait_for(ready.wait(), SIGN_IN_S_MAX)
     return found
