@@ -15,7 +15,7 @@ help:
 	@echo "make replay [DATA=folder] [ARGS=...]      real matches through the platform, in seconds"
 	@echo "make sim                                  two hundred seeded worlds with faults, every invariant checked"
 	@echo "make same PYTHONS='python3.12 ...'        the same worlds under other Pythons, compared"
-	@echo "make bench                                the figures in docs/performance.md"
+	@echo "make bench [ARGS=push]                    the figures in docs/performance.md"
 	@echo "make lock                                 pin the dependencies anew"
 
 # Set up anew whenever the pinned dependencies change.
@@ -56,7 +56,7 @@ same: $(VENV)/ready
 	done; TEST_PYTHONS=$${found#:} $(BIN)/pytest tests/sim/test_same_everywhere.py $(ARGS)
 
 bench: $(VENV)/ready
-	$(BIN)/python bench/figures.py $(ARGS)
+	$(BIN)/matchday bench $(ARGS)
 
 lock: $(VENV)/ready
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \

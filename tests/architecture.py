@@ -42,7 +42,7 @@ AMBIENT = {
 AMBIENT_SQL = re.compile(r"CURRENT_TIME|strftime\(|unixepoch\(|'now'|\brandom\(\)|randomblob\(", re.IGNORECASE)
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
-STOPWATCHES = {"sim/replay.py", "sim/run.py", "sim/settle_bench.py"}
+STOPWATCHES = {"bench/stopwatch.py", "sim/replay.py", "sim/run.py", "sim/settle_bench.py"}
 """Where it is measured how long a run took, which changes nothing in it."""
 MONEY = (
     "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py",

@@ -48,6 +48,35 @@ Exit status: 0 if every slip was calculated; 1 if one was not, or the file is no
 words."""
 
 
+_BENCH_PARTS = ("odds", "ledger", "push", "bets", "overload", "soak")
+_BENCH_DESCRIPTION = """\
+Measure Matchday on this machine. What is measured runs on one core, the load comes from another. A figure that has a
+reference stands beside it, taken in the same run and in turns, and its ratio is the median of five rounds or more: a
+noisy machine is noisy for both. Nothing else should run meanwhile; what the hypervisor stole is reported.
+
+PART (default: all but soak)
+  odds      an incident -> all markets priced and handed to the log; a thousand live matches repriced each second
+  ledger    batches of checked bets, beside an append of the same bytes and a bare batch of the same rows
+  push      a change, sixty in a tick, and a goal to 5,000 subscribers, beside a bare loop of send; memory of each
+  bets      durable bets by WebSocket and HTTP: CPU beside an echo and a bare batch, p99 at half load, one hot market
+  overload  five times as many bets as the ledger can take: what is accepted, and how soon
+  soak      half load for --minutes: a line a minute on standard error, and a verdict
+
+Latencies are taken in an open loop and count from when a request was due. A generator that was late itself publishes
+none, and says so in the figure's place."""
+_BENCH_EPILOG = """\
+Examples:
+  matchday bench push                         a table
+  matchday bench odds ledger --json           for programs: {machine, noise, quick, profiled, rows: [{name, what, unit,
+                                              value, reference, ratio, target, met, ...}]}
+  matchday bench bets --profile bets.txt      where time goes, as text here and as stacks for a flame graph
+  matchday bench soak --minutes 60
+
+Takes some minutes in all, up to 2 GB in /var/tmp, and 10,200 open files for push (`ulimit -Hn`). Exit status: 0 where
+it was measured, whatever came of it; 1 where it could not be, or a soak's verdict is no; 2 for wrong words.
+docs/performance.md explains each figure."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="matchday",
@@ -92,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
+    _add_bench(commands)
     _add_settle_bench(commands)
     calc = commands.add_parser(
         "calc",
@@ -146,6 +176,27 @@ def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sim.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def _bench_part(word: str) -> str:
+    if word not in _BENCH_PARTS:
+        raise argparse.ArgumentTypeError(f"{word!r} is no part; they are {', '.join(_BENCH_PARTS)}")
+    return word
+
+
+def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure how fast it is and at what cost, beside references in the same run",
+        description=_BENCH_DESCRIPTION,
+        epilog=_BENCH_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bench.add_argument("parts", nargs="*", type=_bench_part, metavar="PART", help=", ".join(_BENCH_PARTS))
+    bench.add_argument("--quick", action="store_true", help="a small share in seconds, to see that it works")
+    bench.add_argument("--minutes", type=float, default=10, metavar="N", help="of a soak (default: 10)")
+    bench.add_argument("--profile", type=Path, metavar="FILE", help="sample what is measured; collapsed stacks")
+    bench.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
 def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     bench = commands.add_parser(
         "settle-bench",
@@ -176,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "up": _up,
         "replay": _replay,
         "sim": _sim,
+        "bench": _bench,
         "settle-bench": _settle_bench,
         "calc": _calc,
         "token": _token,
@@ -203,6 +255,12 @@ def _sim(options: argparse.Namespace) -> int:
     from matchday.sim.command import sim
 
     return sim(options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from matchday.bench.command import bench
+
+    return bench(options)
 
 
 def _settle_bench(options: argparse.Namespace) -> int:

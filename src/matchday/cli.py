@@ -3,17 +3,18 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from matchday.app import StartError, serve, sign_token
+from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
 from matchday.config import load as load_settings
 from matchday.feeds.prices import PriceTable
@@ -98,10 +99,10 @@ def settle_bench(options: argparse.Namespace) -> int:
             raise StartError(f"--{name} {value:g} is outside {least:g} to {most:g}")
     with ExitStack() as stack:
         if options.data is None:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-settle-bench-", dir=_on_disk())))
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-settle-bench-", dir=ON_DISK)))
         else:
             folder = _new_folder(options.data)
-        progress = stack.enter_context(_steps())
+        progress, _ = stack.enter_context(steps())
         outcome = run_settle_bench(
             folder, bets=options.bets, accounts=options.accounts, rate=options.rate, idle_s=options.idle,
             rooms=not options.core, seed=options.seed, progress=progress,
@@ -113,11 +114,6 @@ def settle_bench(options: argparse.Namespace) -> int:
     return 0 if outcome.sound else 1
 
 
-def _on_disk() -> str:
-    """Where temporary files stand on a disk: what is measured is how long a disk takes."""
-    return "/var/tmp"  # noqa: S108 - TemporaryDirectory makes a private folder in it
-
-
 def _new_folder(folder: Path) -> Path:
     """A folder of its own for a run: never one that holds a ledger."""
     try:
@@ -127,22 +123,6 @@ def _new_folder(folder: Path) -> Path:
     if any(folder.iterdir()):
         raise StartError(f"folder {folder} is not empty; choose another with --data DIR")
     return folder
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress of one step after another, on a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step, total=total)
-            bar.update(tasks[step], completed=done)
-
-        yield progress
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -1,0 +1,42 @@
+"""One run of the bench, as each of its parts is handed it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from matchday.bench.figures import ROUNDS
+
+Progress = Callable[[str, int, int], None]
+"""(what, how much of it is done, all of it)"""
+_QUICK_ROUNDS: Final = 2
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Where, how much, and who is told."""
+
+    folder: Path
+    """A temporary one on a disk."""
+    quick: bool
+    """A small share, to see that it works: its figures are not to be quoted."""
+    progress: Progress
+    say: Callable[[str], None]
+    """Lines that people read while it runs."""
+    minutes: float = 10
+    """Of a soak."""
+    profile: Path | None = None
+    """Where samples of what is measured go; its figures are then of a watched process."""
+
+    @property
+    def rounds(self) -> int:
+        """Of each figure that has a reference."""
+        return _QUICK_ROUNDS if self.quick else ROUNDS
+
+    def share(self, whole: int, quick: int) -> int:
+        """So many, or few where it is quick."""
+        return quick if self.quick else whole
+
+    def seconds(self, whole: float) -> float:
+        """So long, or a tenth of it where it is quick."""
+        return whole / 10 if self.quick else whole

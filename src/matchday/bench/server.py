@@ -1,0 +1,168 @@
+"""``matchday up`` as a process of its own on a core of its own, with limits raised so that fans can be many."""
+
+import contextlib
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from matchday.app import StartError
+from matchday.bench.stopwatch import SERVER_CORE, cpu_s, now_s, pinned, rss_bytes
+from matchday.config import Settings
+
+START_S_MAX: Final = 30.0
+"""Seconds until a server must be up."""
+STOP_S_MAX: Final = 20.0
+"""Seconds until it must have stopped; then it is killed."""
+_POLL_S: Final = 0.05
+_MANY: Final = ("_per_second_max", "_per_minute_max", "_per_address_max", "_per_account_max")
+_MONEY: Final = 10**12
+KICKS_OFF_LATER_MS: Final = 900_000
+"""A match that is backed kicks off so much later at least: what is in play waits its delay."""
+
+
+def _raised() -> dict[str, str]:
+    settings = Settings()
+    many = {(part, name): 10**6 for part in ("doors", "push") for name in getattr(settings, part).__struct_fields__
+            if name.endswith(_MANY)}  # fmt: skip
+    money = {("bets", name): _MONEY for name in settings.bets.__struct_fields__ if name.startswith("exposure_")}
+    fans = {("accounts", "grant"): _MONEY, ("accounts", "stake_per_day"): _MONEY}
+    raised = {**many, **money, **fans}
+    return {f"MATCHDAY_{part}_{name}".upper(): str(limit) for (part, name), limit in raised.items()}
+
+
+LIMITS: Final = _raised()
+"""Settings of what is measured: few fans from one address do what many would from everywhere, and the house can lose on
+all of it. Every check and guard is still made."""
+
+
+class Server:
+    """A running platform."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        self._process, self.port = process, port
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+        return cpu_s(self.pid)
+
+    def rss_bytes(self) -> int:
+        """Resident memory now."""
+        return rss_bytes(self.pid)
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """The decoded answer. StartError names what it was where it is no success."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        with contextlib.closing(connection):
+            sent = None if body is None else json.dumps(body).encode()
+            connection.request(method, path, sent, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status >= 300:
+                raise StartError(f"the measured server answered {method} {path} with {answer.status}: {content!r}")
+            return json.loads(content)
+
+    def guest(self) -> str:
+        """The token of a new fan."""
+        return str(self.ask("POST", "/api/guest", {})["token"])
+
+    def legs(self) -> list[list[dict[str, object]]]:
+        """What can be backed for a good while yet: the legs of each open market. After a start books open by and by."""
+        until = now_s() + START_S_MAX
+        while now_s() < until:
+            if found := self._open_markets():
+                return found
+            select.select([], [], [], _POLL_S)
+        raise StartError("the measured server offers nothing to bet on")
+
+    def _open_markets(self) -> list[list[dict[str, object]]]:
+        found = []
+        for row in self.ask("GET", "/api/fixtures")["fixtures"]:
+            board = row["board"]
+            if board["status"] == "scheduled" and board["kickoff_ms"] - board["clock_at_ms"] > KICKS_OFF_LATER_MS:
+                markets = self.ask("GET", f"/api/fixtures/{board['fixture']}")["markets"]
+                found += [_legs(market) for market in markets if market["status"] == "open"]
+        return found
+
+
+def _legs(market: Any) -> list[dict[str, object]]:
+    return [
+        {"selection": each["selection"], "price": each["price"], "generation": market["generation"]}
+        for each in market["selections"]
+    ]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(
+    folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None
+) -> Iterator[Server]:
+    """The real command on the first core until the block ends, its data in a new folder.
+
+    With ``slow_commit_ms`` every commit of its ledger takes so much longer; with ``profile`` it is sampled into a file:
+    both by ``hosted``, which runs the same command.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = ["up", "--port", str(port), "--data", str(folder / "data")]
+    if slow_commit_ms or profile is not None:
+        words = [f"--slow-commit-ms={slow_commit_ms:g}", *([f"--profile={profile}"] if profile is not None else [])]
+        command = ["matchday.bench.hosted", *words, *command]
+    else:
+        command = ["matchday", *command]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MATCHDAY_")}
+    said = folder / "stderr"
+    with said.open("wb") as stderr, pinned(SERVER_CORE):
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", *command], stdout=stderr, stderr=stderr,
+            env={**environment, **LIMITS, **(settings or {})},
+        )  # fmt: skip
+    try:
+        server = Server(process, port)
+        _wait_until_up(server, said)
+        yield server
+    finally:
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process to end, and see to it."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_up(server: Server, said: Path) -> None:
+    until = now_s() + START_S_MAX
+    while now_s() < until and server.running:
+        with contextlib.suppress(OSError, StartError, http.client.HTTPException):
+            if server.ask("GET", "/healthz")["status"] == "ok":
+                return
+        select.select([], [], [], _POLL_S)
+    raise StartError(f"the measured server did not start: {said.read_text(errors='replace')[-2_000:].strip()}")

@@ -1,0 +1,86 @@
+"""``matchday bench`` itself: each part runs, quickly, and says what it found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matchday.__main__ import _BENCH_PARTS
+from matchday.bench.command import PARTS
+from tests.real import command
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    process = command("bench", *words)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def rows_of(*words: str) -> dict[str, dict[str, Any]]:
+    status, out, err = run(*words, "--quick", "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    assert report["quick"]
+    assert report["machine"]["cores"] >= 1
+    assert set(report["noise"]["steal_percent"]) == {word for word in words if not word.startswith("-")}
+    for row in report["rows"]:
+        assert {"name", "what", "value", "unit", "reference", "ratio", "target", "met"} <= set(row)
+        assert row["value"] is None or row["value"] > 0, row
+        assert row["value"] is not None or row["note"], row
+    return {row["name"]: row for row in report["rows"]}
+
+
+def test_the_help_names_the_parts_that_there_are() -> None:
+    assert tuple(PARTS) == _BENCH_PARTS
+
+
+def test_prices_and_the_ledger() -> None:
+    found = rows_of("odds", "ledger")
+    assert found["odds: an incident"]["target"] == "<= 0.5 ms"
+    assert found["odds: live matches"]["unit"] == "%"
+    for batch in (1, 16, 64, 256):
+        assert found[f"ledger, batches of {batch}, bare"]["ratio"] < 2
+        assert found[f"ledger, batches of {batch}, CPU"]["ratio"] > 1  # guards are not free
+
+
+def test_push() -> None:
+    found = rows_of("push")
+    assert found["push: fan-out"]["reference_what"].startswith("a bare loop of sock.send")
+    assert {"push: a goal", "push: a tick", "push: memory per connection"} <= set(found)
+
+
+@pytest.mark.slow
+def test_bets() -> None:
+    found = rows_of("bets")
+    assert found["bets by HTTP, 16 connections: CPU"]["ratio"] > 1
+    assert found["bets by HTTP, all on one market"]["target"] == ">= 0.7 x"
+    assert "bets by WebSocket, 16 connections: CPU" in found
+    assert found["loop lag, ledger saturated"]["value"] > 0
+
+
+@pytest.mark.slow
+def test_overload_and_a_soak_as_a_table_with_a_profile(tmp_path: Path) -> None:
+    status, out, err = run(
+        "overload", "soak", "--quick", "--minutes", "0.05", "--profile", str(tmp_path / "profile.txt")
+    )
+    assert "overload: accepted" in out, err
+    assert "minute 1: " in err
+    assert "soak: memory" in out
+    assert "Quick: a small share" in out
+    assert "profile-overload.txt" in out.replace("\n", "")
+    assert (tmp_path / "profile-soak.txt").read_text()
+    assert status in (0, 1)  # the verdict of a soak of seconds is nobody's business
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "remedy"),
+    [
+        (["pusch"], 2, "'pusch' is no part; they are odds, ledger, push, bets, overload, soak"),
+        (["soak", "--minutes", "0"], 1, "--minutes 0 is outside 0.01 to 1440"),
+    ],
+)
+def test_wrong_words_are_named_with_the_remedy(words: list[str], status: int, remedy: str) -> None:
+    found, _, err = run(*words)
+    assert found == status
+    assert remedy in err
