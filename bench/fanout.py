@@ -31,7 +31,7 @@ from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.sim.inline import InlineLedger
 
 KEY = MarketKey("1x2")
@@ -95,7 +95,7 @@ class Bench:
         settings = Settings(heartbeat_ms=3_600_000, idle_ms_max=7_200_000)
         self.push = Push(
             clock, self.books, "e", settings, ledger=InlineLedger(SqliteLedgerCore(":memory:"), clock),
-            verify=lambda _: None, frame=self._frame, stale=lambda: False,
+            verify=lambda _: None, framing=Framing(self._frame, self._frame, bytes), stale=lambda: False,
         )  # fmt: skip
         self.server = uvicorn.Server(uvicorn.Config(
             nothing_else, http="httptools", ws=make_protocol(self.push, settings), lifespan="off", log_config=None,

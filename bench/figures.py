@@ -24,7 +24,7 @@ from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
-from matchday.edge.websocket import frame_text
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.feeds.simulated import SimulatedLeague
 from matchday.model.bet import Leg, Policy
 from matchday.model.book import Books
@@ -37,7 +37,7 @@ from matchday.pricing.football import price_book, warm_up
 from matchday.pricing.joint import Combination, combination_price
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 
@@ -241,6 +241,8 @@ def fan_out(count: int) -> list[Row]:
     pairs = [socket.socketpair() for _ in range(count)]
 
     class Screen:
+        binary = deflated = False
+
         def __init__(self, mine: socket.socket) -> None:
             self._send = mine.send
 
@@ -259,7 +261,8 @@ def fan_out(count: int) -> list[Row]:
     clock = VirtualClock(1)
     books, settings = Books(), Settings()
     push = Push(clock, books, "e", settings.push, ledger=InlineLedger(SqliteLedgerCore(":memory:"), clock),
-                verify=lambda _: None, frame=frame_text, stale=lambda: False)  # fmt: skip
+                verify=lambda _: None, framing=Framing(frame_text, frame_binary, deflated),
+                stale=lambda: False)  # fmt: skip
     log = InlineLog(SqliteLogCore(":memory:", clock.new_id), clock)
     changes: list[BookChanged] = []
     log.tail(

@@ -24,8 +24,9 @@ from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
 from matchday.config import Settings
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.http import make_app
-from matchday.edge.websocket import frame_text, make_protocol
+from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
@@ -53,7 +54,7 @@ from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.services.trading import Trading
@@ -196,7 +197,7 @@ class Platform:
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: self.bets.stale,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.services.push.shapes import fixture_view, home_row
-from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, market
+from tests.unit.pushing import GOALS, RESULT, Client, Desk, Line, market
 
 FIXTURES = ("F", "G")
 CHANNELS = ("home", "fixture:F", "fixture:G", "account")
@@ -46,8 +46,8 @@ class Story:
         line = self.desk.open()
         self.desk.say(line, op="auth", token="token-A")
         for channel in CHANNELS:
-            offset = self.client.offsets.get(channel)
-            resume = {} if offset is None else {"resume": {"epoch": EPOCH, "offset": offset}}
+            held = self.client.held.get(channel)
+            resume = {"resume": held.resume} if held and held.resume else {}
             self.desk.push.received(line, json.dumps({"op": "subscribe", "channel": channel, **resume}).encode())
         return line
 
@@ -103,12 +103,16 @@ def test_a_client_ends_with_what_the_books_hold(steps: list[tuple[Any, ...]]) ->
         story.settle(drain=True)
     books, client = story.desk.books, story.client
     assert client.gaps == []
-    shown = {name: {key: v for key, v in held.items() if key != "board"} for name, held in client.markets.items()}
     for fixture, book in books.fixtures.items():
-        whole = msgspec.to_builtins(fixture_view(book))
-        assert shown[f"fixture:{fixture}"] == {m["market"]: json.loads(json.dumps(m)) for m in whole["markets"]}
-        assert client.markets[f"fixture:{fixture}"]["board"] == json.loads(json.dumps(whole["board"]))
-    rows = {fixture: msgspec.to_builtins(home_row(book)) for fixture, book in books.fixtures.items()}
-    assert client.home == json.loads(json.dumps(rows))
-    assert client.offsets["account"] == max((fact.seq for fact in story.desk.ledger.facts(-1, 10_000)), default=0)
+        whole = plain(fixture_view(book))
+        held = client.held[f"fixture:{fixture}"]
+        assert held.markets == {market["market"]: market for market in whole["markets"]}
+        assert held.board == whole["board"]
+    assert client.held["home"].rows == {fixture: plain(home_row(book)) for fixture, book in books.fixtures.items()}
+    last = max((fact.seq for fact in story.desk.ledger.facts(-1, 10_000)), default=0)
+    assert client.held["account"].offset == last
     assert client.seqs == sorted(set(client.seqs))
+
+
+def plain(view: Any) -> Any:
+    return json.loads(msgspec.json.encode(view))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,8 +18,9 @@ from matchday.backends.clock_wall import WallClock
 from matchday.config import Push as Settings
 from matchday.edge.frames import frame_text, split_frame
 from matchday.edge.websocket import make_protocol
+from matchday.model.market import Market
 from matchday.services.push import Push
-from tests.unit.pushing import GOALS, RESULT, Desk, market
+from tests.unit.pushing import FRAMING, GOALS, RESULT, Desk, market
 
 ORIGIN = "https://fans.example"
 
@@ -32,7 +34,7 @@ class Served(Desk):
         self.settings = settings
         self.clock = WallClock(asyncio.get_running_loop())  # type: ignore[assignment]
         self.push = Push(
-            self.clock, self.books, "e1", settings, ledger=self.ledger, verify=lambda token: None, frame=frame_text,
+            self.clock, self.books, "e1", settings, ledger=self.ledger, verify=lambda token: None, framing=FRAMING,
             stale=lambda: False,
         )  # fmt: skip
         door = make_protocol(self.push, settings, [ORIGIN])
@@ -101,6 +103,11 @@ def run_with(story: Story, **settings: int) -> None:
             await story(desk)
 
     asyncio.run(main())
+
+
+def many(count: int, price: int) -> list[Market]:
+    """A book that is long to say."""
+    return [market("F", RESULT, price), *(market(f"F{i}", GOALS, price) for i in range(count))]
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -335,10 +342,10 @@ def test_a_client_that_never_reads_is_held_in_bounds_closed_and_missed_by_nobody
                 await say(quick, op="subscribe", channel="fixture:F")
                 await heard(quick, "snapshot")
                 (session,) = [s for c, s in desk.push._sessions.items() if len(desk.push._sessions) == 2][:1]
-                many = [market("F", RESULT, 2000), *(market(f"F{i}", GOALS, 2000) for i in range(60))]
+                books = itertools.cycle([many(60, 2000), many(60, 2001)])
                 highest = 0
                 while desk.push.connections == 2:
-                    last = desk.change("F", *many)
+                    last = desk.change("F", *next(books))
                     assert (await heard(quick, "delta"))["to"] == last
                     highest = max(highest, session.connection.buffered())
                 assert 8_000 < highest < 8_000 + 2 * 20_000
@@ -359,11 +366,12 @@ def test_a_client_that_reads_again_gets_the_latest_at_once() -> None:
         await until(lambda: desk.push.connections == 1)
         (session,) = desk.push._sessions.values()
         await until(lambda: len(session.channels) == 1)
-        many = [market("F", RESULT, 2000), *(market(f"F{i}", GOALS, 2000) for i in range(300))]
+        books = itertools.cycle([many(300, 2000), many(300, 2001)])
         while session.behind is None:
-            desk.change("F", *many)
+            desk.change("F", *next(books))
             await asyncio.sleep(0)
-        desk.price("F", 7777)
+        for price in (7776, 7777):
+            desk.price("F", price)
         answer = b""
         while b'"conflated":true' not in answer or b'"7.777"' not in answer:
             answer += await reader.read(65_536)

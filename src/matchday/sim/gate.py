@@ -23,6 +23,7 @@ from matchday.services.push import Push
 from matchday.services.trading import Logged, Trading
 from matchday.sim.process import Process, ProcessClock
 from matchday.sim.provider import STAND_MS
+from matchday.sim.screens import LINES
 from matchday.sim.stores import ProcessLedger, ProcessLog
 
 GATES: Final = 2
@@ -117,7 +118,7 @@ class GateProcess(Process):
         bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
-            frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
+            framing=LINES, stale=lambda: bets.stale,
         )  # fmt: skip
         cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=bets.price, in_play=bets.in_play, worth=leg_worth, secret=secret

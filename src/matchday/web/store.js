@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { toDecimal, toMinor } from "./format.js";
 import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
+import { patchedMarket, patchedRow } from "./patches.js";
 import { Socket } from "./socket.js";
 
 const TOKEN = "matchday.token";
@@ -84,20 +85,20 @@ export const boardOf = (fixture) => home.value?.get(fixture)?.board ?? book(fixt
 function homeChanged(rows, removed, before) {
   const fixtures = new Map(before);
   for (const row of rows) {
-    // A row without `market` says that only its board changed.
-    const market = row.market === undefined ? (fixtures.get(row.board.fixture)?.market ?? null) : row.market;
-    fixtures.set(row.board.fixture, { board: row.board, market });
-    remember(row.board);
+    const changed = patchedRow(fixtures.get(row.board.fixture), row);
+    fixtures.set(row.board.fixture, changed);
+    remember(changed.board);
   }
   for (const fixture of removed) fixtures.delete(fixture);
   home.value = fixtures;
 }
 
 function bookChanged(fixture, data, before) {
-  const markets = new Map(before);
-  for (const market of data.markets) markets.set(market.market, market);
-  book(fixture).value = { board: data.board, markets };
-  remember(data.board);
+  const markets = new Map(before?.markets);
+  for (const patch of data.markets ?? []) markets.set(patch.market, patchedMarket(markets.get(patch.market), patch));
+  const board = { ...before?.board, ...data.board };
+  book(fixture).value = { board, markets };
+  remember(board);
 }
 
 /** A channel was refused: if a fixture's page waits for a book that is not there, say so. */
@@ -234,13 +235,13 @@ const listener = {
     batch(() => {
       // Whoever reprices is at work: only a heartbeat says that prices are stale, and a repricing that they no longer are.
       if (connection.value.stale && channel !== "account") listener.heartbeat(false);
-      if (channel === "home") homeChanged(data.fixtures, data.removed ?? [], home.value);
+      if (channel === "home") homeChanged(data.fixtures ?? [], data.removed ?? [], home.value);
       else if (channel === "account") {
         data.facts.forEach(heardFact);
         accountMoved.value += 1;
       } else {
         const fixture = channel.slice("fixture:".length);
-        bookChanged(fixture, data, untracked(() => book(fixture).value?.markets));
+        bookChanged(fixture, data, untracked(() => book(fixture).value));
       }
     });
   },
