@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.services.push.shapes import fixture_view, home_row
 from tests.unit.pushing import GOALS, RESULT, Client, Desk, Line, market
 
@@ -18,12 +20,15 @@ prices = st.tuples(
     st.sampled_from(FIXTURES),
     st.sampled_from([(RESULT,), (GOALS,), (RESULT, GOALS), ()]),
     st.integers(1001, 9999),
+    st.booleans(),
 )
 happenings = st.lists(
     st.one_of(
         prices,
         prices,
         st.tuples(st.just("pay"), st.integers(1, 500)),
+        st.tuples(st.just("wait"), st.integers(1, 60)),
+        st.tuples(st.just("pace"), st.sampled_from([None, 1.0, 20.0])),
         st.tuples(st.sampled_from(["tick", "stick", "drain", "reconnect", "lose", "forget_history", "remove"])),
         st.tuples(st.just("subscribe"), st.sampled_from(CHANNELS)),
     ),
@@ -31,8 +36,24 @@ happenings = st.lists(
 )
 
 
+def shown(fixture: str, key: MarketKey, price: int) -> Market:
+    """A market of which some prices, selections, the status and the generation come and go with the price."""
+    made = market(fixture, key, price)
+    selections = [
+        Selection(selection.outcome, selection.price if at else 2000) for at, selection in enumerate(made.selections)
+    ]
+    if price % 5 == 0:
+        selections.pop(price % len(selections))
+    if price % 11 == 0:
+        selections.reverse()
+    status = MarketStatus.SUSPENDED if price % 7 == 0 else MarketStatus.OPEN
+    return replace(made, selections=tuple(selections), status=status, generation=price % 3)
+
+
 class Story:
     """One client through all that can happen to it."""
+
+    goals = 0
 
     def __init__(self) -> None:
         self.desk = Desk(buffer_bytes_max=1_500, history_frames_max=6, messages_per_second_max=10_000)
@@ -54,18 +75,19 @@ class Story:
     def happen(self, name: str, *what: Any) -> None:
         desk, line = self.desk, self.line
         if name == "price":
-            fixture, keys, price = what
-            if fixture in desk.books.fixtures:
-                markets = [market(fixture, key, price) for key in keys]
-                desk.change(fixture, *markets, score=(price % 3, 0), settle=False)
+            self.price(*what)
         elif name == "pay":
             desk.pay("A", what[0])
+        elif name == "wait":
+            desk.clock.run_for(what[0])
+            self.client.hear(line.read())
         elif name == "stick":
             line.stuck = True
         elif name in ("drain", "tick"):
             self.settle(drain=name == "drain")
-        elif name == "subscribe":
-            desk.push.received(line, json.dumps({"op": "subscribe", "channel": what[0]}).encode())
+        elif name in ("subscribe", "pace"):
+            field = "channel" if name == "subscribe" else "max_rate_hz"
+            desk.push.received(line, json.dumps({"op": name, field: what[0]}).encode())
         elif name == "remove" and "G" in desk.books.fixtures:
             desk.books.forget("G")
             desk.push.removed("G")
@@ -78,6 +100,12 @@ class Story:
             self.client.hear(line.read())
             desk.push.closed(line)
             self.line = self.connect()
+
+    def price(self, fixture: str, keys: tuple[MarketKey, ...], price: int, goal: bool) -> None:
+        if fixture in self.desk.books.fixtures:
+            self.goals += goal
+            markets = [shown(fixture, key, price) for key in keys]
+            self.desk.change(fixture, *markets, score=(self.goals, 0), settle=False)
 
     def settle(self, *, drain: bool) -> None:
         line = self.line
@@ -101,6 +129,8 @@ def test_a_client_ends_with_what_the_books_hold(steps: list[tuple[Any, ...]]) ->
     story.desk.change("F", market("F", RESULT, 7777))  # what was taken off goes with the next change
     for _ in range(3):
         story.settle(drain=True)
+        story.desk.clock.run_for(1_600)  # the longest pace that was asked for, and more
+        story.client.hear(story.line.read())
     books, client = story.desk.books, story.client
     assert client.gaps == []
     for fixture, book in books.fixtures.items():

@@ -5,9 +5,11 @@ import contextlib
 import itertools
 import json
 import socket
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 import websockets
@@ -450,3 +452,130 @@ def test_our_frames_are_what_the_library_reads(size: int) -> None:
 def test_whole_small_frames_are_taken_apart(data: bytes, payload: bytes | None, after: int) -> None:
     assert split_frame(data, 0, 256) == (payload, after)
     assert split_frame(b"??" + data, 2, 256) == (payload, after + 2)
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+DEFLATE = "permessage-deflate; client_max_window_bits"
+
+
+async def upgraded(
+    desk: Served, offer: str, protocol: str = ""
+) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
+    """The head of the answer, and the connection behind it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+    head = (
+        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    writer.write(f"{head}Sec-WebSocket-Extensions: {offer}\r\n\r\n".encode())
+    return (await reader.readuntil(b"\r\n\r\n")).decode(), reader, writer
+
+
+async def frame_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The first byte of a frame of the server's, and what is in it."""
+    first, size = await reader.readexactly(2)
+    if size > 125:
+        size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
+    return first, await reader.readexactly(size)
+
+
+def packed(payload: bytes, opcode: int = 1) -> bytes:
+    """A client's compressed message in one frame."""
+    packer = zlib.compressobj(wbits=-15)
+    data = (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    return masked(opcode | 0x40, data)
+
+
+def test_no_side_keeps_a_context_so_that_frames_can_be_shared(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        head, reader, writer = await upgraded(desk, DEFLATE)
+        assert "permessage-deflate; server_no_context_takeover; client_no_context_takeover" in head
+        writer.write(packed(b'{"op":"subscribe","channel":"fixture:F"}'))
+        assert (await frame_of(reader))[0] == 0x81, "a frame as short as hello is not worth compressing"
+        first, data = await frame_of(reader)
+        assert first == 0xC1
+        plain = zlib.decompressobj(wbits=-15).decompress(data + b"\x00\x00\xff\xff")
+        assert json.loads(plain)["t"] == "snapshot"
+        assert len(data) < 0.6 * len(plain)
+        writer.close()
+
+    run(story)
+
+
+def test_a_small_window_is_sent_plain_frames_and_may_still_compress(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        head, reader, writer = await upgraded(desk, "permessage-deflate; server_max_window_bits=10")
+        assert "server_max_window_bits=10" in head
+        writer.write(packed(b'{"op":"subscribe","channel":"fixture:F"}'))
+        assert [(await frame_of(reader))[0] for _ in range(2)] == [0x81, 0x81]
+        writer.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (packed(b'"' + b"x" * 4_096), 1009),
+        (packed(b"x" * 1_000_000), 1009),
+        (masked(0x41, b"\xff\xff\xff"), 1002),
+        (packed(b"\xff{}"), 1007),
+    ],
+)
+def test_bombs_and_rubbish_are_closed_with_their_codes(run: Run, said: bytes, code: int) -> None:
+    async def story(desk: Served) -> None:
+        _, reader, writer = await upgraded(desk, DEFLATE)
+        writer.write(said)
+        while (frame := await frame_of(reader))[0] != 0x88:
+            pass
+        assert int.from_bytes(frame[1][:2], "big") == code
+        writer.close()
+
+    run(story)
+
+
+def test_compressed_without_having_agreed_is_a_protocol_error(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        reader, writer = await raw(desk)
+        writer.write(packed(b'{"op":"ping"}'))
+        assert (1002).to_bytes(2, "big") in await reader.read()
+        writer.close()
+
+    run(story)
+
+
+def test_messagepack_says_the_same_in_binary_frames(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as binary, desk.connect() as text:
+            assert binary.subprotocol == "matchday.v1.msgpack"
+            subscribe = {"op": "subscribe", "channel": "fixture:F"}
+            await binary.send(msgspec.msgpack.encode(subscribe))
+            await say(text, **subscribe)
+            await heard(text, "snapshot")
+            assert msgspec.msgpack.decode(await binary.recv(decode=False))["t"] == "hello"
+            assert msgspec.msgpack.decode(await binary.recv(decode=False))["t"] == "snapshot"
+            desk.price("F", 2345)
+            said = await binary.recv(decode=False)
+            assert msgspec.msgpack.decode(said) == await heard(text, "delta")
+
+    run(story)
+
+
+def test_text_where_messagepack_was_agreed_is_closed(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as ws:
+            await ws.send('{"op":"ping"}')
+            assert await close_code(ws) == 1003
+
+    run(story)
+
+
+def test_messagepack_that_is_none_is_answered(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as ws:
+            await ws.send(b"\xc1")
+            await ws.recv()
+            assert msgspec.msgpack.decode(await ws.recv(decode=False))["reason"] == "message_invalid"
+
+    run(story)

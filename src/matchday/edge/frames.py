@@ -16,7 +16,7 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 """What every compressed message ends with; it is left out on the wire."""
 WINDOW_BITS: Final = 15
 """Of the window for what we compress: a client that negotiated a smaller one is sent plain frames."""
-DEFLATED_BYTES_MIN: Final = 96
+DEFLATED_BYTES_MIN: Final = 160
 """Smaller frames are not compressed: it would save a few bytes, and none on the network, where packets are."""
 _MASKED: Final = 0x80
 

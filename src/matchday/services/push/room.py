@@ -164,9 +164,9 @@ class Push:
         self._drop(session, wire.CLOSE_RATE, f"more than {rate} messages a second")
         return False
 
-    def _refuse(self, session: Session, reason: str, detail: str) -> None:
+    def _refuse(self, session: Session, reason: str, detail: str, channel: str | None = None) -> None:
         if self._pay(session, ERROR_COST):
-            self._out.error(session, reason, detail)
+            self._out.error(session, reason, detail, channel)
 
     def _drop(self, session: Session, code: int, reason: str) -> None:
         self.closed(session.connection)
@@ -187,10 +187,14 @@ class Push:
     def _subscribe(self, session: Session, said: wire.Subscribe) -> None:
         name, resume, most = said.channel, said.resume, self._settings.subscriptions_max
         if name not in session.channels and len(session.channels) >= most:
-            self._refuse(session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first")
+            self._refuse(
+                session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first", name
+            )
             return
         if name == wire.ACCOUNT and session.account is None:
-            self._refuse(session, "not_signed_in", "channel account is a fan's own; send op auth with a token first")
+            self._refuse(
+                session, "not_signed_in", "channel account is a fan's own; send op auth with a token first", name
+            )
             return
         try:
             channel = self._channel(session, name)
@@ -199,7 +203,7 @@ class Push:
             return
         if channel is None:
             expected = "expected home, account, or fixture:ID of a fixture that is shown"
-            self._refuse(session, "channel_unknown", f"channel {name[:80]!r} is not known; {expected}")
+            self._refuse(session, "channel_unknown", f"channel {name[:80]!r} is not known; {expected}", name)
             return
         if name not in session.channels:
             session.channels[name] = channel
