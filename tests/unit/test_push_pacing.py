@@ -47,7 +47,7 @@ def test_who_asks_for_less_is_told_less_and_ends_with_the_same() -> None:
     client = Client()
     client.hear(heard)
     assert client.gaps == []
-    last = frames[-1]["data"]["markets"][0]["prices"]["home"]
+    last = frames[-1]["data"]["markets"]["1x2"]["prices"][0]
     assert client.held["fixture:F"].markets["F:1x2"]["selections"][0]["price"] == last
 
 
@@ -73,12 +73,10 @@ def test_goals_and_suspensions_do_not_wait_and_bring_what_waited() -> None:
     desk.change("F", score=(1, 0))
     (goal,) = deltas(line)
     assert goal["data"]["board"] == {"score": [1, 0]}
-    assert goal["data"]["markets"] == [
-        {"market": "F:1x2", "prices": {"home": "2.002", "draw": "2.002", "away": "2.002"}}
-    ]
+    assert goal["data"]["markets"] == {"1x2": {"prices": ["2.002", "2.002", "2.002"]}}
     desk.change("F", replace(market("F", GOALS, 2000), status=MarketStatus.SUSPENDED), score=(1, 0))
     (suspension,) = deltas(line)
-    assert suspension["data"] == {"markets": [{"market": "F:total_goals@2.5", "status": "suspended"}]}
+    assert suspension["data"] == {"markets": {"total_goals@2.5": {"status": "suspended"}}}
 
 
 def test_facts_of_an_account_do_not_wait() -> None:

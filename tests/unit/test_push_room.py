@@ -54,9 +54,7 @@ def test_a_snapshot_holds_the_book_and_deltas_only_what_changed() -> None:
     second = desk.price("F", 1850, GOALS)
     (delta,) = line.read()
     assert (delta["t"], delta["from"], delta["to"], delta["cause"]) == ("delta", first, second, "goal")
-    (changed,) = delta["data"]["markets"]
-    assert changed == {"market": "F:total_goals@2.5", "prices": {"over": "1.85", "under": "1.85"}}
-    assert "board" not in delta["data"]
+    assert delta["data"] == {"markets": {"total_goals@2.5": {"prices": ["1.85", "1.85"]}}}
 
 
 def test_home_has_a_row_per_fixture_and_hears_boards_and_main_markets_only() -> None:
@@ -74,7 +72,7 @@ def test_home_has_a_row_per_fixture_and_hears_boards_and_main_markets_only() -> 
     desk.price("F", 2100)
     desk.change("F", score=(1, 0))
     prices, score = line.read()
-    assert prices["data"]["fixtures"][0]["market"]["prices"]["home"] == "2.10"
+    assert prices["data"]["fixtures"][0]["market"]["prices"][0] == "2.10"
     assert score["data"] == {"fixtures": [{"board": {"fixture": "F", "score": [1, 0]}}]}
     assert score["from"] == prices["to"]
 
@@ -218,7 +216,7 @@ def test_a_slow_connection_is_queued_nothing_and_gets_the_latest_of_each_market(
     frames = line.read()
     client.hear(frames)
     assert frames[-1]["conflated"]
-    assert [m["market"] for m in frames[-1]["data"]["markets"]] == ["F:1x2"]
+    assert list(frames[-1]["data"]["markets"]) == ["1x2"]
     assert client.gaps == []
     assert client.held["fixture:F"].markets["F:1x2"]["selections"][0]["price"] == "5.499"
 

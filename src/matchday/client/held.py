@@ -68,8 +68,9 @@ class Held:
             self._home(data)
         else:
             self.board = self.board | data.get("board", {})
-            for patch in data.get("markets", ()):
-                self.markets[patch["market"]] = patched(self.markets.get(patch["market"]), patch)
+            for name, patch in data.get("markets", {}).items():
+                market = f"{self.board['fixture']}:{name}"
+                self.markets[market] = patched(self.markets.get(market), patch)
         return True
 
     def _home(self, data: Json) -> None:
@@ -83,13 +84,15 @@ class Held:
 
 
 def patched(market: Json | None, patch: Json) -> Json:
-    """A market with what changed of it. One that has ``selections`` is whole; else ``prices`` are by outcome."""
+    """A market with what changed of it. One that has ``selections`` is whole; else ``prices`` are of those there were:
+    null for the same as before, "" for taken off."""
     if market is None or "selections" in patch:
         return patch
-    prices = patch.get("prices", {})
-    selections = [
-        selection | {"price": price}
-        for selection in market["selections"]
-        if (price := prices.get(selection["outcome"], selection["price"])) is not None
-    ]
-    return market | {field: value for field, value in patch.items() if field != "prices"} | {"selections": selections}
+    fields = {field: value for field, value in patch.items() if field != "prices"}
+    if "prices" in patch:
+        fields["selections"] = [
+            selection if price is None else selection | {"price": price}
+            for selection, price in zip(market["selections"], patch["prices"], strict=True)
+            if price != ""
+        ]
+    return market | fields

@@ -96,8 +96,7 @@ export class Socket {
   delta(frame) {
     const channel = this.channels.get(frame.channel);
     if (!channel || channel.waiting) return; // not ours, or about to be replaced by a snapshot
-    const still = frame.from === frame.to; // says something without moving the channel on, such as a fixture taken off
-    if (frame.to < channel.to || (frame.to === channel.to && !still)) return; // heard before
+    if (frame.to <= channel.to) return; // heard before
     if (frame.from !== channel.to) {
       // Something between was missed: what is held cannot be mended by this frame.
       channel.to = null;

@@ -5,7 +5,7 @@ import * as api from "./api.js";
 import { toDecimal, toMinor } from "./format.js";
 import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
-import { patchedMarket, patchedRow } from "./patches.js";
+import { patchedMarkets, patchedRow } from "./patches.js";
 import { Socket } from "./socket.js";
 
 const TOKEN = "matchday.token";
@@ -93,10 +93,7 @@ function homeChanged(rows, removed, before) {
   home.value = fixtures;
 }
 
-function bookChanged(fixture, data, before) {
-  const markets = new Map(before?.markets);
-  for (const patch of data.markets ?? []) markets.set(patch.market, patchedMarket(markets.get(patch.market), patch));
-  const board = { ...before?.board, ...data.board };
+function bookHeard(fixture, board, markets) {
   book(fixture).value = { board, markets };
   remember(board);
 }
@@ -228,7 +225,10 @@ const listener = {
         account.value = { account: data.account, currency: data.currency, balance: data.balance };
         heardBets(data.bets);
         accountMoved.value += 1;
-      } else bookChanged(channel.slice("fixture:".length), data, null);
+      } else {
+        const markets = new Map(data.markets.map((market) => [market.market, market]));
+        bookHeard(data.board.fixture, data.board, markets);
+      }
     });
   },
   delta(channel, data) {
@@ -241,7 +241,9 @@ const listener = {
         accountMoved.value += 1;
       } else {
         const fixture = channel.slice("fixture:".length);
-        bookChanged(fixture, data, untracked(() => book(fixture).value));
+        const before = untracked(() => book(fixture).value);
+        const markets = patchedMarkets(fixture, before.markets, data.markets ?? {});
+        bookHeard(fixture, { ...before.board, ...data.board }, markets);
       }
     });
   },

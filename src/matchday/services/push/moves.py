@@ -24,11 +24,10 @@ _ALARMING: Final = ("score", "red", "shoot_out", "status", "period")
 class MarketPatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """What of a market is another than before."""
 
-    market: str
     status: MarketStatus | UnsetType = UNSET
     generation: int | UnsetType = UNSET
-    prices: dict[str, str | None] | UnsetType = UNSET
-    """By outcome; null: that selection is taken off."""
+    prices: tuple[str | None, ...] | UnsetType = UNSET
+    """Of each selection that was there, in their order: null for the same as before, "" for taken off."""
 
 
 BoardPatch = dict[str, Any]
@@ -39,7 +38,8 @@ class FixturePatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """What of a fixture is another than before; a new market, or one with new selections, is whole."""
 
     board: BoardPatch | UnsetType = UNSET
-    markets: tuple[MarketView | MarketPatch, ...] | UnsetType = UNSET
+    markets: dict[str, MarketView | MarketPatch] | UnsetType = UNSET
+    """By name: the id without the fixture."""
 
 
 class RowPatch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,33 +69,32 @@ def market_patch(before: Market | None, now: Market) -> MarketView | MarketPatch
     """The fields of a market that differ; the whole where it is new or has new selections; None where none differs."""
     if before is None:
         return market_view(now)
-    prices: dict[str, str | None] | None = {}
+    prices: tuple[str | None, ...] | UnsetType = UNSET
     if before.selections != now.selections:
-        prices = _prices(before.selections, now.selections)
-        if prices is None:
+        found = _prices(before.selections, now.selections)
+        if found is None:
             return market_view(now)
+        prices = found
     patch = MarketPatch(
-        now.market,
         UNSET if before.status == now.status else now.status,
         UNSET if before.generation == now.generation else now.generation,
-        prices or UNSET,
+        prices,
     )
     return None if patch.status is patch.generation is patch.prices is UNSET else patch
 
 
-def _prices(before: Sequence[Selection], now: Sequence[Selection]) -> dict[str, str | None] | None:
-    """Outcome -> price, of those that differ; None where something is there that was not, or in another order."""
-    prices: dict[str, str | None] = {}
+def _prices(before: Sequence[Selection], now: Sequence[Selection]) -> tuple[str | None, ...] | None:
+    """See ``MarketPatch.prices``. None where something is there that was not, or in another order."""
+    prices: list[str | None] = []
     left = iter(now)
     following = next(left, None)
     for was in before:
         if following is None or was.outcome != following.outcome:
-            prices[was.outcome] = None
+            prices.append("")
             continue
-        if was.price != following.price:
-            prices[was.outcome] = format_price(following.price)
+        prices.append(None if was.price == following.price else format_price(following.price))
         following = next(left, None)
-    return prices if following is None else None
+    return tuple(prices) if following is None else None
 
 
 def board_patch(before: Board | None, now: Board) -> BoardPatch:
@@ -122,8 +121,12 @@ class BookMove(msgspec.Struct, frozen=True):
     def view(self) -> Change:
         """The fields that differ."""
         board = board_patch(self.before, self.now)
-        patches = [market_patch(before, now) for before, now in self.markets.values()]
-        markets = tuple(patch for patch in patches if patch is not None)
+        skipped = len(self.now.fixture) + 1
+        markets = {
+            key[skipped:]: patch
+            for key, (before, now) in self.markets.items()
+            if (patch := market_patch(before, now)) is not None
+        }
         if self.before is None:
             board["fixture"] = self.now.fixture
         return FixturePatch(board or UNSET, markets or UNSET)

@@ -9,7 +9,7 @@ from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView
 from matchday.model.market import Market
 from matchday.model.messages import AccountFact, Board, BookChanged
-from matchday.model.views import market_view
+from matchday.model.views import MarketView, market_view
 from matchday.ports import Ledger
 from matchday.services.push.moves import (
     BookMove,
@@ -18,6 +18,7 @@ from matchday.services.push.moves import (
     FixturePatch,
     HomeMove,
     HomePatch,
+    MarketPatch,
     Row,
     RowPatch,
     board_patch,
@@ -69,8 +70,11 @@ class FixtureSource:
     def since(self, offset: int) -> Change:
         """See ``Source.since``."""
         book = self._books.fixtures[self._fixture]
-        changed = [market_view(market) for key, market in book.markets.items() if book.changed[key] > offset]
-        return FixturePatch(board_patch(None, book.board) | {"fixture": self._fixture}, tuple(changed))
+        skipped = len(self._fixture) + 1
+        changed: dict[str, MarketView | MarketPatch] = {
+            key[skipped:]: market_view(market) for key, market in book.markets.items() if book.changed[key] > offset
+        }
+        return FixturePatch(board_patch(None, book.board) | {"fixture": self._fixture}, changed)
 
     def take(self, change: BookChanged, *, live: bool) -> BookMove | None:
         """A change as a move; None where it was heard before. ``live``: the books have just taken it in."""
