@@ -169,7 +169,7 @@ def test_an_answer_that_is_not_described_is_seen(visitor: Visitor) -> None:
 
 def test_every_way_along_the_links_is_as_described(tmp_path: Path) -> None:
     """guest → fixtures → fixture → place → bet_by_id → bets → …, in any order that the document's links allow."""
-    linked = schema()
+    linked = schema().exclude(path_regex="^/api/trader/")  # no link leads there: it would only begin walks
     linked.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])
     linked.hook("flatmap_body")(lambda _, body: plausible(body) if isinstance(body, dict) else st.just(body))
     met: Counter[tuple[str, int]] = Counter()

@@ -65,6 +65,8 @@ _LATE_IN_THE_DAY_MS: Final = 9_000_000
 _REST_MS: Final = 1_200_000
 """Milliseconds after the last fault in which everything must come to rest."""
 _WEATHER_MS: Final = 5_000
+_MISSED_MS: Final = 180_000
+"""Milliseconds after which somebody sees that the owner of the books is gone for good."""
 _CALM_MS: Final = 420_000
 """Milliseconds without a fault after which what is played must be open: more than any restart, lag, hold and beat."""
 _MAIN: Final = MarketKey("1x2")
@@ -407,6 +409,8 @@ class World:
             heir.start()
         for old in former + heirs[1:]:
             self.clock.call_later(stream.choice((0, 50, 2_000, 30_000, 120_000)), lambda old=old: self._retire(old))  # type: ignore[misc]
+        for _ in heirs[1:]:  # it was the last to begin: none before it is believed, so somebody starts one
+            self.clock.call_later(_MISSED_MS, heirs[0].stop)
         if stream.random() < 0.4:
             self.clock.call_later(stream.choice((20, 6_000, 30_000)), heirs[0].stop)
 
