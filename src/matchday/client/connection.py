@@ -27,6 +27,8 @@ CLOSING_S_MAX: Final = 2.0
 """Seconds for the answer to a goodbye."""
 FRAME_BYTES_MAX: Final = 16 * 2**20
 """A larger frame closes the connection (1009)."""
+SAID_MAX: Final = 1_000
+"""Messages that wait to be sent; one more is an error of whoever follows so many channels."""
 UNAVAILABLE_S: Final = 5.0
 """Seconds at most until a channel that could not be read is subscribed to again."""
 
@@ -58,6 +60,7 @@ class Client:
         self._asked: set[str] = set()
         """Channels whose snapshot is on its way: deltas before it are of no use."""
         self._said: asyncio.Queue[Json] | None = None
+        """Of a connection: what is to be said, at most ``SAID_MAX``."""
         self._silent_s = OPENING_S_MAX
         self.held: dict[str, Held] = {}
         """By channel."""
@@ -124,7 +127,7 @@ class Client:
             close_timeout=CLOSING_S_MAX,
             max_size=FRAME_BYTES_MAX,
         ) as socket:
-            self._said = asyncio.Queue()
+            self._said = asyncio.Queue(SAID_MAX)
             saying = asyncio.create_task(self._speak(socket, self._said))
             try:
                 self._greet()

@@ -43,7 +43,8 @@ def sim_settings(delay_ms: int) -> Settings:
             referral_stake_max=60_000, return_max=200_000, delay_ms=delay_ms,
         ),
         push=replace(
-            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
+            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200,
+            buffer_bytes_max=1_024,
         ),
     )  # fmt: skip
 

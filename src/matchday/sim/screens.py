@@ -71,8 +71,11 @@ class Screen:
 
     binary = deflated = False
 
-    def __init__(self, name: str, frames: Frames, changed: Callable[["Screen", str], None]) -> None:
+    def __init__(
+        self, name: str, frames: Frames, changed: Callable[["Screen", str], None], rate_hz: float | None
+    ) -> None:
         self.name = name
+        self._rate_hz = rate_hz
         self._frames, self._changed = frames, changed
         self.door: Door | None = None
         self.views: dict[str, View] = {}
@@ -113,6 +116,8 @@ class Screen:
         self.door, self.blocked, self.closed_by = door, None, ""
         door.opened(self)
         self._say({"op": "auth", "token": token})
+        if self._rate_hz is not None:
+            self._say({"op": "pace", "max_rate_hz": self._rate_hz})
         self.follow(channels)
 
     def follow(self, channels: list[str]) -> None:
