@@ -36,7 +36,7 @@ from matchday.config import Bets as BetSettings
 from matchday.config import Doors, Settings
 from matchday.config import Push as PushSettings
 from matchday.edge.fast_http import _FastHttp, make_fast_http
-from matchday.edge.frames import frame_text
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.placing import Placing
 from matchday.edge.pressure import Pressure
@@ -47,7 +47,7 @@ from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 
 FIXTURES: Final = 40
 KEY: Final = MarketKey("1x2")
@@ -218,7 +218,8 @@ class Gate:
             self.clock, self.room, books, SETTINGS, Pressure(self.clock, SETTINGS.overload), lambda _: None
         )
         self.push = Push(
-            self.clock, books, "e", SETTINGS.push, ledger=self.ledger, verify=self.accounts.verify, frame=frame_text,
+            self.clock, books, "e", SETTINGS.push, ledger=self.ledger, verify=self.accounts.verify,
+            framing=Framing(frame_text, frame_binary, deflated),
             stale=lambda: False, bets=self.placing,
         )  # fmt: skip
         guard = make_guard(SETTINGS.doors, dead_ms=60_000, stream_path=b"/stream", open_stream=no_stream)

@@ -28,6 +28,7 @@ from matchday.backends.writer import Post
 from matchday.config import Doors, Settings
 from matchday.edge.admission import Admission
 from matchday.edge.fast_http import make_fast_http
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
 from matchday.edge.placing import Placing
@@ -35,7 +36,7 @@ from matchday.edge.pressure import Pressure
 from matchday.edge.stream import PATH as STREAM_PATH
 from matchday.edge.stream import Streams
 from matchday.edge.visitors import networks
-from matchday.edge.websocket import frame_text, make_protocol
+from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
@@ -64,7 +65,7 @@ from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.lobby import Lobby
 from matchday.services.odds import Odds
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.services.trading import Trading
@@ -227,7 +228,7 @@ class Platform:
         self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: self.bets.stale, bets=self.placing,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale, bets=self.placing,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,

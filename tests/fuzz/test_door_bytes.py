@@ -16,12 +16,12 @@ from uvicorn.server import ServerState
 
 from matchday.config import Doors
 from matchday.edge.admission import OPEN
-from matchday.edge.frames import frame_text
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.problems import REASONS
 from matchday.edge.stream import PATH, Streams
 from matchday.edge.websocket import make_protocol
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from tests.fuzz.budget import examples
 from tests.unit.pushing import Desk
 
@@ -76,7 +76,8 @@ async def told(pieces: list[bytes]) -> tuple[bytes, list[bytes], bool]:
     desk, bodies = Desk(), []
     desk.price("F", 2_000)
     push = Push(
-        desk.clock, desk.books, "e", desk.settings, ledger=desk.ledger, verify=lambda _: None, frame=frame_text,
+        desk.clock, desk.books, "e", desk.settings, ledger=desk.ledger, verify=lambda _: None,
+        framing=Framing(frame_text, frame_binary, deflated),
         stale=lambda: False,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from matchday.config import Bets as BetSettings
 from matchday.config import Push as PushSettings
 from matchday.config import Settings
 from matchday.edge.fast_http import _FastHttp, make_fast_http
-from matchday.edge.frames import frame_text
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
 from matchday.edge.placing import Placing
@@ -34,7 +34,7 @@ from matchday.ports import Timer
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.lobby import Lobby
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.services.trading import Trading
 from tests.unit.doors import SECRET, MoodyLedger, MoodyLog, cash_outs_of, no_joint_price
 
@@ -87,7 +87,7 @@ class Served:
         self.placing = Placing(self.clock, self.room, self.books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             self.clock, self.books, "e1", settings.push, ledger=self.ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: False, bets=self.placing,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: False, bets=self.placing,
         )  # fmt: skip
         for number in (1, 2):
             name = f"fan{number}"

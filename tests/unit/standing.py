@@ -15,13 +15,13 @@ from matchday.backends.clock_wall import WallClock
 from matchday.config import Doors
 from matchday.config import Push as Settings
 from matchday.edge.admission import Admission
-from matchday.edge.frames import frame_text
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.guard import make_guard
 from matchday.edge.stream import PATH, Streams
 from matchday.edge.visitors import networks
 from matchday.edge.websocket import make_protocol
 from matchday.model.messages import BookChanged
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from tests.unit.pushing import EPOCH, Desk
 
 ORIGIN = "https://fans.example"
@@ -36,7 +36,8 @@ class Gate:
 
     def __init__(self, world: "World", push: Settings, doors: Doors) -> None:
         self.push = Push(
-            world.clock, world.books, EPOCH, push, ledger=world.ledger, frame=frame_text, stale=lambda: False,
+            world.clock, world.books, EPOCH, push, ledger=world.ledger,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: False,
             verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
         )  # fmt: skip
         self.entrance = Admission(world.clock, push, self.push)

@@ -84,13 +84,13 @@ def test_prices_go_on_while_it_drains_and_the_next_gate_resumes_exactly() -> Non
     assert done == [True]
     for client in clients:
         again = desk.open()
-        resume = {"epoch": EPOCH, "offset": client.offsets["fixture:F"]}
+        resume = {"epoch": EPOCH, "offset": client.held["fixture:F"].offset}
         desk.say(again, op="subscribe", channel="fixture:F", resume=resume)
         frames = again.read()
         assert [frame["t"] for frame in frames[:2]] == ["hello", "resumed"]
         client.hear(frames)
         assert client.gaps == []
-        assert client.offsets["fixture:F"] == desk.offset
+        assert client.held["fixture:F"].offset == desk.offset
 
 
 def latest(desk: Desk) -> BookChanged:

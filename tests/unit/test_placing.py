@@ -13,6 +13,7 @@ from matchday.config import Push as PushSettings
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.ledger import Answer, Moment
 from matchday.services.push import Push
+from matchday.sim.screens import LINES
 from tests.unit.doors import OVER, Json, Site
 from tests.unit.pushing import Line
 
@@ -27,7 +28,7 @@ class Screens(Site):
         super().__init__(web, Settings(bets=bets, doors=limits, push=PushSettings(messages_per_second_max=50)))
         self.push = Push(
             self.clock, self.books, "e1", self.settings.push, ledger=self.ledger, verify=self.accounts.verify,
-            frame=lambda payload: payload + b"\n", stale=lambda: False, bets=self.placing,
+            framing=LINES, stale=lambda: False, bets=self.placing,
         )  # fmt: skip
 
     def open(self, token: str = "") -> Line:
@@ -230,7 +231,7 @@ def test_a_client_that_left_is_told_nothing_and_its_bet_stands(site: Screens) ->
 def test_a_room_without_bets_knows_no_such_word(site: Screens) -> None:
     push = Push(
         site.clock, site.books, "e1", site.settings.push, ledger=site.ledger, verify=site.accounts.verify,
-        frame=lambda payload: payload + b"\n", stale=lambda: False,
+        framing=LINES, stale=lambda: False,
     )  # fmt: skip
     line = Line(65_536)
     push.opened(line)

@@ -202,16 +202,17 @@ class Placing:
             return
         self.place(account, words, lambda outcome: tell(frame_of(words.id, outcome)), follow=True)
 
-    def unreadable(self, payload: bytes, error: Exception) -> PlacedFrame | None:
+    def unreadable(self, payload: bytes, error: Exception, *, binary: bool) -> PlacedFrame | None:
         """The answer to a bet whose words are wrong; None where it is no bet, or one without an id."""
         try:
-            found = _any_place.decode(payload)
+            found = _any_packed.decode(payload) if binary else _any_place.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return frame_of(found.id, field_problem(str(error)))
 
 
 _any_place: Final = msgspec.json.Decoder(_AnyPlace)
+_any_packed: Final = msgspec.msgpack.Decoder(_AnyPlace)
 
 
 def status_of(outcome: Outcome) -> int:

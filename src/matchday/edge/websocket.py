@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
@@ -20,18 +21,17 @@ from websockets.server import ServerProtocol
 
 from matchday.config import Push as PushSettings
 from matchday.edge.admission import OPEN, Entrance
-from matchday.edge.frames import PING, frame_text, split_frame
+from matchday.edge.frames import PING, WINDOW_BITS, split_frame
 from matchday.edge.problems import Problem
 from matchday.edge.visitors import UNKNOWN, Network, may_connect, real_address
 
-__all__ = ["frame_text", "make_protocol"]
-
 PATH: Final = "/ws"
-SUBPROTOCOL: Final = "matchday.v1.json"
+JSON: Final = "matchday.v1.json"
+MSGPACK: Final = "matchday.v1.msgpack"
 CLOSE_S_MAX: Final = 2.0
 """Seconds that a client has to answer our goodbye; then the connection is cut."""
 _RESTARTING: Final = 1012
-_TEXT_ONLY: Final = 1003
+_WRONG_KIND: Final = 1003
 _NOT_UTF8: Final = 1007
 _HEAD_END: Final = b"\r\n\r\n"
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Room(Protocol):
         """A client is there."""
 
     def received(self, connection: Any, payload: bytes) -> None:
-        """A client's message, valid UTF-8."""
+        """A client's message; where it is text, valid UTF-8."""
 
     def heard(self, connection: Any) -> None:
         """A pong."""
@@ -85,7 +85,10 @@ class _Door(asyncio.Protocol):
     _origins: frozenset[str]
     _entrance: Entrance
     _trusted: Sequence[Network]
-    __slots__ = ("_address", "_closing", "_connections", "_library", "_parts", "_transport", "buffered", "send")
+    __slots__ = (
+        "_address", "_closing", "_compressed", "_connections", "_library", "_parts", "_transport", "binary", "buffered",
+        "deflated", "send",
+    )  # fmt: skip
 
     def __init__(  # uvicorn names its arguments
         self,
@@ -96,11 +99,20 @@ class _Door(asyncio.Protocol):
     ) -> None:
         self._connections = server_state.connections
         self._library: ServerProtocol | None = ServerProtocol(
-            subprotocols=cast("Any", [SUBPROTOCOL]),
-            select_subprotocol=lambda _, offered: cast("Any", SUBPROTOCOL) if SUBPROTOCOL in offered else None,
+            extensions=[
+                ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+            ],
+            subprotocols=cast("Any", [JSON, MSGPACK]),
+            select_subprotocol=lambda _, offered: next((one for one in offered if one in (JSON, MSGPACK)), None),
             max_size=self._settings.message_bytes_max,
             logger=_log,
         )
+        self.binary = False
+        """Whether MessagePack was agreed upon."""
+        self.deflated = False
+        """Whether the client can inflate what is compressed once for all."""
+        self._compressed = False
+        """Whether permessage-deflate was agreed upon: messages of the client may be compressed."""
         self._parts: list[bytes] | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._address: str | None = None
@@ -132,9 +144,11 @@ class _Door(asyncio.Protocol):
         """See ``asyncio.Protocol``. The fast path first; what it does not know goes to the library, from then on."""
         at = 0
         while self._library is None and at < len(data):
-            payload, after = split_frame(data, at, self._settings.message_bytes_max)
+            payload, after = split_frame(
+                data, at, self._settings.message_bytes_max, binary=self.binary, compressed=self._compressed
+            )
             if payload is not None:
-                self._text(payload)
+                self._message(payload)
             elif after > at:
                 self._room.heard(self)
             else:
@@ -172,7 +186,10 @@ class _Door(asyncio.Protocol):
     # --- the library's side -------------------------------------------------------------------------------------------
 
     def _opened_library(self) -> ServerProtocol:
-        return ServerProtocol(state=State.OPEN, max_size=self._settings.message_bytes_max, logger=_log)
+        library = ServerProtocol(state=State.OPEN, max_size=self._settings.message_bytes_max, logger=_log)
+        if self._compressed:
+            library.extensions = [PerMessageDeflate(True, True, WINDOW_BITS, WINDOW_BITS)]
+        return library
 
     def _slowly(self, data: bytes) -> None:
         library = self._library
@@ -196,6 +213,10 @@ class _Door(asyncio.Protocol):
         response = self._turned_away(request) or library.accept(request)
         library.send_response(response)
         if library.state is State.OPEN:
+            self.binary = library.subprotocol == MSGPACK
+            for agreed in library.extensions:
+                if isinstance(agreed, PerMessageDeflate):
+                    self._compressed, self.deflated = True, agreed.local_max_window_bits == WINDOW_BITS
             self._flush(library)
             self._library = None
             self._address = self._visitor(request.headers)
@@ -223,20 +244,22 @@ class _Door(asyncio.Protocol):
         return real_address(address, headers.get_all("X-Forwarded-For"), self._trusted) if self._trusted else address
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._parts is not None):
+        message = Opcode.BINARY if self.binary else Opcode.TEXT
+        if frame.opcode is message or (frame.opcode is Opcode.CONT and self._parts is not None):
             self._parts = [*(self._parts or ()), bytes(frame.data)]
             if frame.fin:
                 payload, self._parts = b"".join(self._parts), None
-                self._text(payload)
-        elif frame.opcode is Opcode.BINARY:
+                self._message(payload)
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._room.closed(self)
-            self.close(_TEXT_ONLY, "text frames only")
+            self.close(_WRONG_KIND, "binary frames only" if self.binary else "text frames only")
         elif frame.opcode is not Opcode.CLOSE:
             self._room.heard(self)
 
-    def _text(self, payload: bytes) -> None:
+    def _message(self, payload: bytes) -> None:
         try:
-            payload.decode()
+            if not self.binary:
+                payload.decode()
         except UnicodeDecodeError:
             self._room.closed(self)
             self.close(_NOT_UTF8, "not UTF-8")
