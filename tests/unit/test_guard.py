@@ -185,6 +185,19 @@ def test_empty_lines_between_requests_keep_no_connection() -> None:
     tell(story, doors=QUICK)
 
 
+def test_a_connection_to_keep_is_kept_when_its_head_s_time_is_over() -> None:
+    async def story(world: World) -> None:
+        (gate,) = world.gates
+        reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b'"hello"')
+        await asyncio.sleep(2 * QUICK.head_ms_max / 1_000)
+        assert gate.push.connections == 1
+        writer.close()
+
+    tell(story, doors=QUICK)
+
+
 def test_a_slow_answer_is_nobody_s_fault() -> None:
     async def story(world: World) -> None:
         (gate,) = world.gates

@@ -498,3 +498,23 @@ def test_a_connection_that_closes_within_the_tick_is_sent_nothing() -> None:
     desk.settle()
     assert line.sends == []
     assert desk.push.connections == 0
+
+
+# --- limits of an account ---------------------------------------------------------------------------------------------
+
+
+def test_an_account_has_so_many_connections_and_one_that_goes_makes_room() -> None:
+    desk = Desk(connections_per_account_max=2)
+    lines = [desk.open() for _ in range(3)]
+    for line in lines[:2]:
+        assert desk.told(line, op="auth", token="token-anna")[0]["t"] == "signed_in"
+    assert desk.told(lines[0], op="auth", token="token-anna")[0]["t"] == "signed_in", "the same one again"
+    (refused,) = desk.told(lines[2], op="auth", token="token-anna")
+    assert (refused["t"], refused["reason"]) == ("error", "connections_full")
+    assert desk.told(lines[2], op="subscribe", channel="account")[0]["reason"] == "not_signed_in"
+    assert desk.told(lines[2], op="auth", token="token-ben")[0]["t"] == "signed_in"
+    desk.push.closed(lines[0])
+    assert desk.told(lines[2], op="auth", token="token-anna")[0]["t"] == "signed_in"
+    desk.push.signed_out("anna")
+    desk.push.closed(lines[1])
+    assert desk.push._screens == {}

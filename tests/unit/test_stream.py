@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matchday.config import Doors
 from matchday.edge.frames import frame_text, payloads
 from matchday.edge.stream_events import MarkInvalid, Marks, Reader, events
 from matchday.services.push import CLOSE_DRAINING
@@ -218,7 +219,7 @@ def test_a_listener_who_says_nothing_for_ever_is_neither_idle_nor_forgotten() ->
         assert gate.push.connections == 1
         listener.leave()
 
-    tell(story, heartbeat_ms=100, idle_ms_max=300)
+    tell(story, doors=Doors(head_ms_max=100, request_ms_max=100), heartbeat_ms=100, idle_ms_max=300)
 
 
 def test_a_listener_who_talks_is_cut_off() -> None:

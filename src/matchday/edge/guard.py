@@ -203,6 +203,7 @@ class Guard(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment] # breaks the circle, so that the memory is free at once
 
     def _stream(self) -> None:
+        self._stop_waiting()
         self.connections.discard(self)
         stream = self._open_stream(self.connections, self._address(), self.url, self.headers)
         self.transport.set_protocol(stream)
