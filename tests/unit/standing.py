@@ -153,6 +153,7 @@ class Fan(asyncio.Protocol):
         self.offsets: list[int] = []
         """Of every delta heard, in order."""
         self.snapshots = self.resumes = self.turned_away = self.losses = 0
+        self.connected = False
         self.gaps: list[tuple[int, int]] = []
         self.codes: list[int] = []
         self.waits_ms: list[int] = []
@@ -167,6 +168,7 @@ class Fan(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
+        self.connected = True
         transport.write(HANDSHAKE)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
@@ -187,13 +189,19 @@ class Fan(asyncio.Protocol):
         self._frames()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.connected = False
         if self._open:
             self.losses += 1
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
+        """For good."""
         if self._retry is not None:
             self._retry.cancel()
+        if self._connecting is not None:
+            await asyncio.wait([self._connecting])
+            self._connecting.exception()  # the server may be gone already
         self.transport.abort()
+        await until(lambda: not self.connected)
 
     def _say(self, message: dict[str, Any]) -> None:
         payload = json.dumps(message).encode()
