@@ -132,6 +132,8 @@ class Stream(asyncio.Protocol):
     """One connection."""
 
     __slots__ = ("_address", "_closing", "_connections", "_marks", "_shared", "_transport", "_wanted", "buffered")
+    binary = deflated = False
+    """Its frames are taken apart again: they come as plain text."""
 
     def __init__(
         self, shared: Streams, connections: set[Any], address: str, target: bytes,
