@@ -65,12 +65,12 @@ def test_two_thousand_lost_at_once_come_back_at_the_rate_and_miss_nothing() -> N
         await until(lambda: all(fan.offset == said[-1] for fan in fans))
         audit(fans, said)
         assert sum(fan.turned_away for fan in fans) > first, "not all at once"
-        assert {wait for fan in fans for wait in fan.waits_ms} <= {1_000, 2_000, 3_000, 4_000}
+        assert {wait for fan in fans for wait in fan.waits_ms} <= {1_000 * wait for wait in range(1, 8)}
         for fan in fans:
             await fan.leave()
         await until(lambda: not gate.entrance._held)
 
-    tell(story, connections_per_address_max=MANY, admissions_per_second_max=1_000)
+    tell(story, connections_per_address_max=MANY, admissions_per_second_max=500)
 
 
 def test_a_gate_drains_under_load_and_the_next_one_goes_on_without_a_gap() -> None:
