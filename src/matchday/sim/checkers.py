@@ -233,6 +233,8 @@ class Decided:
 
     def __init__(self, reached: Counter[str]) -> None:
         self._held: dict[str, tuple[int, Outcome | None]] = {}
+        self._changed: dict[str, int] = {}
+        """Selection -> the version that brought what it has come to: the same said again changes nothing."""
         self._reached = reached
 
     def committed(self, commands: Sequence[Command], answers: Sequence[Answer], core: SqliteLedgerCore) -> None:
@@ -245,6 +247,8 @@ class Decided:
                 self._reached[LATE_BET] += any(
                     self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
                 )
+            elif isinstance(command, CashOut) and answer.bet and answer.refusal is None and not answer.repeated:
+                self._paid(command, answer.bet)
         held = core.decisions(said)
         for selection in said:
             if held.get(selection, (0, None))[1] != self._held[selection][1]:
@@ -252,23 +256,32 @@ class Decided:
                 raise Violation("decisions_are_held", detail, [selection])
 
     def version(self, selection: str) -> int:
-        """Of the last decision on a selection; 0 before."""
-        return self._held.get(selection, (0, None))[0]
+        """Of the decision that brought what a selection has come to; 0 before."""
+        return self._changed.get(selection, 0)
 
     def of(self, selection: str) -> Outcome | None:
         """What a selection came to, as far as the ledger was told."""
         return self._held.get(selection, (0, None))[1]
 
-    def paid(self, bet: Bet) -> None:
-        """A bet was cashed out, whole or in part: none of its lines may have been lost for certain by then."""
+    def _paid(self, command: CashOut, bet: Bet) -> None:
+        """A bet was cashed out, whole or in part: for no more than the gate offered, by what is decided of it now; and
+        not all of its lines may have been lost for certain by then."""
+        keys = [bet.bet, command.id]
+        if command.asked > command.offered:
+            raise Violation("paid_as_offered", f"{command} was paid", keys)
+        if (stands := sum(self.version(name) for leg in bet.legs for name in leg.selections)) > command.standing:
+            raise Violation("valued_as_it_stands", f"{command} was paid, its bet stands at {stands}: {bet}", keys)
         lost = [any((found := self.of(name)) is not None and found.result == Result.LOST for name in leg.selections)
                 for leg in bet.legs]  # fmt: skip
         if all(any(lost[place] for place in line) for line in lines.lines(bet.type, len(bet.legs))):
-            raise Violation("cashed_out_before_it_is_known", f"{bet} was lost when it was cashed out", [bet.bet])
+            raise Violation("cashed_out_before_it_is_known", f"{bet} was lost when it was cashed out", keys)
 
     def _decide(self, command: DecideLegs) -> Iterator[str]:
         for decision in command.decisions:
-            if command.version > self._held.get(decision.selection, (-1, None))[0]:
+            held, outcome = self._held.get(decision.selection, (-1, None))
+            if command.version > held:
+                if outcome != decision.outcome:
+                    self._changed[decision.selection] = command.version
                 self._held[decision.selection] = (command.version, decision.outcome)
                 yield decision.selection
 

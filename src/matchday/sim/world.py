@@ -232,8 +232,6 @@ class World:
                 )
             elif isinstance(command, CashOut) and not answer.repeated:
                 self.reached[f"cash-out: {answer.refusal or 'paid'}{' by itself' * command.automatic}"] += 1
-                if answer.refusal is None:
-                    self.decided.paid(self.bets.bets[command.bet])
             elif isinstance(command, PlaceBet) and answer.pending_until_ms and not answer.repeated:
                 self.reached["referred"] += 1
             elif isinstance(command, SetLimit) and answer.refusal is None and not answer.repeated:
