@@ -155,7 +155,7 @@ def test_it_comes_back_and_goes_on_where_it_was() -> None:
             await until(lambda: listener.kinds().count("snapshot") == 2)
             (session,) = desk.push._sessions.values()
             session.connection._transport.abort()  # type: ignore[attr-defined]
-            await until(lambda: desk.push.connections == 0)
+            await until(lambda: session.connection not in desk.push._sessions)
             desk.price("F", 3000)
             desk.price("F", 3001, GOALS)
             await until(lambda: listener.kinds().count("resumed") == 2)
