@@ -5,6 +5,7 @@ import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -143,7 +144,7 @@ def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]], the
     while start < end:
         size = _FITTING[min(end - start, _SIZES[0])]
         part = rows[start : start + size]
-        db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
+        db.execute(_inserting(into, len(part[0]), size, then), list(chain.from_iterable(part)))
         start += size
 
 
