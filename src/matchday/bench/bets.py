@@ -24,7 +24,7 @@ from matchday.bench.echo import echoing
 from matchday.bench.fans import crowds_of, guests, refusing
 from matchday.bench.figures import Row, Target, compared, percentile, plain, unmeasured
 from matchday.bench.open_loop import CouldNotKeepUp
-from matchday.bench.prober import Prober, probing
+from matchday.bench.prober import probing
 from matchday.bench.run import Run
 from matchday.bench.server import Server, serving
 from matchday.bench.stopwatch import LOAD_CORE, cpu_s, pinned
@@ -52,7 +52,6 @@ class Doors(msgspec.Struct):
     """By connections: so many share a batch as would be in one at that many connections."""
     spread: Callable[[], bytes]
     one: Callable[[], bytes]
-    prober: Prober
 
 
 def measure(run: Run) -> list[Row]:
@@ -87,10 +86,9 @@ async def _opened(run: Run, counts: tuple[int, int], stack: ExitStack) -> Doors:
     unknown = await refusing(crowds, spread)
     size = max(crowd.heard_bytes for crowd in crowds.values())
     echo, library = _echo(stack, "door", size), _echo(stack, "library", size)
-    prober = stack.enter_context(probing(server.port))
     bares = _bares(run, counts, stack)
     known = {door: crowd for door, crowd in crowds.items() if door not in unknown}
-    return Doors(server, known, unknown, echo, library, bares, spread, one, prober)
+    return Doors(server, known, unknown, echo, library, bares, spread, one)
 
 
 def _echo(stack: ExitStack, kind: str, size: int) -> Crowd:
@@ -148,7 +146,7 @@ async def _round(run: Run, doors: Doors, count: int, *, backwards: bool) -> _Rou
     cpu: dict[str, float] = {}
 
     async def door(name: str) -> None:
-        ours[name] = await doors.crowds[name].saturate(count, run.seconds(2), doors.spread)
+        ours[name] = await doors.crowds[name].saturate(count, run.seconds(1.5), doors.spread)
 
     async def reference(name: str, crowd: Crowd) -> None:
         cpu[name] = (await crowd.saturate(count, run.seconds(1), doors.spread)).cpu_us
@@ -183,7 +181,7 @@ async def _latency(run: Run, doors: Doors, door: str, count: int, rate: float) -
     what = f"from when a bet was due to its answer, open loop at {rate:.0f} bets/s"
     crowd, found, troubles = doors.crowds[door], list[float](), list[str]()
     for n in range(run.rounds):
-        seen = await crowd.arrive(count, rate, run.seconds(3), doors.spread)
+        seen = await crowd.arrive(count, rate, run.seconds(2), doors.spread)
         try:
             found.append(seen.latency_ms("accepted", 0.99))
         except CouldNotKeepUp as trouble:
@@ -216,14 +214,15 @@ async def _lag(run: Run, doors: Doors, counts: tuple[int, int]) -> list[Row]:
     """By the first door there is."""
     door, crowd = next(iter(doors.crowds.items()))
     pairs, seconds = [], run.seconds(2)
-    for n in range(run.rounds):
-        doors.prober.begin(seconds)
-        await asyncio.sleep(seconds)
-        idle = percentile(doors.prober.end(), 0.99)
-        doors.prober.begin(seconds)
-        await crowd.saturate(counts[1], seconds, doors.spread)
-        pairs.append((percentile(doors.prober.end(), 0.99), idle))
-        run.progress("bets: loop lag", n + 1, run.rounds)
+    with probing(doors.server.port) as prober:
+        for n in range(run.rounds):
+            prober.begin(seconds)
+            await asyncio.sleep(seconds)
+            idle = percentile(prober.end(), 0.99)
+            prober.begin(seconds)
+            await crowd.saturate(counts[1], seconds, doors.spread)
+            pairs.append((percentile(prober.end(), 0.99), idle))
+            run.progress("bets: loop lag", n + 1, run.rounds)
     return [compared(
         "loop lag, ledger saturated", f"p99 of a ping's way there and back, {counts[1]} connections by {door}", "ms",
         pairs, reference="the same, idle", target=LAG_TARGET,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
 from typing import Final
 
+from matchday.app import StartError
 from matchday.bench.bettors import HANDSHAKE, masked, split
 from matchday.bench.stopwatch import now_s
 
@@ -31,7 +32,10 @@ class Prober:
 
     def end(self) -> list[float]:
         """Milliseconds of each."""
-        found: list[float] = self._pipe.recv()
+        try:
+            found: list[float] = self._pipe.recv()
+        except EOFError as error:
+            raise StartError("the prober of the loop's lag ended; it says why above") from error
         return found
 
 
@@ -89,6 +93,8 @@ def _drain(sock: socket.socket, seconds: float) -> None:
 def _until_pong(sock: socket.socket) -> None:
     got = b""
     while True:
-        frames, got = split(got + sock.recv(65_536))
+        if not (more := sock.recv(65_536)):
+            raise ConnectionError("the server closed the prober's connection")
+        frames, got = split(got + more)
         if any(b'"t":"pong"' in frame for frame in frames):
             return
