@@ -174,10 +174,10 @@ class FakePlatform:
         if status:
             patch |= {"status": status, "generation": market["generation"] + 1}
             market |= patch
-        name = market_id.partition(":")[2]
-        self._now(lambda: self._say(f"fixture:{fixture}", {"markets": {name: patch}}, lost=lost))
+        name, at = market_id.partition(":")[2], self.boards[fixture]  # which a test may have changed
+        self._now(lambda: self._say(f"fixture:{fixture}", {"board": at, "markets": {name: patch}}, lost=lost))
         if market["type"] == "1x2":
-            row = {"board": {"fixture": fixture}, "market": patch}
+            row = {"board": at, "market": patch}
             self._now(lambda: self._say("home", {"fixtures": [row]}, lost=lost))
 
     def remove(self, fixture: str) -> None:
