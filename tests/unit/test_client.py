@@ -1,8 +1,10 @@
 """The client: when it comes back, and that it holds what the room holds through lost connections and lost frames."""
 
 import asyncio
+import heapq
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +62,31 @@ def test_what_the_server_does_not_understand_is_not_said_again(code: int) -> Non
 )
 def test_close_codes_say_when_to_come_back(code: int | None, pause: float) -> None:
     assert Backoff(Pauses(), Certain(1)).pause_s(code, 100) == pause
+
+
+def test_a_gate_that_stops_says_when_to_come_back() -> None:
+    backoff = Backoff(Pauses(), Certain(1))
+    assert backoff.pause_s(4012, 100, "this gate is stopping; retry_ms=750") == 0.75
+    assert backoff.pause_s(4012, 100, "this gate is stopping") == Pauses().first_s
+
+
+def test_an_outage_does_not_end_in_a_storm_of_retries() -> None:
+    """Two thousand clients lose their server at once, for two minutes. Their retries thin out, and when it is back they
+    come over half a minute: never more than a seventh of them in one second."""
+    chance, outage_s = random.Random(3), 120.0
+    clients = [Backoff(Pauses(), random.Random(f"client {number}")) for number in range(2_000)]
+    due = [(chance.random() * 0.1, number) for number in range(len(clients))]
+    heapq.heapify(due)
+    tried: Counter[int] = Counter()
+    while due:
+        now, number = heapq.heappop(due)
+        tried[int(now)] += 1
+        if now < outage_s:
+            heapq.heappush(due, (now + clients[number].pause_s(None, 0), number))
+    longest_s = Pauses().longest_s
+    assert tried.total() < 20 * len(clients)
+    assert max(tried[second] for second in range(int(longest_s), int(outage_s + longest_s))) < len(clients) / 7
+    assert max(tried) <= outage_s + longest_s
 
 
 def test_at_once_is_only_once() -> None:

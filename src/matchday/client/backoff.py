@@ -5,6 +5,7 @@ so that a crowd that lost its gate does not come back as one.
 """
 
 import random
+import re
 from typing import Final
 
 import msgspec
@@ -15,6 +16,9 @@ AT_ONCE: Final = frozenset({4009})
 """The server had not heard of us: nothing is wrong with it."""
 LATER: Final = frozenset({4008, 4013, 4029})
 """Too slow, full, too much said: not soon."""
+DRAINING: Final = 4012
+"""The gate stops: its reason says ``retry_ms=``, when to come back."""
+_RETRY_MS: Final = re.compile(r"retry_ms=([0-9]{1,7})\b")
 RETRIED: Final = frozenset({408, 425, 429})
 """Answers to a handshake below 500 after which another may be accepted."""
 
@@ -45,8 +49,8 @@ class Backoff:
         self._pauses, self._chance = pauses, chance
         self.failures = 0
 
-    def pause_s(self, code: int | None, lasted_s: float) -> float:
-        """Seconds until the next attempt, after a connection that lasted so long and was closed with a code.
+    def pause_s(self, code: int | None, lasted_s: float, reason: str = "") -> float:
+        """Seconds until the next attempt, after a connection that lasted so long and was closed with a code and reason.
 
         None: it was never open, or broke. GivenUp where the code says so or the budget is spent.
         """
@@ -57,6 +61,9 @@ class Backoff:
             self.failures = 0
         if self.failures >= pauses.budget:
             raise GivenUp(f"{self.failures} connections failed in a row")
+        if code == DRAINING and (told := _RETRY_MS.search(reason)):
+            self.failures += 1
+            return int(told[1]) / 1_000
         span = min(pauses.longest_s, pauses.first_s * 2.0**self.failures)
         self.failures += 1
         if code in AT_ONCE and self.failures == 1:

@@ -111,8 +111,8 @@ class Client:
             except InvalidStatus as refused:
                 await asyncio.sleep(self._backoff.refused_s(refused.response.status_code))
             except ConnectionClosed as closed:
-                code = closed.rcvd.code if closed.rcvd else None
-                await asyncio.sleep(self._backoff.pause_s(code, loop.time() - began))
+                code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+                await asyncio.sleep(self._backoff.pause_s(code, loop.time() - began, reason))
             except (OSError, InvalidHandshake, TimeoutError):
                 await asyncio.sleep(self._backoff.pause_s(None, loop.time() - began))
 

@@ -11,6 +11,7 @@ const SILENT_HEARTBEATS = 2.5;
 const FAULTS = new Set([1002, 1003, 1007, 1009]); // we said what the server does not understand: only a new page would help
 const AT_ONCE = new Set([4009]); // it had not heard of us for long, as after sleep
 const LATER = new Set([4008, 4013, 4029]); // too slow, full, too much said: not soon
+const DRAINING = 4012; // the gate stops, and says when to come back
 const LATER_FAILURES = 4; // how far the backoff has got then, at least
 
 export class Socket {
@@ -35,7 +36,7 @@ export class Socket {
     const socket = (this.socket = new WebSocket(this.url));
     socket.onopen = () => this.opened();
     socket.onmessage = (event) => this.hear(JSON.parse(event.data));
-    socket.onclose = (event) => this.lost(event.code);
+    socket.onclose = (event) => this.lost(event.code, event.reason);
   }
 
   /** Follow a channel. The function returned stops it; several may follow the same one. */
@@ -112,12 +113,14 @@ export class Socket {
     if (this.socket && silence > SILENT_HEARTBEATS * this.heartbeatMs) this.lost();
   }
 
-  lost(code) {
+  lost(code, reason = "") {
     if (performance.now() - this.openedAt > STEADY_MS) this.failures = 0;
     if (LATER.has(code)) this.failures = Math.max(this.failures, LATER_FAILURES);
+    const told = code === DRAINING && /retry_ms=(\d+)/.exec(reason);
     const span = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this.failures);
     this.failures += 1;
     if (FAULTS.has(code)) this.again(Infinity);
+    else if (told) this.again(Number(told[1]));
     else if (AT_ONCE.has(code) && this.failures === 1) this.again(0);
     else this.again(span * Math.random()); // all of it by chance, so that a crowd does not come back as one
   }
