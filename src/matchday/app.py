@@ -11,21 +11,32 @@ import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+import msgspec
 import uvicorn
 
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.writer import Post
-from matchday.config import Settings
+from matchday.config import Doors, Settings
+from matchday.edge.admission import Admission
+from matchday.edge.fast_http import make_fast_http
+from matchday.edge.frames import deflated, frame_binary, frame_text
+from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
-from matchday.edge.websocket import frame_text, make_protocol
+from matchday.edge.placing import Placing
+from matchday.edge.pressure import Pressure
+from matchday.edge.stream import PATH as STREAM_PATH
+from matchday.edge.stream import Streams
+from matchday.edge.visitors import networks
+from matchday.edge.websocket import make_protocol
 from matchday.model.book import Books
 from matchday.model.messages import (
     OVER,
@@ -52,8 +63,9 @@ from matchday.services.accounts import Accounts, Tokens
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
+from matchday.services.lobby import Lobby
 from matchday.services.odds import Odds
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.services.trading import Trading
@@ -64,6 +76,10 @@ WEB: Final = Path(__file__).parent / "web"
 SECRET_BYTES: Final = 32
 FORGET_MS: Final = 600_000
 """Milliseconds a fixture that is over stays on the screens of a gate."""
+STREAM_RETRY_MS: Final = (500, 5_000)
+"""Milliseconds between which is drawn when a lost stream is to come back: browsers have no jitter of their own."""
+FILES_OF_OURS: Final = 256
+"""Open files that are no connections: stores, pages, what is refused."""
 
 
 _BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
@@ -73,6 +89,16 @@ _END_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag fo
 
 class StartError(Exception):
     """The platform cannot start: what is wrong and what to do about it."""
+
+
+class Follower(Protocol):
+    """Somebody at the doors who is to hear what happens to some accounts."""
+
+    def follows(self, account: str) -> bool:
+        """Whether that account is one of them."""
+
+    def account_fact(self, fact: AccountFact) -> None:
+        """Something happened to an account."""
 
 
 class Gate:
@@ -89,6 +115,7 @@ class Gate:
         self.bets = bets
         self.cash_outs = cash_outs
         self.watchers: list[Callable[[BookChanged, int], None]] = [cash_outs.book_changed]
+        self.followers: list[Follower] = [push]
         self._over: dict[str, int] = {}
 
     def start(self) -> None:
@@ -152,11 +179,13 @@ class Gate:
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
         for stored in records:
-            if not self.push.follows(stored.key) and kind(stored.value) not in self._watched:
+            followed = any(follower.follows(stored.key) for follower in self.followers)
+            if not followed and kind(stored.value) not in self._watched:
                 continue
             message = decode(stored.value)
             if isinstance(message, AccountFact):
-                self.push.account_fact(message)
+                for follower in self.followers:
+                    follower.account_fact(message)
                 self.cash_outs.account_fact(message)
 
     @property
@@ -194,15 +223,19 @@ class Platform:
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
+        self.pressure = Pressure(clock, settings.overload)
+        self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
+        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            frame=frame_text, stale=lambda: self.bets.stale,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale, bets=self.placing,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
             secret=secret,
         )  # fmt: skip
         self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
+        self.gate.followers.append(self.placing)
         self.trading = Trading(clock, log, books)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
@@ -214,11 +247,19 @@ class Platform:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
         self.bets.start()
+        self.lobby.start()
+        self.pressure.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()
         self.relay.start()
         self.feed.start()
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """Before this process stops: let nobody in, and send the clients elsewhere within ``push.drain_ms``; then
+        ``done``. Requests are answered all the while."""
+        if not self.push.draining:
+            self.push.drain(done)
 
 
 def serve(
@@ -307,23 +348,65 @@ async def _serve(
         platform = Platform(
             clock, log, ledger, make_adapter(clock), settings, secret=_secret(data / "secret", clock), speed=speed
         )
+        loop.add_signal_handler(signal.SIGTERM, lambda: _leave(platform, stop))
         warm_up()
         platform.start()
         _keep_house(clock, log, ledger, settings)
         web = make_app(
-            bets=platform.bets, cash_outs=platform.cash_outs, accounts=platform.accounts, trading=platform.trading,
-            ledger=ledger, books=platform.gate.books, clock=clock, settings=settings, web=WEB,
+            bets=platform.bets, placing=platform.placing, cash_outs=platform.cash_outs, accounts=platform.accounts,
+            trading=platform.trading, ledger=ledger, books=platform.gate.books, lobby=platform.lobby,
+            pressure=platform.pressure, clock=clock, settings=settings, web=WEB,
+            draining=lambda: platform.push.draining,
         )  # fmt: skip
+        http, ws = _doors(platform, settings)
         server = uvicorn.Server(uvicorn.Config(
-            web, loop="none", http="httptools", ws=make_protocol(platform.push, settings.push), lifespan="off",
-            log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=5,
+            web, loop="none", http=http, ws=ws, lifespan="off", log_config=None, access_log=False, server_header=False,
+            proxy_headers=False, timeout_graceful_shutdown=5,
         ))  # fmt: skip
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         tune_gc()
         await _until_stopped(server, listener, stop, ready)
     if failed:
         raise failed[0]
+
+
+def _doors(platform: Platform, settings: Settings) -> tuple[type[asyncio.Protocol], type[asyncio.Protocol]]:
+    """The protocols of the one port: for requests and streams, and for WebSockets."""
+    doors, push, accounts = _within_files(settings.doors), settings.push, platform.accounts
+    entrance = Admission(platform.clock, push, platform.push)
+    chance = platform.clock.random("streams")
+    streams = Streams(
+        platform.push, push, entrance, origins=doors.origins, verify=accounts.verify,
+        verify_ticket=accounts.verify_ticket, retry_ms=lambda: chance.randint(*STREAM_RETRY_MS),
+    )  # fmt: skip
+    guard = make_guard(doors, dead_ms=push.idle_ms_max, stream_path=STREAM_PATH, open_stream=streams.opener)
+    http = make_fast_http(platform.placing, accounts, guard)
+    trusted = networks(doors.trusted_proxies)
+    return http, make_protocol(platform.push, push, doors.origins, entrance=entrance, trusted=trusted)
+
+
+def _within_files(doors: Doors) -> Doors:
+    """As many connections as the operating system lets this process have: beyond it, it could take no more of them,
+    and not refuse them either."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # a system whose limit may not be raised that far
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = files - FILES_OF_OURS
+    if files == resource.RLIM_INFINITY or doors.connections_max <= room:
+        return doors
+    _log.info(
+        "at most %d connections: for more, raise the limit of open files (ulimit -n), now %d", max(1, room), files
+    )
+    return msgspec.structs.replace(doors, connections_max=max(1, room))
+
+
+def _leave(platform: Platform, stop: asyncio.Event) -> None:
+    """Asked to stop: hand the clients over first. Asked again: at once."""
+    if platform.push.draining:
+        stop.set()
+    else:
+        platform.drain(stop.set)
 
 
 @contextlib.contextmanager

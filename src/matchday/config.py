@@ -6,6 +6,7 @@ Read from a TOML file (one table per class below, in lower case) and from ``MATC
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,8 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 """What must leave room for something, or time for it."""
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 """What may be nothing."""
+Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
+"""A list; in a variable, separated by commas."""
 
 
 class SettingsError(ValueError):
@@ -41,6 +44,29 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Seconds a token is good for (12 hours); then the fan signs in again."""
     page_max: Limit = 100
     """Rows of one answer of a list; more are fetched by the next page."""
+    connections_max: Limit = 25_000
+    """Connections of this process, for requests and for push together; more are answered 503 and closed. Never more
+    than the operating system's limit of open files leaves room for. Keep it above ``push.connections_max``."""
+    head_bytes_max: Limit = 16_384
+    """Bytes of a request's line and headers; more are answered 431 and closed."""
+    headers_max: Limit = 100
+    """Headers of a request; more are answered 431 and closed."""
+    head_ms_max: Limit = 10_000
+    """Milliseconds in which a request's head must have arrived, a handshake's too; then 408, and closed."""
+    request_ms_max: Limit = 15_000
+    """Milliseconds in which the rest of a request must have arrived, read by somebody or not; then 408, and closed."""
+    origins: Names = ()
+    """Origins such as ``https://fans.example`` whose pages may open a WebSocket or a stream, besides those of the host
+    that is called; others are answered 403."""
+    trusted_proxies: Names = ()
+    """Addresses and networks whose ``X-Forwarded-For`` is believed; of others it is ignored, so that limits count their
+    own address."""
+    ticket_s_max: Limit = 30
+    """Seconds a ticket for a stream is good for; then a new one is asked for."""
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            ip_network(network)
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +74,19 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     connections_max: Level = 20_000
     """Connections of this process; more are refused with 503."""
+    connections_per_address_max: Limit = 500
+    """Connections of one address (of one /64 in IPv6); more are refused with 429. A carrier's fans may share one."""
+    connections_per_account_max: Limit = 20
+    """Connections signed in as one account; one more is not signed in and told ``connections_full``."""
+    admissions_per_second_max: Limit = 1_000
+    """Connections admitted a second, as many at once after a pause; the rest get 503 and when to come back."""
+    retry_s_max: Limit = 30
+    """Seconds after which whoever was turned away is told to come back at the latest; drawn at random below it."""
+    drain_ms: Level = 10_000
+    """Milliseconds over which a gate that stops says goodbye to its clients. Longer: they come to other gates more
+    evenly, and it stops later. Keep it below the time that whoever stops the process gives it."""
+    drain_return_ms: Level = 2_000
+    """Milliseconds up to which each of them is told to wait before it comes back; drawn at random."""
     subscriptions_max: Limit = 100
     """Channels of one connection; more are refused with an error frame."""
     message_bytes_max: Limit = 4_096
@@ -107,8 +146,15 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     queue_max: Limit = 1_000
     """Bets waiting for the ledger; more are answered ``busy`` at once."""
+    queue_fixture_max: Limit = 800
+    """Of these, bets with a leg on one fixture; more are answered ``busy`` at once, while others still find room."""
+    queue_market_max: Limit = 600
+    """The same of one market."""
+    queue_ms_max: Limit = 2_000
+    """Milliseconds a bet may wait for its batch; then it is answered ``busy``. It is judged at the prices of when the
+    batch is sealed, so that this is how long after a fan asked that can be."""
     batch_max: Limit = 256
-    """Bets of one commit."""
+    """Bets of one commit. Of more that wait, one of each fixture and market after the other."""
     odds_silence_ms_max: Limit = 5_000
     """Milliseconds of the odds owner's silence, or of its messages' way to the gate by both clocks; then every bet is
     refused as ``market_suspended``. Keep the clocks of machines within a second (NTP)."""
@@ -189,6 +235,33 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gives way when more is asked than can be answered in time."""
+
+    lag_ms_aim: Limit = 50
+    """Milliseconds by which the loop may be late; above it requests are turned away (503 ``overloaded``), first what
+    can be asked again at any time, last bets; never what a fan owns."""
+    answer_ms_aim: Limit = 500
+    """Milliseconds that an answer of the ledger may take; above it the same."""
+    window_ms: Limit = 250
+    """Milliseconds over which both are measured."""
+
+
+class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The waiting room."""
+
+    fans_max: Limit = 20_000
+    """Fans of this process who are active; above it newcomers wait for their turn."""
+    active_ms: Limit = 300_000
+    """Milliseconds without a request or a connection after which a fan is no longer active."""
+    enter_per_second_max: Limit = 200
+    """Newcomers let in per second (bursts of one second's); more wait."""
+    waiting_max: Limit = 1_000_000
+    """Newcomers who wait; more are turned away (503 ``line_full``)."""
+    silent_ms: Limit = 180_000
+    """Milliseconds without a question after which somebody who waits has left."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -200,6 +273,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    overload: Overload = Overload()
+    lobby: Lobby = Lobby()
+
+
+_LISTS: Final = {
+    part: {name for name, default in msgspec.structs.asdict(settings).items() if isinstance(default, tuple)}
+    for part, settings in msgspec.structs.asdict(Settings()).items()
+}
+"""Part -> its settings that are lists."""
+
+
+def _listed(value: str) -> list[str]:
+    """The names in a variable's text."""
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def load(path: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
@@ -221,7 +308,7 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
             raise SettingsError(f"variable {name} names no part of the settings; known are {known}")
         part = table.setdefault(section, {})
         if isinstance(part, dict):  # else the file's mistake is named below
-            part[field] = value
+            part[field] = _listed(value) if field in _LISTS.get(section, ()) else value
     try:
         return msgspec.convert(table, Settings, strict=False)
     except (msgspec.ValidationError, UnicodeError) as error:

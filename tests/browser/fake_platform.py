@@ -165,24 +165,24 @@ class FakePlatform:
     def _change(self, selection: str, *, price: str = "", status: str = "", lost: bool = False) -> None:
         market_id = selection.rpartition("/")[0]
         fixture = market_id.partition(":")[0]
-        changed = self.markets[fixture][market_id]
-        for each in changed["selections"]:
+        market = self.markets[fixture][market_id]
+        patch: Json = {}
+        for each in market["selections"]:
             if each["selection"] == selection:
                 each["price"] = price
+                patch["prices"] = [price if other is each else None for other in market["selections"]]
         if status:
-            changed["status"], changed["generation"] = status, changed["generation"] + 1
-        at = self.boards[fixture]
-        self._now(lambda: self._say(f"fixture:{fixture}", {"board": at, "markets": [changed]}, lost=lost))
-        if changed["type"] == "1x2":
-            row = {"board": at, "market": changed}
-            self._now(lambda: self._say("home", {"fixtures": [row], "removed": []}, lost=lost))
+            patch |= {"status": status, "generation": market["generation"] + 1}
+            market |= patch
+        name, at = market_id.partition(":")[2], self.boards[fixture]  # which a test may have changed
+        self._now(lambda: self._say(f"fixture:{fixture}", {"board": at, "markets": {name: patch}}, lost=lost))
+        if market["type"] == "1x2":
+            row = {"board": at, "market": patch}
+            self._now(lambda: self._say("home", {"fixtures": [row]}, lost=lost))
 
     def remove(self, fixture: str) -> None:
-        """Take a fixture off the board, as the platform says it: without moving the channel on."""
-        to = self.offset["home"]
-        frame = {"t": "delta", "channel": "home", "from": to, "to": to, "at": self.now(), "cause": "removed",
-                 "data": {"fixtures": [], "removed": [fixture]}}  # fmt: skip
-        self._now(lambda: self._to_all("home", frame))
+        """Take a fixture off the board."""
+        self._now(lambda: self._say("home", {"removed": [fixture]}))
 
     def settle(self, bet: str, status: str, returns: int) -> None:
         """Settle a bet and tell its fan."""

@@ -25,6 +25,7 @@ from matchday.edge.api import BetBody, LegBody, LimitBody, Nothing
 from matchday.edge.parse import amount_of, check_id, read_body
 from matchday.edge.problems import REASONS, Problem
 from matchday.edge.slips import command_of
+from matchday.edge.visitors import networks
 from matchday.feeds import wyscout_files
 from matchday.feeds.prices import PricesError, PriceTable
 from matchday.model.football import FootballState, advance
@@ -362,6 +363,7 @@ FIELDS = [(part, name) for part in Settings.__struct_fields__ for name in getatt
 toml_values = (
     st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=8).map(json.dumps)
     | st.sampled_from(["true", "[]", "{}", "1979-05-27", "07:32:00", "nan", "-inf", "0", "-1", "1e400", "9" * 5_000])
+    | st.sampled_from(['["10.0.0.0/8"]', '["::1", "192.0.2.1"]', '["10.0.0.1/8"]', '[""]', "[1]", '["https://a.example"]'])
 )  # fmt: skip
 
 
@@ -377,7 +379,11 @@ def settings_read(raw: bytes, environment: dict[str, str]) -> None:
             return
     for part, name in FIELDS:
         value = getattr(getattr(read, part), name)
+        if isinstance(value, tuple):
+            assert all(isinstance(each, str) for each in value)
+            continue
         assert isinstance(value, str) or (math.isfinite(value) and value >= 0), (part, name, value)
+    assert len(networks(read.doors.trusted_proxies)) == len(read.doors.trusted_proxies)
     assert msgspec.convert(msgspec.to_builtins(read), Settings) == read
 
 

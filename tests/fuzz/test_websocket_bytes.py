@@ -14,11 +14,11 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from matchday.edge.frames import frame_text, split_frame
+from matchday.edge.frames import split_frame
 from matchday.edge.websocket import make_protocol
 from matchday.services.push import Push
 from tests.fuzz.budget import examples
-from tests.unit.pushing import Desk
+from tests.unit.pushing import FRAMING, Desk
 
 HEAD = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -35,6 +35,9 @@ class Transport:
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
+
+    def get_extra_info(self, name: str) -> None:
+        """Nothing is known of it."""
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -90,7 +93,7 @@ def told(desk: Desk, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch, head:
     """What the library of a client makes of all that the door says."""
     monkeypatch.setattr("matchday.edge.websocket.asyncio.get_running_loop", Timers)
     push = Push(
-        desk.clock, desk.books, "e", desk.settings, ledger=desk.ledger, verify=lambda _: None, frame=frame_text,
+        desk.clock, desk.books, "e", desk.settings, ledger=desk.ledger, verify=lambda _: None, framing=FRAMING,
         stale=lambda: False,
     )  # fmt: skip
     door: Any = make_protocol(push, desk.settings)(uvicorn.config.Config(None), ServerState(), {})  # type: ignore[arg-type, call-arg]

@@ -18,6 +18,8 @@ from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.edge.http import make_app
 from matchday.edge.openapi import document
+from matchday.edge.placing import Placing
+from matchday.edge.pressure import Pressure
 from matchday.model.book import Books, FixtureBook
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
@@ -28,6 +30,7 @@ from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
+from matchday.services.lobby import Lobby
 from matchday.services.trading import Trading
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
@@ -128,9 +131,14 @@ class Site:
         self.cash_outs = cash_outs_of(self.clock, self.ledger, self.books, self.settings.bets, self.room)
         self.accounts = Accounts(self.clock, self.ledger, self.settings, SECRET)
         self.trading = Trading(self.clock, self.log, self.books)
+        self.lobby = Lobby(self.clock, self.settings.lobby, SECRET)
+        self.pressure = Pressure(self.clock, self.settings.overload)
+        self.placing = Placing(self.clock, self.room, self.books, self.settings, self.pressure, self.lobby.seen)
         self.app = make_app(
-            bets=self.room, cash_outs=self.cash_outs, accounts=self.accounts, trading=self.trading, ledger=self.ledger,
-            books=self.books, clock=self.clock, settings=self.settings, web=web,
+            bets=self.room, placing=self.placing, cash_outs=self.cash_outs, accounts=self.accounts,
+            trading=self.trading, ledger=self.ledger, books=self.books, lobby=self.lobby, pressure=self.pressure,
+            clock=self.clock, settings=self.settings,
+            web=web,
         )  # fmt: skip
         self.document = document(self.settings.doors.page_max)
         self.read = 0

@@ -4,16 +4,19 @@ import json
 from typing import Any
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.client import Gap, Held
 from matchday.config import Push as Settings
+from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.model.book import Books
 from matchday.model.ledger import OpenAccount, Transfer
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
-from matchday.services.push import Push
+from matchday.services.push import Framing, Push
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger
 
 EPOCH = "e1"
+FRAMING = Framing(frame_text, frame_binary, deflated)
 RESULT, GOALS = MarketKey("1x2"), MarketKey("total_goals", 10)
 
 
@@ -31,6 +34,8 @@ def market(fixture: str, key: MarketKey, price: int) -> Market:
 
 class Line:
     """A connection to a client that may stop reading; sends are lists of JSON lines."""
+
+    binary = deflated = False
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -75,9 +80,9 @@ class Desk:
     def restart(self) -> None:
         """A new gate over the same books."""
         self.push = Push(
-            self.clock, self.books, EPOCH, self.settings, ledger=self.ledger, frame=self._frame,
+            self.clock, self.books, EPOCH, self.settings, ledger=self.ledger,
+            framing=Framing(self._frame, self._frame, bytes), stale=lambda: False,
             verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
-            stale=lambda: False,
         )  # fmt: skip
 
     def _frame(self, payload: bytes) -> bytes:
@@ -138,44 +143,25 @@ class Desk:
 
 
 class Client:
-    """Applies snapshots and deltas as docs/protocol.md says, and asks anew after a gap."""
+    """Applies snapshots and deltas as docs/protocol.md says, and notes where it would have to ask anew."""
 
     def __init__(self) -> None:
-        self.offsets: dict[str, int] = {}
-        self.markets: dict[str, dict[str, Any]] = {}
-        self.home: dict[str, Any] = {}
+        self.held: dict[str, Held] = {}
         self.seqs: list[int] = []
         self.gaps: list[str] = []
 
     def hear(self, frames: list[dict[str, Any]]) -> None:
         for frame in frames:
+            held = self.held.setdefault(frame.get("channel", ""), Held(frame.get("channel", "")))
             if frame["t"] == "resumed":
-                assert self.offsets[frame["channel"]] == frame["to"]
+                assert held.resume == {"epoch": frame["epoch"], "offset": frame["to"]}
             elif frame["t"] == "snapshot":
-                self.offsets[frame["channel"]] = frame["to"]
-                self._whole(frame["channel"], frame["data"])
+                held.snapshot(frame)
             elif frame["t"] == "delta":
-                self._delta(frame)
-
-    def _whole(self, channel: str, data: dict[str, Any]) -> None:
-        if channel == "home":
-            self.home = {row["board"]["fixture"]: row for row in data["fixtures"]}
-        elif channel != "account":
-            self.markets[channel] = {m["market"]: m for m in data["markets"]} | {"board": data["board"]}
-
-    def _delta(self, frame: dict[str, Any]) -> None:
-        channel, data = frame["channel"], frame["data"]
-        if frame["to"] <= self.offsets[channel]:
-            return
-        if frame["from"] != self.offsets[channel]:
-            self.gaps.append(channel)
-            return
-        self.offsets[channel] = frame["to"]
-        if channel == "home":
-            self.home.update({row["board"]["fixture"]: row for row in data["fixtures"]})
-            for fixture in data["removed"]:
-                self.home.pop(fixture, None)
-        elif channel == "account":
-            self.seqs += [fact["seq"] for fact in data["facts"]]
-        else:
-            self.markets[channel].update({m["market"]: m for m in data["markets"]} | {"board": data["board"]})
+                try:
+                    news = held.delta(frame)
+                except Gap:
+                    self.gaps.append(frame["channel"])
+                else:
+                    if news and frame["channel"] == "account":
+                        self.seqs += [fact["seq"] for fact in frame["data"]["facts"]]

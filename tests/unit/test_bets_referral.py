@@ -474,15 +474,16 @@ class Unread(MoodyLedger):
         raise LedgerUnavailable("the disk is away")
 
 
-def test_a_ledger_that_cannot_be_read_is_unavailable_to_that_batch_and_the_gate_lives_on() -> None:
-    """Once the batch was lost, and with it the gate: it never sealed another one."""
+def test_an_offer_that_cannot_be_read_makes_that_bet_unavailable_and_no_other() -> None:
+    """Once the whole batch was lost, and with it the gate: it never sealed another one."""
     desk = Traders()
     room = Bets(desk.clock, Unread(desk.core, desk.clock), desk.books, HOUSE, no_joint_price)
     desk.rooms = [room]
     desk.heard()
     told = [desk.place(desk.bet(100, offer="offer1")), desk.place(desk.bet(100))]
     desk.clock.run_for(0)
-    assert [one.answers for one in told] == [[Moment.UNAVAILABLE], [Moment.UNAVAILABLE]]
+    assert told[0].answers == [Moment.UNAVAILABLE]
+    assert told[1].refusal is None
     assert desk.now(desk.bet(100)).refusal is None
 
 

@@ -322,3 +322,19 @@ def test_another_account_s_bet_is_unknown(site: Site) -> None:
     bet = site.bet()
     assert site.ask("POST", "/api/bets", bet, site.guest()).status == 201
     assert site.ask("GET", f"/api/bets/by-id/{bet['id']}", token=site.guest()).status == 404
+
+
+def test_a_ticket_is_the_fan_s_who_asks_and_ends_soon(site: Site) -> None:
+    token = site.guest()
+    account = site.ask("GET", "/api/account", token=token).json["account"]
+    answer = site.ask("POST", "/api/stream/ticket", {}, token)
+    assert answer.status == 201
+    ticket, until_ms = answer.json["ticket"], answer.json["expires_ms"]
+    assert until_ms - site.clock.now_ms() == 30_000
+    assert site.accounts.verify_ticket(ticket) == account
+    assert site.accounts.verify_ticket(token) is None
+    assert site.accounts.verify(ticket) is None
+    assert site.accounts.verify_ticket(ticket[:-1] + "\udcff") is None
+    site.clock.run_for(31_001)
+    assert site.accounts.verify_ticket(ticket) is None
+    assert site.ask("POST", "/api/stream/ticket", {}, site.trader()).status == 403

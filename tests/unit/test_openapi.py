@@ -21,6 +21,11 @@ EDGE = Path(__file__).parents[2] / "src" / "matchday" / "edge"
 DOCUMENT = document(page_max=100)
 NOT_ROUTED = {"not_found", "method_not_allowed"}
 """Answered where no operation is."""
+AT_THE_DOOR = {
+    "request_invalid", "request_too_slow", "head_too_large", "origin_not_allowed", "connections_full", "full",
+    "crowded", "draining",
+}  # fmt: skip
+"""Answered before it is known what is asked for, or to who asks for a connection to keep (docs/protocol.md)."""
 
 
 @pytest.fixture
@@ -56,10 +61,13 @@ def test_every_problem_of_an_operation_is_described_with_its_status(route: Any) 
 
 def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raised_is_in_the_table() -> None:
     described = set().union(*(reasons_of(route) for route in ROUTES))
-    assert described | NOT_ROUTED == set(REASONS)
-    names = ("cash_out.py", "desk.py", "http.py", "parse.py", "slips.py", "trader.py", "waiting.py")
+    assert described | NOT_ROUTED | AT_THE_DOOR == set(REASONS)
+    names = (
+        "admission.py", "cash_out.py", "desk.py", "guard.py", "http.py", "parse.py", "placing.py", "pressure.py",
+        "sign_in.py", "slips.py", "stream.py", "trader.py", "waiting.py", "websocket.py", "../services/lobby.py",
+    )  # fmt: skip
     source = "".join((EDGE / name).read_text() for name in names)
-    raised = set(re.findall(r'Problem\(\s*"(\w+)"', source))
+    raised = set(re.findall(r'(?:Problem|TurnedAway)\(\s*"(\w+)"', source))
     assert raised | set(Refusal) | set(Moment) | set(TraderRefusal) == set(REASONS)
 
 
@@ -78,7 +86,7 @@ def test_a_bet_and_its_cash_out_may_be_refused_for_every_reason_and_no_refusal_h
         Refusal.BET_UNKNOWN, Refusal.BET_NOT_OPEN, Refusal.CASH_OUT_UNAVAILABLE,
     }  # fmt: skip
     assert {REASONS[refusal] for refusal in Refusal} == {409}
-    assert {REASONS[moment] for moment in Moment} == {503}
+    assert {moment: REASONS[moment] for moment in Moment} == {"busy": 503, "unavailable": 503, "internal_error": 500}
 
 
 def test_bodies_forbid_unknown_fields_as_described() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.client import Held
 from matchday.config import Push as PushSettings
 from matchday.model.book import Books
 from matchday.model.market import Market, MarketStatus, Selection
@@ -16,6 +17,7 @@ from matchday.model.views import market_view
 from matchday.services.push import CLOSE_IDLE, CLOSE_SLOW, Push
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger
+from matchday.sim.screens import LINES
 
 MARKETS = ("F:1x2", "F:total_goals@2.5", "F:both_teams_to_score")
 
@@ -34,12 +36,12 @@ def change(n: int, which: list[int], price: int) -> BookChanged:
 
 
 class Screen:
-    """A client at the other end of a connection: applies snapshots and unbroken deltas, and asks anew at a gap."""
+    """A client at the other end of a connection: applies snapshots and unbroken deltas."""
+
+    binary = deflated = False
 
     def __init__(self) -> None:
-        self.held: dict[str, Any] = {}
-        self.score: list[int] = []
-        self.at: dict[str, Any] | None = None
+        self.held = Held("fixture:F")
         self.waiting = 0
         self.closed: int | None = None
         self.kinds: list[str] = []
@@ -51,16 +53,10 @@ class Screen:
 
     def hear(self, frame: dict[str, Any]) -> None:
         self.kinds.append(frame["t"])
-        if frame["t"] not in ("snapshot", "delta"):
-            return
-        if frame["t"] == "delta":
-            assert self.at is not None
-            assert frame["from"] == self.at["offset"], "a gap that the client was not told of"
-        else:
-            self.held = {}
-        self.at = {"epoch": frame.get("epoch", self.at and self.at["epoch"]), "offset": frame["to"]}
-        self.score = frame["data"]["board"]["score"]
-        self.held.update({market["market"]: market for market in frame["data"]["markets"]})
+        if frame["t"] == "snapshot":
+            self.held.snapshot(frame)
+        elif frame["t"] == "delta":
+            assert self.held.delta(frame), "said twice"
 
     def buffered(self) -> int:
         return self.waiting
@@ -79,7 +75,7 @@ class Room:
         ledger = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
         self.push = Push(
             self.clock, self.books, "e1", limits, ledger=ledger, verify=lambda _: None,
-            frame=lambda payload: payload + b"\n", stale=lambda: False,
+            framing=LINES, stale=lambda: False,
         )  # fmt: skip
         self.n = 0
         self.say([0, 1, 2], 2000)
@@ -91,7 +87,7 @@ class Room:
         self.push.book_changed(said, self.n * 10)
 
     def join(self, screen: Screen) -> None:
-        resume = {"resume": screen.at} if screen.at else {}
+        resume = {"resume": screen.held.resume} if screen.held.resume else {}
         self.push.opened(screen)
         self.push.received(screen, json.dumps({"op": "subscribe", "channel": "fixture:F", **resume}).encode())
 
@@ -143,8 +139,8 @@ def test_what_a_client_holds_is_what_the_room_holds(steps: list[tuple[str, list[
     room.clock.run_for(1)
     room.push.drained(screen)
     room.clock.run_for(1)
-    assert screen.held == room.truth()
-    assert screen.score == list(room.books.fixtures["F"].board.score)
+    assert screen.held.markets == room.truth()
+    assert screen.held.board["score"] == list(room.books.fixtures["F"].board.score)
 
 
 def test_resume_gives_exactly_what_was_missed() -> None:
@@ -158,12 +154,12 @@ def test_resume_gives_exactly_what_was_missed() -> None:
     room.join(screen)
     room.clock.run_for(1)
     assert screen.kinds == ["hello", "resumed", "delta", "delta"]
-    assert screen.held == room.truth()
+    assert screen.held.markets == room.truth()
 
 
 def test_another_epoch_gets_a_snapshot() -> None:
     room, screen = Room(PushSettings()), Screen()
-    screen.at = {"epoch": "e0", "offset": 10}
+    screen.held.epoch, screen.held.offset, screen.held.whole = "e0", 10, True
     room.join(screen)
     room.clock.run_for(1)
     assert screen.kinds == ["hello", "snapshot"]
@@ -191,7 +187,7 @@ def test_the_slow_and_the_silent_are_told_why_they_are_closed() -> None:
     room.say([0], 3000)
     room.clock.run_for(20_000)
     assert (slow.closed, silent.closed) == (CLOSE_SLOW, None)
-    assert silent.held == room.truth()
+    assert silent.held.markets == room.truth()
     room.clock.run_for(60_000)
     assert silent.closed == CLOSE_IDLE
     assert "heartbeat" in silent.kinds

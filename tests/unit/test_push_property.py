@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.services.push.shapes import fixture_view, home_row
-from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, market
+from tests.unit.pushing import GOALS, RESULT, Client, Desk, Line, market
 
 FIXTURES = ("F", "G")
 CHANNELS = ("home", "fixture:F", "fixture:G", "account")
@@ -18,12 +20,15 @@ prices = st.tuples(
     st.sampled_from(FIXTURES),
     st.sampled_from([(RESULT,), (GOALS,), (RESULT, GOALS), ()]),
     st.integers(1001, 9999),
+    st.booleans(),
 )
 happenings = st.lists(
     st.one_of(
         prices,
         prices,
         st.tuples(st.just("pay"), st.integers(1, 500)),
+        st.tuples(st.just("wait"), st.integers(1, 60)),
+        st.tuples(st.just("pace"), st.sampled_from([None, 1.0, 20.0])),
         st.tuples(st.sampled_from(["tick", "stick", "drain", "reconnect", "lose", "forget_history", "remove"])),
         st.tuples(st.just("subscribe"), st.sampled_from(CHANNELS)),
     ),
@@ -31,8 +36,24 @@ happenings = st.lists(
 )
 
 
+def shown(fixture: str, key: MarketKey, price: int) -> Market:
+    """A market of which some prices, selections, the status and the generation come and go with the price."""
+    made = market(fixture, key, price)
+    selections = [
+        Selection(selection.outcome, selection.price if at else 2000) for at, selection in enumerate(made.selections)
+    ]
+    if price % 5 == 0:
+        selections.pop(price % len(selections))
+    if price % 11 == 0:
+        selections.reverse()
+    status = MarketStatus.SUSPENDED if price % 7 == 0 else MarketStatus.OPEN
+    return replace(made, selections=tuple(selections), status=status, generation=price % 3)
+
+
 class Story:
     """One client through all that can happen to it."""
+
+    goals = 0
 
     def __init__(self) -> None:
         self.desk = Desk(buffer_bytes_max=1_500, history_frames_max=6, messages_per_second_max=10_000)
@@ -46,26 +67,27 @@ class Story:
         line = self.desk.open()
         self.desk.say(line, op="auth", token="token-A")
         for channel in CHANNELS:
-            offset = self.client.offsets.get(channel)
-            resume = {} if offset is None else {"resume": {"epoch": EPOCH, "offset": offset}}
+            held = self.client.held.get(channel)
+            resume = {"resume": held.resume} if held and held.resume else {}
             self.desk.push.received(line, json.dumps({"op": "subscribe", "channel": channel, **resume}).encode())
         return line
 
     def happen(self, name: str, *what: Any) -> None:
         desk, line = self.desk, self.line
         if name == "price":
-            fixture, keys, price = what
-            if fixture in desk.books.fixtures:
-                markets = [market(fixture, key, price) for key in keys]
-                desk.change(fixture, *markets, score=(price % 3, 0), settle=False)
+            self.price(*what)
         elif name == "pay":
             desk.pay("A", what[0])
+        elif name == "wait":
+            desk.clock.run_for(what[0])
+            self.client.hear(line.read())
         elif name == "stick":
             line.stuck = True
         elif name in ("drain", "tick"):
             self.settle(drain=name == "drain")
-        elif name == "subscribe":
-            desk.push.received(line, json.dumps({"op": "subscribe", "channel": what[0]}).encode())
+        elif name in ("subscribe", "pace"):
+            field = "channel" if name == "subscribe" else "max_rate_hz"
+            desk.push.received(line, json.dumps({"op": name, field: what[0]}).encode())
         elif name == "remove" and "G" in desk.books.fixtures:
             desk.books.forget("G")
             desk.push.removed("G")
@@ -78,6 +100,12 @@ class Story:
             self.client.hear(line.read())
             desk.push.closed(line)
             self.line = self.connect()
+
+    def price(self, fixture: str, keys: tuple[MarketKey, ...], price: int, goal: bool) -> None:
+        if fixture in self.desk.books.fixtures:
+            self.goals += goal
+            markets = [shown(fixture, key, price) for key in keys]
+            self.desk.change(fixture, *markets, score=(self.goals, 0), settle=False)
 
     def settle(self, *, drain: bool) -> None:
         line = self.line
@@ -101,14 +129,20 @@ def test_a_client_ends_with_what_the_books_hold(steps: list[tuple[Any, ...]]) ->
     story.desk.change("F", market("F", RESULT, 7777))  # what was taken off goes with the next change
     for _ in range(3):
         story.settle(drain=True)
+        story.desk.clock.run_for(1_600)  # the longest pace that was asked for, and more
+        story.client.hear(story.line.read())
     books, client = story.desk.books, story.client
     assert client.gaps == []
-    shown = {name: {key: v for key, v in held.items() if key != "board"} for name, held in client.markets.items()}
     for fixture, book in books.fixtures.items():
-        whole = msgspec.to_builtins(fixture_view(book))
-        assert shown[f"fixture:{fixture}"] == {m["market"]: json.loads(json.dumps(m)) for m in whole["markets"]}
-        assert client.markets[f"fixture:{fixture}"]["board"] == json.loads(json.dumps(whole["board"]))
-    rows = {fixture: msgspec.to_builtins(home_row(book)) for fixture, book in books.fixtures.items()}
-    assert client.home == json.loads(json.dumps(rows))
-    assert client.offsets["account"] == max((fact.seq for fact in story.desk.ledger.facts(-1, 10_000)), default=0)
+        whole = plain(fixture_view(book))
+        held = client.held[f"fixture:{fixture}"]
+        assert held.markets == {market["market"]: market for market in whole["markets"]}
+        assert held.board == whole["board"]
+    assert client.held["home"].rows == {fixture: plain(home_row(book)) for fixture, book in books.fixtures.items()}
+    last = max((fact.seq for fact in story.desk.ledger.facts(-1, 10_000)), default=0)
+    assert client.held["account"].offset == last
     assert client.seqs == sorted(set(client.seqs))
+
+
+def plain(view: Any) -> Any:
+    return json.loads(msgspec.json.encode(view))

@@ -54,14 +54,7 @@ def test_a_snapshot_holds_the_book_and_deltas_only_what_changed() -> None:
     second = desk.price("F", 1850, GOALS)
     (delta,) = line.read()
     assert (delta["t"], delta["from"], delta["to"], delta["cause"]) == ("delta", first, second, "goal")
-    (changed,) = delta["data"]["markets"]
-    assert changed == {
-        "market": "F:total_goals@2.5", "type": "total_goals", "line": "2.5", "status": "open", "generation": 1,
-        "selections": [
-            {"selection": "F:total_goals@2.5/over", "outcome": "over", "price": "1.85"},
-            {"selection": "F:total_goals@2.5/under", "outcome": "under", "price": "1.85"},
-        ],
-    }  # fmt: skip
+    assert delta["data"] == {"markets": {"total_goals@2.5": {"prices": ["1.85", "1.85"]}}}
 
 
 def test_home_has_a_row_per_fixture_and_hears_boards_and_main_markets_only() -> None:
@@ -79,9 +72,8 @@ def test_home_has_a_row_per_fixture_and_hears_boards_and_main_markets_only() -> 
     desk.price("F", 2100)
     desk.change("F", score=(1, 0))
     prices, score = line.read()
-    assert prices["data"]["fixtures"][0]["market"]["selections"][0]["price"] == "2.10"
-    assert score["data"]["fixtures"][0]["board"]["score"] == [1, 0]
-    assert score["data"]["fixtures"][0]["market"]["market"] == "F:1x2"
+    assert prices["data"]["fixtures"][0]["market"]["prices"][0] == "2.10"
+    assert score["data"] == {"fixtures": [{"board": {"fixture": "F", "score": [1, 0]}}]}
     assert score["from"] == prices["to"]
 
 
@@ -224,9 +216,9 @@ def test_a_slow_connection_is_queued_nothing_and_gets_the_latest_of_each_market(
     frames = line.read()
     client.hear(frames)
     assert frames[-1]["conflated"]
-    assert [m["market"] for m in frames[-1]["data"]["markets"]] == ["F:1x2"]
+    assert list(frames[-1]["data"]["markets"]) == ["1x2"]
     assert client.gaps == []
-    assert client.markets["fixture:F"]["F:1x2"]["selections"][0]["price"] == "5.499"
+    assert client.held["fixture:F"].markets["F:1x2"]["selections"][0]["price"] == "5.499"
 
 
 def test_one_that_stays_slow_is_closed_and_others_do_not_notice() -> None:
@@ -506,3 +498,23 @@ def test_a_connection_that_closes_within_the_tick_is_sent_nothing() -> None:
     desk.settle()
     assert line.sends == []
     assert desk.push.connections == 0
+
+
+# --- limits of an account ---------------------------------------------------------------------------------------------
+
+
+def test_an_account_has_so_many_connections_and_one_that_goes_makes_room() -> None:
+    desk = Desk(connections_per_account_max=2)
+    lines = [desk.open() for _ in range(3)]
+    for line in lines[:2]:
+        assert desk.told(line, op="auth", token="token-anna")[0]["t"] == "signed_in"
+    assert desk.told(lines[0], op="auth", token="token-anna")[0]["t"] == "signed_in", "the same one again"
+    (refused,) = desk.told(lines[2], op="auth", token="token-anna")
+    assert (refused["t"], refused["reason"]) == ("error", "connections_full")
+    assert desk.told(lines[2], op="subscribe", channel="account")[0]["reason"] == "not_signed_in"
+    assert desk.told(lines[2], op="auth", token="token-ben")[0]["t"] == "signed_in"
+    desk.push.closed(lines[0])
+    assert desk.told(lines[2], op="auth", token="token-anna")[0]["t"] == "signed_in"
+    desk.push.signed_out("anna")
+    desk.push.closed(lines[1])
+    assert desk.push._screens == {}

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 import websockets
@@ -15,10 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Push as Settings
+from matchday.edge.admission import Admission
 from matchday.edge.frames import frame_text, split_frame
 from matchday.edge.websocket import make_protocol
+from matchday.model.market import Market
 from matchday.services.push import Push
-from tests.unit.pushing import GOALS, RESULT, Desk, market
+from tests.unit.pushing import FRAMING, GOALS, RESULT, Desk, market
 
 ORIGIN = "https://fans.example"
 
@@ -32,10 +37,11 @@ class Served(Desk):
         self.settings = settings
         self.clock = WallClock(asyncio.get_running_loop())  # type: ignore[assignment]
         self.push = Push(
-            self.clock, self.books, "e1", settings, ledger=self.ledger, verify=lambda token: None, frame=frame_text,
+            self.clock, self.books, "e1", settings, ledger=self.ledger, verify=lambda token: None, framing=FRAMING,
             stale=lambda: False,
         )  # fmt: skip
-        door = make_protocol(self.push, settings, [ORIGIN])
+        entrance = Admission(self.clock, settings, self.push)
+        door = make_protocol(self.push, settings, [ORIGIN], entrance=entrance)
         return uvicorn.Server(uvicorn.Config(
             nothing_else, port=0, http="httptools", ws=door, lifespan="off", log_config=None, access_log=False,
             timeout_graceful_shutdown=3,
@@ -101,6 +107,11 @@ def run_with(story: Story, **settings: int) -> None:
             await story(desk)
 
     asyncio.run(main())
+
+
+def many(count: int, price: int) -> list[Market]:
+    """A book that is long to say."""
+    return [market("F", RESULT, price), *(market(f"F{i}", GOALS, price) for i in range(count))]
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -190,8 +201,9 @@ def test_who_may_connect_where(run: Run, path: str, origin: str | None, status: 
 def test_the_full_are_503() -> None:
     async def story(desk: Served) -> None:
         async with desk.connect():
-            with pytest.raises(InvalidStatus, match="503"):
+            with pytest.raises(InvalidStatus, match="503") as refused:
                 await desk.connect()
+            assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 30
 
     run_with(story, connections_max=1)
 
@@ -335,10 +347,10 @@ def test_a_client_that_never_reads_is_held_in_bounds_closed_and_missed_by_nobody
                 await say(quick, op="subscribe", channel="fixture:F")
                 await heard(quick, "snapshot")
                 (session,) = [s for c, s in desk.push._sessions.items() if len(desk.push._sessions) == 2][:1]
-                many = [market("F", RESULT, 2000), *(market(f"F{i}", GOALS, 2000) for i in range(60))]
+                books = itertools.cycle([many(60, 2000), many(60, 2001)])
                 highest = 0
                 while desk.push.connections == 2:
-                    last = desk.change("F", *many)
+                    last = desk.change("F", *next(books))
                     assert (await heard(quick, "delta"))["to"] == last
                     highest = max(highest, session.connection.buffered())
                 assert 8_000 < highest < 8_000 + 2 * 20_000
@@ -359,11 +371,12 @@ def test_a_client_that_reads_again_gets_the_latest_at_once() -> None:
         await until(lambda: desk.push.connections == 1)
         (session,) = desk.push._sessions.values()
         await until(lambda: len(session.channels) == 1)
-        many = [market("F", RESULT, 2000), *(market(f"F{i}", GOALS, 2000) for i in range(300))]
+        books = itertools.cycle([many(300, 2000), many(300, 2001)])
         while session.behind is None:
-            desk.change("F", *many)
+            desk.change("F", *next(books))
             await asyncio.sleep(0)
-        desk.price("F", 7777)
+        for price in (7776, 7777):
+            desk.price("F", price)
         answer = b""
         while b'"conflated":true' not in answer or b'"7.777"' not in answer:
             answer += await reader.read(65_536)
@@ -442,3 +455,130 @@ def test_our_frames_are_what_the_library_reads(size: int) -> None:
 def test_whole_small_frames_are_taken_apart(data: bytes, payload: bytes | None, after: int) -> None:
     assert split_frame(data, 0, 256) == (payload, after)
     assert split_frame(b"??" + data, 2, 256) == (payload, after + 2)
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+DEFLATE = "permessage-deflate; client_max_window_bits"
+
+
+async def upgraded(
+    desk: Served, offer: str, protocol: str = ""
+) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
+    """The head of the answer, and the connection behind it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+    head = (
+        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    )
+    writer.write(f"{head}Sec-WebSocket-Extensions: {offer}\r\n\r\n".encode())
+    return (await reader.readuntil(b"\r\n\r\n")).decode(), reader, writer
+
+
+async def frame_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The first byte of a frame of the server's, and what is in it."""
+    first, size = await reader.readexactly(2)
+    if size > 125:
+        size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
+    return first, await reader.readexactly(size)
+
+
+def packed(payload: bytes, opcode: int = 1) -> bytes:
+    """A client's compressed message in one frame."""
+    packer = zlib.compressobj(wbits=-15)
+    data = (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    return masked(opcode | 0x40, data)
+
+
+def test_no_side_keeps_a_context_so_that_frames_can_be_shared(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        head, reader, writer = await upgraded(desk, DEFLATE)
+        assert "permessage-deflate; server_no_context_takeover; client_no_context_takeover" in head
+        writer.write(packed(b'{"op":"subscribe","channel":"fixture:F"}'))
+        assert (await frame_of(reader))[0] == 0x81, "a frame as short as hello is not worth compressing"
+        first, data = await frame_of(reader)
+        assert first == 0xC1
+        plain = zlib.decompressobj(wbits=-15).decompress(data + b"\x00\x00\xff\xff")
+        assert json.loads(plain)["t"] == "snapshot"
+        assert len(data) < 0.6 * len(plain)
+        writer.close()
+
+    run(story)
+
+
+def test_a_small_window_is_sent_plain_frames_and_may_still_compress(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        head, reader, writer = await upgraded(desk, "permessage-deflate; server_max_window_bits=10")
+        assert "server_max_window_bits=10" in head
+        writer.write(packed(b'{"op":"subscribe","channel":"fixture:F"}'))
+        assert [(await frame_of(reader))[0] for _ in range(2)] == [0x81, 0x81]
+        writer.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (packed(b'"' + b"x" * 4_096), 1009),
+        (packed(b"x" * 1_000_000), 1009),
+        (masked(0x41, b"\xff\xff\xff"), 1002),
+        (packed(b"\xff{}"), 1007),
+    ],
+)
+def test_bombs_and_rubbish_are_closed_with_their_codes(run: Run, said: bytes, code: int) -> None:
+    async def story(desk: Served) -> None:
+        _, reader, writer = await upgraded(desk, DEFLATE)
+        writer.write(said)
+        while (frame := await frame_of(reader))[0] != 0x88:
+            pass
+        assert int.from_bytes(frame[1][:2], "big") == code
+        writer.close()
+
+    run(story)
+
+
+def test_compressed_without_having_agreed_is_a_protocol_error(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        reader, writer = await raw(desk)
+        writer.write(packed(b'{"op":"ping"}'))
+        assert (1002).to_bytes(2, "big") in await reader.read()
+        writer.close()
+
+    run(story)
+
+
+def test_messagepack_says_the_same_in_binary_frames(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as binary, desk.connect() as text:
+            assert binary.subprotocol == "matchday.v1.msgpack"
+            subscribe = {"op": "subscribe", "channel": "fixture:F"}
+            await binary.send(msgspec.msgpack.encode(subscribe))
+            await say(text, **subscribe)
+            await heard(text, "snapshot")
+            assert msgspec.msgpack.decode(await binary.recv(decode=False))["t"] == "hello"
+            assert msgspec.msgpack.decode(await binary.recv(decode=False))["t"] == "snapshot"
+            desk.price("F", 2345)
+            said = await binary.recv(decode=False)
+            assert msgspec.msgpack.decode(said) == await heard(text, "delta")
+
+    run(story)
+
+
+def test_text_where_messagepack_was_agreed_is_closed(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as ws:
+            await ws.send('{"op":"ping"}')
+            assert await close_code(ws) == 1003
+
+    run(story)
+
+
+def test_messagepack_that_is_none_is_answered(run: Run) -> None:
+    async def story(desk: Served) -> None:
+        async with desk.connect(subprotocols=["matchday.v1.msgpack"]) as ws:
+            await ws.send(b"\xc1")
+            await ws.recv()
+            assert msgspec.msgpack.decode(await ws.recv(decode=False))["reason"] == "message_invalid"
+
+    run(story)

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from matchday.ports import Timer
 
 _RANDOM_BITS = 74
+_CHANCE_BYTES = 9
+_DRAWN = 64
+"""Ids for which chance is drawn at a time."""
 
 
 class WallClock:
@@ -17,6 +20,8 @@ class WallClock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._last = 0
+        self._chance: list[bytes] = []
+        """Drawn for ids, and not used yet."""
 
     def now_ms(self) -> int:
         """See ``Clock.now_ms``."""
@@ -34,7 +39,10 @@ class WallClock:
 
     def new_id(self) -> str:
         """A UUIDv7, rising within this process (RFC 9562 §6.2, method 2: a random part that is counted up)."""
-        fresh = (self.now_ms() << _RANDOM_BITS) | int.from_bytes(os.urandom(9), "big")
+        if not self._chance:
+            drawn = os.urandom(_CHANCE_BYTES * _DRAWN)
+            self._chance = [drawn[at : at + _CHANCE_BYTES] for at in range(0, len(drawn), _CHANCE_BYTES)]
+        fresh = (self.now_ms() << _RANDOM_BITS) | int.from_bytes(self._chance.pop(), "big")
         self._last = fresh if fresh > self._last else self._last + 1
         return uuid7(self._last)
 

@@ -6,7 +6,7 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -27,11 +27,13 @@ from matchday.backends.ledger_sqlite_reads import (
 from matchday.backends.sqlite import each, each_pair, insert
 from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
-from matchday.model.posting import HeldFreeBet, HeldOffer, Known, PlacedBet, Rows, account_of, needs
+from matchday.model.posting import Account, HeldFreeBet, HeldOffer, Known, PlacedBet, Rows, account_of, needs
 from matchday.model.posting.rows import FreeBetState, Needs
 
 REMEMBERED_MAX: Final = 100_000
 """Decisions, fixtures' void windows and numbers of guards that are kept in memory; beyond that they are read anew."""
+ACCOUNTS_MAX: Final = 20_000
+"""Accounts that are kept in memory (some 600 bytes each); beyond that they are read anew."""
 _json = msgspec.json.Encoder().encode
 _outcome = msgspec.json.Decoder(Outcome | None).decode
 _UNDECIDED: Final = (0, None)
@@ -51,8 +53,9 @@ Players = dict[str, int]
 class RowStore:
     """Loads and writes the rows of a batch within the writer's transaction.
 
-    Decisions, void windows and the numbers of guards are remembered, as one match's are needed by a million bets:
-    nobody else writes to the file. ``forget`` what a batch that failed may have left in them.
+    Decisions, void windows, guards with their counters and accounts are remembered, as one match's are needed by a
+    million bets and a fan seldom bets once: nobody else writes to the file. ``forget`` what a batch that failed may
+    have left in them.
     """
 
     def __init__(self, writer: sqlite3.Connection) -> None:
@@ -67,6 +70,10 @@ class RowStore:
         """Whose windows are remembered; few have any."""
         self._guards: dict[str, int] = {}
         """Guard -> the number of its counter."""
+        self._counters: dict[int, int] = {}
+        """Number of a guard by which bets were judged -> its counter."""
+        self._accounts: dict[str, Account] = {}
+        self._players: Players = {}
         self._new_guards: dict[int, str] = {}
         """Numbers given to guards in this batch."""
         self._next_guard = 1 + self._last("number", "guards")
@@ -77,15 +84,21 @@ class RowStore:
     def forget(self) -> None:
         """Read anew what is remembered."""
         self._decisions, self._windows, self._fixtures, self._guards = {}, {}, set(), {}
+        self._counters, self._accounts, self._players = {}, {}, {}
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> tuple[Rows, Players]:
         """An empty working set, and what the accounts in it are called."""
         self._new_guards = {}
-        if len(self._decisions) + len(self._fixtures) + len(self._guards) > REMEMBERED_MAX:
+        kept = len(self._decisions) + len(self._fixtures) + len(self._guards) + len(self._counters)
+        if kept > REMEMBERED_MAX or len(self._accounts) > ACCOUNTS_MAX:
             self.forget()
-        return Rows({}, {}, {}, {}, {}, self._decisions, self._windows, {}, {}, self.next_entry, self.next_fact), {}
+        rows = Rows(
+            {}, {}, {}, self._guards, self._counters, self._decisions, self._windows, {}, {}, self.next_entry,
+            self.next_fact,
+        )  # fmt: skip
+        return rows, {}
 
     def load(self, rows: Rows, players: Players, commands: Sequence[Command], read: Mapping[int, PlacedBet]) -> None:
         """What those commands touch, as far as it is not there. ``read``: bets as they were placed, which the caller
@@ -99,9 +112,9 @@ class RowStore:
             if isinstance(command, OpenAccount) and command.account not in players:
                 players[command.account] = self._next_player  # a bet of the same batch is charged to it
                 self._next_player += 1
-        rows.guards |= (numbers := self._numbers(need.guards, players))
-        counters = numbers.values() - rows.counters.keys()
-        rows.counters |= dict(each(self._db, "SELECT number, used FROM counters WHERE number IN (%s)", counters))
+                self._guards.pop(f"{ACCOUNT_GUARD}{command.account}", None)
+        if unknown := need.guards - self._guards.keys():
+            self._load_guards(unknown, players)
         for name, account, currency, amount, until_ms, state, bet in each(
             self._db, "SELECT * FROM free_bets WHERE free_bet IN (%s)", need.free_bets - rows.free_bets.keys()
         ):
@@ -140,32 +153,34 @@ class RowStore:
 
     def _load_accounts(self, rows: Rows, players: Players, need: Needs) -> None:
         """By name; those of bets are found by number."""
-        of_bets = {placed.player for placed in rows.numbered.values() if placed.bet.account not in rows.accounts}
+        accounts, remembered = rows.accounts, self._accounts
+        for name in need.accounts - accounts.keys():
+            if (account := remembered.get(name)) is not None:
+                accounts[name], players[name] = account, self._players[name]
+        of_bets = {placed.player for placed in rows.numbered.values() if placed.bet.account not in accounts}
         found = each(self._db, "SELECT * FROM accounts WHERE player IN (%s)", of_bets)
-        names = need.accounts - rows.accounts.keys() - {row[1] for row in found}
+        names = need.accounts - accounts.keys() - {row[1] for row in found}
         found += each(self._db, "SELECT * FROM accounts WHERE account IN (%s)", names)
-        rows.accounts.update((row[1], account_row(row)) for row in found)
+        accounts.update((row[1], account_row(row)) for row in found)
         players.update((row[1], row[0]) for row in found)
 
-    def _numbers(self, guards: Iterable[str], players: Players) -> dict[str, int]:
-        """What guards are called by; new ones are given a number."""
+    def _load_guards(self, guards: set[str], players: Players) -> None:
+        """What guards are called by and how they stand; new ones are given a number."""
         found: dict[str, int] = {}
-        unknown: list[str] = []
+        unnamed: list[str] = []
         for guard in guards:
-            if (number := self._guards.get(guard)) is not None:
-                found[guard] = number
-            elif guard.startswith(ACCOUNT_GUARD) and (player := players.get(guard[len(ACCOUNT_GUARD) :])) is not None:
+            if guard.startswith(ACCOUNT_GUARD) and (player := players.get(guard[len(ACCOUNT_GUARD) :])) is not None:
                 found[guard] = -player
             else:
-                unknown.append(guard)
-        if unknown:
-            found |= (stored := dict(each(self._db, "SELECT guard, number FROM guards WHERE guard IN (%s)", unknown)))
-            new = {guard: self._next_guard + n for n, guard in enumerate(sorted(unknown - stored.keys()))}
-            self._next_guard += len(new)
-            self._new_guards |= {number: guard for guard, number in new.items()}
-            self._guards |= stored
-            found |= new
-        return found
+                unnamed.append(guard)
+        found |= dict(each(self._db, "SELECT guard, number FROM guards WHERE guard IN (%s)", unnamed))
+        new = {guard: self._next_guard + n for n, guard in enumerate(sorted(guards - found.keys()))}
+        self._next_guard += len(new)
+        self._new_guards |= {number: guard for guard, number in new.items()}
+        self._guards |= found | new
+        counters = found.values() - self._counters.keys()
+        self._counters |= dict.fromkeys([*counters, *new.values()], 0)
+        self._counters.update(each(self._db, "SELECT number, used FROM counters WHERE number IN (%s)", counters))
 
     def _remember(self, need: Needs) -> None:
         if new := need.selections - self._decisions.keys():
@@ -186,14 +201,15 @@ class RowStore:
         if rows.new_known:
             self._save_known(rows, commands)
         self._save_entries(rows, players)
-        if rows.charged:
-            self._save_guards(rows.charged)
+        self._save_guards(rows.charged)
         insert(db, "INSERT OR REPLACE INTO decisions VALUES",
                [(s, rows.decisions[s][0], _json(rows.decisions[s][1])) for s in rows.changed_decisions])  # fmt: skip
         insert(db, "INSERT OR IGNORE INTO windows VALUES",
                [(fixture, w.version, w.from_ms, w.until_ms) for fixture, w in rows.new_windows])  # fmt: skip
         self._save_rarer(rows)
         insert(db, "INSERT INTO facts VALUES", [(fact.seq, _json(fact)) for fact in rows.new_facts])
+        self._accounts.update(rows.accounts)
+        self._players.update(players)
 
     def _save_accounts(self, rows: Rows, players: Players) -> None:
         changed = [(players[name], rows.accounts[name]) for name in rows.changed_accounts]
@@ -235,8 +251,17 @@ class RowStore:
     def _save_guards(self, charged: dict[int, int]) -> None:
         new = [(number, guard) for number, guard in self._new_guards.items() if number in charged]
         insert(self._db, "INSERT INTO guards VALUES", new)
-        added = [(number, charged[number]) for number in sorted(charged)]
-        insert(self._db, "INSERT INTO counters VALUES", added, "ON CONFLICT DO UPDATE SET used = used + excluded.used")
+        for number, guard in self._new_guards.items():
+            if number not in charged and self._guards.get(guard) == number:  # no bet was taken: it has none after all
+                del self._guards[guard], self._counters[number]
+        insert(
+            self._db, "INSERT INTO counters VALUES", sorted(charged.items()),
+            "ON CONFLICT DO UPDATE SET used = used + excluded.used",
+        )  # fmt: skip
+        counters = self._counters
+        for number, amount in charged.items():
+            if number in counters:
+                counters[number] += amount
 
     def _save_known(self, rows: Rows, commands: Sequence[Command]) -> None:
         at_ms = {(account_of(command), command.id): command.at_ms for command in commands}
@@ -259,7 +284,8 @@ class RowStore:
         db = self._db
         referrals = [(*key, referral.until_ms, _json(referral)) for key, referral in rows.new_referrals.items()]
         insert(db, "INSERT INTO referrals VALUES", referrals)
-        db.executemany("DELETE FROM referrals WHERE account=? AND id=?", rows.answered_referrals)
+        if rows.answered_referrals:
+            db.executemany("DELETE FROM referrals WHERE account=? AND id=?", rows.answered_referrals)
         offers = [(name, rows.offers[name]) for name in rows.changed_offers]
         insert(db, "INSERT OR REPLACE INTO offers VALUES",
                [(name, held.account, held.taken, _json(held.offer)) for name, held in offers])  # fmt: skip

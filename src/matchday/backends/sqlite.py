@@ -5,6 +5,7 @@ import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -15,7 +16,7 @@ _CACHE_KIB: Final = 16_384
 """KiB of pages that the writer keeps in memory."""
 _WAL_PAGES_MAX: Final = 16_384
 """Pages of a write-ahead log (64 MB) from which on the writer moves them itself, if nobody else has."""
-_SIZES: Final = (256, 64, 16, 4, 1)
+_SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows, or keys, of one statement: few sizes, so that each is prepared once."""
 _FITTING: Final = [max((size for size in _SIZES if size <= count), default=0) for count in range(_SIZES[0] + 1)]
 _HOLDING: Final = [min(size for size in _SIZES if size >= count) for count in range(_SIZES[0] + 1)]
@@ -143,7 +144,7 @@ def insert(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]], the
     while start < end:
         size = _FITTING[min(end - start, _SIZES[0])]
         part = rows[start : start + size]
-        db.execute(_inserting(into, len(part[0]), size, then), [value for row in part for value in row])
+        db.execute(_inserting(into, len(part[0]), size, then), list(chain.from_iterable(part)))
         start += size
 
 

@@ -11,6 +11,7 @@ from matchday.edge.api_desk import (
     ReferralAnswerBody,
     ReferralsAnswer,
 )
+from matchday.edge.pressure import Priority
 from matchday.model.bet import PARTS_MAX, Policy
 from matchday.model.ledger import LimitName, Moment, Refusal
 from matchday.model.lines import LEGS_MAX
@@ -71,6 +72,26 @@ _Overround = Annotated[
 ]
 
 
+class GuestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A newcomer, or one who waits for his turn."""
+
+    ticket: Annotated[str, Meta(max_length=400)] | None = None
+    """Of the answer 202 before: one's place in the line. Good once."""
+
+
+class WaitingAnswer(msgspec.Struct, frozen=True):
+    """The place of a newcomer who has to wait. Nothing was opened."""
+
+    ticket: str
+    """To be sent with the next question."""
+    ahead: int
+    """How many go first, at most."""
+    wait_s: int
+    """Seconds until one's turn, about, at the rate of late."""
+    ask_in_s: int
+    """Seconds after which to ask again; whoever is silent for long has left the line."""
+
+
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An empty object."""
 
@@ -84,6 +105,14 @@ class GuestAnswer(msgspec.Struct, frozen=True):
     expires_ms: int
     currency: str
     balance: str
+
+
+class TicketAnswer(msgspec.Struct, frozen=True):
+    """Opens one's stream once or more, for a short while (docs/protocol.md)."""
+
+    ticket: str
+    """Send it as ``ticket`` in the stream's query."""
+    expires_ms: int
 
 
 class AccountAnswer(msgspec.Struct, frozen=True):
@@ -295,9 +324,10 @@ class FixtureAnswer(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether this process serves: ``stale`` while the odds are silent and every bet is refused."""
+    """Whether this process serves: ``stale`` while the odds are silent and every bet is refused; ``draining`` when it
+    is about to stop: send nobody here."""
 
-    status: Literal["ok", "stale"]
+    status: Literal["ok", "stale", "draining"]
     fixtures: int
 
 
@@ -376,6 +406,8 @@ class Route(msgspec.Struct, frozen=True):
     signed_in: bool = False
     role: Role = Role.FAN
     """Of whoever signs in; another's token is not allowed."""
+    priority: Priority = Priority.MONEY
+    """What gives way first where more is asked than can be answered."""
     query: tuple[Query, ...] = ()
     reasons: frozenset[str] = frozenset()
     """Of the problems that it alone may answer with, see ``reasons_of``."""
@@ -394,6 +426,8 @@ def reasons_of(route: Route) -> frozenset[str]:
         }  # fmt: skip
     if route.query:
         found |= {"parameter_invalid"}
+    if route.priority is not Priority.MONEY:
+        found |= {"overloaded"}
     return found
 
 
@@ -421,14 +455,16 @@ _TRADER_REASONS: Final = frozenset({
 })  # fmt: skip
 
 ROUTES: Final = (
-    Route("POST", "/api/guest", "guest", "Open a play-money account", {201: GuestAnswer}, Nothing,
-          reasons=frozenset({"too_many_requests", Moment.UNAVAILABLE, "not_answered"}),
+    Route("POST", "/api/guest", "guest", "Open a play-money account", {201: GuestAnswer, 202: WaitingAnswer}, GuestBody,
+          reasons=frozenset({
+              "too_many_requests", Moment.UNAVAILABLE, "not_answered", "ticket_unknown", "ticket_used", "line_full",
+          }), priority=Priority.BROWSING,
           links=(Link("account", "sign in with the token"), Link("fixtures", "see what can be bet on"))),
     Route("GET", "/api/account", "account", "The fan's account", {200: AccountAnswer}, signed_in=True),
     Route("POST", "/api/account/limit", "limit", "Set one's own stake limit per day", {200: AccountAnswer}, LimitBody,
           signed_in=True, reasons=_LIMIT_REASONS, links=(Link("account", "the limit in force"),)),
     Route("GET", "/api/account/statement", "statement", "Entries on the fan's account", {200: StatementAnswer},
-          signed_in=True, query=(_BEFORE_ENTRY, _LIMIT),
+          signed_in=True, query=(_BEFORE_ENTRY, _LIMIT), priority=Priority.BROWSING,
           links=(Link("statement", "the next page", {"before": "/next"}),)),
     Route("GET", "/api/bets", "bets", "The fan's bets", {200: BetsAnswer}, signed_in=True,
           query=(_STATE, _BEFORE_BET, _LIMIT),
@@ -438,12 +474,13 @@ ROUTES: Final = (
     Route("GET", "/api/bets/by-id/{id}", "bet_by_id", "What became of a caller's id", {200: BetAnswer}, signed_in=True,
           reasons=frozenset({"id_unknown"})),
     Route("POST", "/api/bets", "place", "Place a bet", {201: BetAnswer, 202: BetAnswer}, BetBody, signed_in=True,
-          reasons=_BET_REASONS,
+          reasons=_BET_REASONS, priority=Priority.BETS,
           links=(Link("bet_by_id", "what became of it", {"id": "/id"}), Link("bets", "it stands first"))),
     Route("POST", "/api/slips", "slip", "Place several bets", {200: SlipAnswer}, SlipBody, signed_in=True,
-          reasons=frozenset({"slip_invalid"}), links=(Link("bets", "they stand first"),)),
+          reasons=frozenset({"slip_invalid"}), priority=Priority.BETS, links=(Link("bets", "they stand first"),)),
     Route("POST", "/api/bets/quote", "quote", "What would be taken now", {200: QuoteAnswer}, QuoteBody, signed_in=True,
           reasons=frozenset({"currency_invalid", "legs_invalid", "selection_invalid", "type_invalid"}),
+          priority=Priority.COMPUTED,
           links=(Link("place", "at these prices"),)),
     Route("GET", "/api/bets/{bet}/cash-out", "cash_out_quote", "What a bet would be cashed out for",
           {200: CashOutAnswer}, signed_in=True, query=(_PART,), reasons=_QUOTE_REFUSALS,
@@ -455,10 +492,12 @@ ROUTES: Final = (
     Route("POST", "/api/bets/{bet}/cash-out-at", "cash_out_at", "Have a bet cashed out from some offer on",
           {200: BetAnswer}, CashOutAtBody, signed_in=True, reasons=_CASH_OUT_AT_REASONS,
           links=(Link("bet_by_id", "what became of it", {"id": "/id"}),)),
-    Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer},
+    Route("POST", "/api/stream/ticket", "ticket", "A ticket for a stream of events", {201: TicketAnswer}, Nothing,
+          signed_in=True),
+    Route("GET", "/api/fixtures", "fixtures", "What can be bet on", {200: FixturesAnswer}, priority=Priority.BROWSING,
           links=(Link("fixture", "the first one's whole book", {"id": "/fixtures/0/board/fixture"}),)),
     Route("GET", "/api/fixtures/{id}", "fixture", "One fixture's whole book", {200: FixtureAnswer},
-          reasons=frozenset({"fixture_unknown"}),
+          reasons=frozenset({"fixture_unknown"}), priority=Priority.BROWSING,
           links=(Link("place", "a leg names a selection, its price and its market's generation"),)),
     Route("POST", "/api/trader/commands", "trade", "Command something on a fixture's markets", {202: CommandAnswer},
           TraderBody, signed_in=True, role=Role.TRADER, reasons=_TRADER_REASONS),

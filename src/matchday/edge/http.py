@@ -7,7 +7,7 @@ judges a bet, and never waits longer than its settings say.
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -30,6 +30,7 @@ from matchday.edge.api import (
     FixtureRow,
     FixturesAnswer,
     GuestAnswer,
+    GuestBody,
     Health,
     LimitBody,
     Nothing,
@@ -37,17 +38,24 @@ from matchday.edge.api import (
     SlipAnswer,
     SlipBody,
     StatementAnswer,
+    TicketAnswer,
+    WaitingAnswer,
 )
 from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
 from matchday.edge.parse import amount_of, check_id, is_number, read_body
-from matchday.edge.problems import Problem
-from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, refused, wrong_bet
+from matchday.edge.placing import Outcome, Placing, status_of
+from matchday.edge.pressure import Pressure, Priority
+from matchday.edge.problems import Problem, of_moment
+from matchday.edge.sign_in import signed_in
+from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, wrong_bet
 from matchday.edge.trader import TraderDoor, TradingRoom
-from matchday.edge.waiting import answered, in_time
+from matchday.edge.visitors import UNKNOWN, limit_key
+from matchday.edge.waiting import answered, first_of, in_time
 from matchday.model.acceptance import StakeMax
+from matchday.model.admission import Admission, Place, TurnedAway
 from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
@@ -63,7 +71,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_ANSWER_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-store"}
+ANSWER_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-store"}
 _FILE_HEADERS: Final = {**_HEADERS, "Cache-Control": "no-cache"}
 _Result = TypeVar("_Result")
 
@@ -115,6 +123,9 @@ class AccountsRoom(FreeBetsRoom, Protocol):
     def identify(self, token: str) -> SignedIn | None:
         """Who a token speaks for."""
 
+    def ticket(self, account: str) -> tuple[str, int]:
+        """What opens an account's stream, and until when."""
+
     def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
         """Open an account."""
 
@@ -124,19 +135,34 @@ class AccountsRoom(FreeBetsRoom, Protocol):
         """Set a limit."""
 
 
+class LobbyRoom(Protocol):
+    """The waiting room, as this door sees it."""
+
+    def enter(self, ticket: str | None) -> Admission:
+        """A newcomer, or one who waits, asks to come in."""
+
+    def seen(self, account: str) -> None:
+        """A fan inside gave a sign of life."""
+
+
 def make_app(
-    *, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom, ledger: Ledger,
-    books: Books, clock: Clock, settings: Settings, web: Path,
+    *, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom,
+    ledger: Ledger, books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings, web: Path,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, cash_outs, accounts, ledger, books, clock, settings)
+    door = Door(bets, placing, cash_outs, accounts, ledger, books, lobby, pressure, clock, settings, draining)
     cashing = CashOutDoor(cash_outs, ledger, clock, settings)
     desk = DeskDoor(bets, accounts, ledger, clock, settings)
     doors = {Role.FAN: (door, cashing), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
     routes = [
         Route(
             route.path,
-            door.operation(_named(doors[route.role], route.name), role=route.role if route.signed_in else None),
+            door.operation(
+                _named(doors[route.role], route.name),
+                role=route.role if route.signed_in else None,
+                priority=Priority.MONEY if route.name == "place" else route.priority,  # whatever the door: ``Placing``
+            ),
             methods=[route.method],
         )
         for route in ROUTES
@@ -194,7 +220,7 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 
 async def _no_ledger(_: Request, __: Exception) -> Response:
-    return _moment(Moment.UNAVAILABLE).response()
+    return of_moment(Moment.UNAVAILABLE).response()
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:
@@ -206,25 +232,26 @@ class Door:
     """The operations of the table."""
 
     def __init__(
-        self, bets: BetsRoom, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger, books: Books,
-        clock: Clock, settings: Settings,
+        self, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger,
+        books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings,
+        draining: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self._bets, self._cash_outs, self._accounts = bets, cash_outs, accounts
+        self._bets, self._placing, self._cash_outs, self._accounts = bets, placing, cash_outs, accounts
+        self._lobby, self._pressure, self._draining = lobby, pressure, draining
         self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
-        per_second = settings.doors.requests_per_second_max
-        self._by_account = RateLimit(clock, per_second, 1_000, 2 * per_second)
         per_minute = settings.doors.guests_per_minute_max
         self._by_address = RateLimit(clock, per_minute, 60_000, per_minute)
 
     def operation(
-        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None
+        self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None, priority: Priority
     ) -> Callable[[Request], Awaitable[Response]]:
         """A route's endpoint: signed in, as whom the table says, and answered as JSON."""
 
         async def endpoint(request: Request) -> Response:
+            self._pressure.admit(priority)
             status, answer = await (run(request, self._signed_in(request, role)) if role is not None else run(request))
-            return Response(msgspec.json.encode(answer), status, _ANSWER_HEADERS, "application/json")
+            return Response(msgspec.json.encode(answer), status, ANSWER_HEADERS, "application/json")
 
         return endpoint
 
@@ -232,13 +259,28 @@ class Door:
 
     async def guest(self, request: Request) -> tuple[int, msgspec.Struct]:
         """POST /api/guest."""
-        self._limited(self._by_address, request.client.host if request.client else "?")
-        await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
+        if wait_s := self._by_address.take(limit_key(request.client.host if request.client else UNKNOWN)):
+            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
+        body = await read_body(request, GuestBody, self._clock, self._settings.body_bytes_max)
+        match self._lobby.enter(body.ticket):
+            case TurnedAway(reason=reason, detail=detail):
+                raise Problem(reason, detail, field="" if reason == "line_full" else "ticket",
+                              retry_after_s=60 if reason == "line_full" else 0)  # fmt: skip
+            case Place() as place:
+                return 202, WaitingAnswer(place.ticket, place.ahead, place.wait_s, place.ask_in_s)
+            case _:
+                pass
         guest = await self._answered(self._accounts.open_guest)
         if isinstance(guest, Moment):
-            raise _moment(guest)
+            raise of_moment(guest)
+        self._lobby.seen(guest.account)
         balance = format_amount(guest.balance, guest.currency)
         return 201, GuestAnswer(guest.account, guest.token, guest.expires_ms, guest.currency, balance)
+
+    async def ticket(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
+        """POST /api/stream/ticket."""
+        await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
+        return 201, TicketAnswer(*self._accounts.ticket(account))
 
     async def account(self, _: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account."""
@@ -263,7 +305,7 @@ class Door:
             lambda done: self._accounts.set_limit(account, body.id, body.limit, amount, done)
         )
         if isinstance(answer, Moment):
-            raise _moment(answer)
+            raise of_moment(answer)
         if answer.refusal is not None:
             raise Problem(answer.refusal, answer.detail)
         return await self.account(request, account)
@@ -308,15 +350,10 @@ class Door:
     async def place(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/bets."""
         body = await read_body(request, BetBody, self._clock, self._settings.body_bytes_max)
-        command = command_of(body, account, self._clock.now_ms())
-        found = await self._asked(command)
-        if isinstance(found, Moment):
-            raise _moment(found)
-        if isinstance(found, int):
-            return 202, pending(command.id, found or None)
-        if found.refusal is not None:
-            raise refused(found, command, self._books)
-        return 202 if found.pending_until_ms else 201, answer_of(found)
+        outcome: Outcome = await first_of(lambda told: self._placing.place(account, body, told))
+        if isinstance(outcome, Problem):
+            raise outcome
+        return status_of(outcome), outcome
 
     async def slip(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """POST /api/slips."""
@@ -338,10 +375,13 @@ class Door:
 
     async def _asked(self, command: PlaceBet) -> Answer | Moment | int:
         """The bets room's answer, or until when it is to come (0: unknown)."""
+        began = self._clock.elapsed_ms()
         try:
             found: Answer | Moment | int = await self._in_time(lambda done: self._bets.place(command, done, done))
         except TimeoutError:
             return 0
+        finally:
+            self._pressure.took(self._clock.elapsed_ms() - began)
         return found
 
     async def quote(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
@@ -367,31 +407,19 @@ class Door:
 
     async def health(self, _: Request) -> tuple[int, msgspec.Struct]:
         """GET /healthz."""
-        return 200, Health("stale" if self._bets.stale else "ok", len(self._books.fixtures))
+        status: Literal["ok", "stale", "draining"] = "stale" if self._bets.stale else "ok"
+        return 200, Health("draining" if self._draining() else status, len(self._books.fixtures))
 
     # --- what they share ----------------------------------------------------------------------------------------------
 
     def _signed_in(self, request: Request, role: Role) -> str:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        signed_in = self._accounts.identify(token) if scheme.lower() == "bearer" else None
-        if signed_in is None:
-            source = "POST /api/guest" if role == Role.FAN else "`matchday token`"
-            raise Problem("not_signed_in", f"send Authorization: Bearer with a token of {source}")
-        self._limited(self._by_account, f"{signed_in.role} {signed_in.account}")
-        if signed_in.role != role:
-            raise Problem("not_allowed", f"this is for a {role}'s token; yours is a {signed_in.role}'s")
-        return signed_in.account
+        return signed_in(request.headers.get("authorization", ""), role, self._accounts, self._placing)
 
     def _view(self, account: str) -> AccountView:
         view = self._ledger.account(account)
         if view is None:
             raise Problem("not_signed_in", "the account is not known here; sign in again")
         return view
-
-    @staticmethod
-    def _limited(limit: RateLimit, key: str) -> None:
-        if wait_s := limit.take(key):
-            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
 
     async def _in_time(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
         return await in_time(self._clock, self._settings.answer_ms_max, ask)
@@ -407,7 +435,3 @@ class Door:
         if not is_number(text, digits=9) or not 1 <= int(text) <= most:
             raise Problem("parameter_invalid", f"limit is 1 to {most}", field="limit")
         return int(text)
-
-
-def _moment(moment: Moment) -> Problem:
-    return Problem(moment, "nothing was recorded: the same id may be sent again", retry_after_s=1)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,19 +20,23 @@ from matchday.model.posting import uuid7_ms
 from matchday.model.price import PriceError, parse_price
 from matchday.ports import Clock
 
+JSON: Final = "application/json"
 BODY_MS_MAX: Final = 10_000
 """Milliseconds in which a body must have arrived; then it is answered 400 and the connection closes."""
 AHEAD_MS_MAX: Final = 86_400_000
 """Milliseconds by which a caller's id may be ahead of our clock."""
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMED: Final = re.compile(r"field `(.{1,64})`$")
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
+def media_type(content_type: str) -> str:
+    """What a ``Content-Type`` names, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 async def read_body(request: Request, shape: type[_Body], clock: Clock, bytes_max: int) -> _Body:
     """The body, decoded and validated; not read further than its limits in bytes and time."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if media_type(request.headers.get("content-type", JSON)) != JSON:
         raise Problem("content_type_unsupported", "send Content-Type: application/json")
     try:
         async with within(clock, BODY_MS_MAX):
@@ -40,10 +45,15 @@ async def read_body(request: Request, shape: type[_Body], clock: Clock, bytes_ma
         raise Problem("body_too_slow", f"send the body within {BODY_MS_MAX} ms") from None
     except ClientDisconnect:
         raise Problem("body_incomplete", "the connection was closed before the body's end") from None
+    return decode_body(received, shape)
+
+
+def decode_body(received: bytes | bytearray, shape: type[_Body]) -> _Body:
+    """A whole body, decoded and validated; nothing is an empty object."""
     try:
         return msgspec.json.decode(received or b"{}", type=shape)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+        raise field_problem(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("not_json", f"{error}") from error
 
@@ -80,7 +90,7 @@ def is_number(text: str, *, digits: int) -> bool:
 
 def check_id(made: str, now_ms: int, field: str = "id") -> None:
     """A caller's id must be a UUIDv7 of about now; an old one is the ledger's to judge."""
-    made_ms = uuid7_ms(made) if _UUID.fullmatch(made) else None
+    made_ms = uuid7_ms(made) if made == made.lower() else None
     if made_ms is None:
         raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field=field)
     if made_ms > now_ms + AHEAD_MS_MAX:
@@ -110,9 +120,14 @@ def selection_of(selection: str, field: str) -> tuple[str, str]:
     """Fixture and market of a selection's id. One selection has one name: under another it would escape its exposure
     limit, and settlement would not find it."""
     try:
-        fixture, key, _ = split_selection(selection)
+        return _market_of(selection)
     except ValueError as error:
         raise Problem("selection_invalid", str(error), field=field) from error
+
+
+@lru_cache(maxsize=8_192)
+def _market_of(selection: str) -> tuple[str, str]:
+    fixture, key, _ = split_selection(selection)
     return fixture, key.of(fixture)
 
 
@@ -126,7 +141,7 @@ def price_of(text: str, field: str) -> int:
         raise Problem("price_invalid", str(error), field=field) from error
 
 
-def _invalid(error: str) -> Problem:
+def field_problem(error: str) -> Problem:
     """What a decoder found wrong, with the field that it names: in its words or by a path from ``$``."""
     said, at, place = error.rpartition(" - at `$")
     if not at:

@@ -4,6 +4,7 @@ Owns the one table of reasons. A door raises a reason of the table; its status a
 OpenAPI document alike.
 """
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -15,18 +16,23 @@ from matchday.model.trading import TraderRefusal
 MEDIA_TYPE: Final = "application/problem+json"
 
 REASONS: Final[dict[str, int]] = {
+    "request_invalid": 400,
     "not_json": 400,
     "body_too_slow": 400,
     "body_incomplete": 400,
     "not_signed_in": 401,
     "not_allowed": 403,
+    "origin_not_allowed": 403,
     "not_found": 404,
     "id_unknown": 404,
     "fixture_unknown": 404,
     "referral_unknown": 404,
     "market_unknown": 404,
     "method_not_allowed": 405,
+    "request_too_slow": 408,
     **dict.fromkeys(Refusal, 409),
+    "ticket_unknown": 409,
+    "ticket_used": 409,
     "body_too_large": 413,
     "content_type_unsupported": 415,
     "field_invalid": 422,
@@ -42,9 +48,16 @@ REASONS: Final[dict[str, int]] = {
     "overround_invalid": 422,
     "parameter_invalid": 422,
     "too_many_requests": 429,
-    "internal_error": 500,
+    "connections_full": 429,
+    "head_too_large": 431,
     **dict.fromkeys(Moment, 503),
+    "internal_error": 500,
     "not_answered": 503,
+    "full": 503,
+    "crowded": 503,
+    "draining": 503,
+    "overloaded": 503,
+    "line_full": 503,
 }
 """Reason -> status."""
 assert REASONS.keys() >= set(TraderRefusal)
@@ -98,6 +111,7 @@ class Problem(Exception):
             stake_max, amount,
         )  # fmt: skip
         self._headers = dict(_HEADERS)
+        self.retry_after_s = retry_after_s
         if retry_after_s:
             self._headers["Retry-After"] = str(retry_after_s)
         if allow:
@@ -110,6 +124,23 @@ class Problem(Exception):
     def response(self) -> Response:
         """As it goes out."""
         return Response(msgspec.json.encode(self.details), self.details.status, self._headers, MEDIA_TYPE)
+
+    def parts(self) -> tuple[int, str, dict[str, str], bytes]:
+        """Status, its phrase, headers and body where no application answers: on a connection that closes after it."""
+        status, body = HTTPStatus(self.details.status), msgspec.json.encode(self.details)
+        closing = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+        return status, status.phrase, {**self._headers, **closing}, body
+
+    def raw(self) -> bytes:
+        """The same as bytes."""
+        status, phrase, headers, body = self.parts()
+        lines = [f"HTTP/1.1 {status:d} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def of_moment(moment: Moment) -> Problem:
+    """An answer about the moment, for a client."""
+    return Problem(moment, "nothing was recorded: the same id may be sent again", retry_after_s=1)
 
 
 def title(reason: str) -> str:

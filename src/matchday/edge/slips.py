@@ -124,7 +124,7 @@ def refused(answer: Answer, command: PlaceBet, books: Books) -> Problem:
     leg = command.asked[0]
     if answer.refusal in (Refusal.PRICE_MOVED, Refusal.GENERATION_STALE) and len(command.asked) == 1:
         market = books.market(leg.fixture, leg.market)
-        now = market.price_of(leg.selection.rpartition("/")[2]) if market else None
+        now = books.price(market, leg.selection.rpartition("/")[2]) if market else None
         if market is not None and now is not None:
             price, generation = format_price(now), market.generation
             return Problem(answer.refusal, answer.detail, price=price, generation=generation)

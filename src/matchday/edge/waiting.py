@@ -19,6 +19,13 @@ async def in_time(clock: Clock, limit_ms: int, ask: Callable[[Callable[[_Result]
         return await future
 
 
+async def first_of(ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
+    """The first that is said; whoever says it does so in time."""
+    future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+    ask(lambda result: None if future.done() else future.set_result(result))
+    return await future
+
+
 async def answered(clock: Clock, limit_ms: int, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
     """The same, with a problem that names the remedy where it takes too long."""
     try:

@@ -7,27 +7,31 @@ ready made and go straight to the transport. The library is there only while it 
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from matchday.config import Push as PushSettings
-from matchday.edge.frames import PING, frame_text, split_frame
-
-__all__ = ["frame_text", "make_protocol"]
+from matchday.edge.admission import OPEN, Entrance
+from matchday.edge.frames import PING, WINDOW_BITS, split_frame
+from matchday.edge.problems import Problem
+from matchday.edge.visitors import UNKNOWN, Network, may_connect, real_address
 
 PATH: Final = "/ws"
-SUBPROTOCOL: Final = "matchday.v1.json"
+JSON: Final = "matchday.v1.json"
+MSGPACK: Final = "matchday.v1.msgpack"
 CLOSE_S_MAX: Final = 2.0
 """Seconds that a client has to answer our goodbye; then the connection is cut."""
 _RESTARTING: Final = 1012
-_TEXT_ONLY: Final = 1003
+_WRONG_KIND: Final = 1003
 _NOT_UTF8: Final = 1007
 _HEAD_END: Final = b"\r\n\r\n"
 _log = logging.getLogger(__name__)
@@ -36,15 +40,11 @@ _log = logging.getLogger(__name__)
 class Room(Protocol):
     """The push room, as this door sees it."""
 
-    @property
-    def full(self) -> bool:
-        """Whether newcomers are turned away."""
-
     def opened(self, connection: Any) -> None:
         """A client is there."""
 
     def received(self, connection: Any, payload: bytes) -> None:
-        """A client's message, valid UTF-8."""
+        """A client's message; where it is text, valid UTF-8."""
 
     def heard(self, connection: Any) -> None:
         """A pong."""
@@ -56,10 +56,14 @@ class Room(Protocol):
         """A client is gone. Harmless when said again."""
 
 
-def make_protocol(room: Room, settings: PushSettings, origins: Collection[str] = ()) -> type[asyncio.Protocol]:
+def make_protocol(
+    room: Room, settings: PushSettings, origins: Collection[str] = (), *, entrance: Entrance = OPEN,
+    trusted: Sequence[Network] = (),
+) -> type[asyncio.Protocol]:  # fmt: skip
     """The class that ``uvicorn.Config(ws=…)`` takes, bound to a room.
 
-    Browsers may connect from the host they call and from ``origins`` (such as ``https://fans.example``).
+    Browsers may connect from the host they call and from ``origins`` (such as ``https://fans.example``). ``entrance``
+    says who may come in now; it counts the addresses behind the proxies that are ``trusted``.
     """
     allowed = frozenset(origin.lower() for origin in origins)
 
@@ -68,6 +72,7 @@ def make_protocol(room: Room, settings: PushSettings, origins: Collection[str] =
         _room = room
         _settings = settings
         _origins = allowed
+        _entrance, _trusted = entrance, trusted
 
     return Door
 
@@ -78,7 +83,12 @@ class _Door(asyncio.Protocol):
     _room: Room
     _settings: PushSettings
     _origins: frozenset[str]
-    __slots__ = ("_closing", "_connections", "_library", "_parts", "_transport", "buffered", "send")
+    _entrance: Entrance
+    _trusted: Sequence[Network]
+    __slots__ = (
+        "_address", "_closing", "_compressed", "_connections", "_library", "_parts", "_transport", "binary", "buffered",
+        "deflated", "send",
+    )  # fmt: skip
 
     def __init__(  # uvicorn names its arguments
         self,
@@ -89,13 +99,24 @@ class _Door(asyncio.Protocol):
     ) -> None:
         self._connections = server_state.connections
         self._library: ServerProtocol | None = ServerProtocol(
-            subprotocols=cast("Any", [SUBPROTOCOL]),
-            select_subprotocol=lambda _, offered: cast("Any", SUBPROTOCOL) if SUBPROTOCOL in offered else None,
+            extensions=[
+                ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+            ],
+            subprotocols=cast("Any", [JSON, MSGPACK]),
+            select_subprotocol=lambda _, offered: next((one for one in offered if one in (JSON, MSGPACK)), None),
             max_size=self._settings.message_bytes_max,
             logger=_log,
         )
+        self.binary = False
+        """Whether MessagePack was agreed upon."""
+        self.deflated = False
+        """Whether the client can inflate what is compressed once for all."""
+        self._compressed = False
+        """Whether permessage-deflate was agreed upon: messages of the client may be compressed."""
         self._parts: list[bytes] | None = None
         self._closing: asyncio.TimerHandle | None = None
+        self._address: str | None = None
+        """Where the client comes from, once it has been let in."""
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -111,6 +132,8 @@ class _Door(asyncio.Protocol):
         self._connections.discard(cast("Any", self))
         if self._closing is not None:
             self._closing.cancel()
+        if self._address is not None:
+            self._entrance.left(self._address)
         self._room.closed(self)
 
     def resume_writing(self) -> None:
@@ -121,9 +144,11 @@ class _Door(asyncio.Protocol):
         """See ``asyncio.Protocol``. The fast path first; what it does not know goes to the library, from then on."""
         at = 0
         while self._library is None and at < len(data):
-            payload, after = split_frame(data, at, self._settings.message_bytes_max)
+            payload, after = split_frame(
+                data, at, self._settings.message_bytes_max, binary=self.binary, compressed=self._compressed
+            )
             if payload is not None:
-                self._text(payload)
+                self._message(payload)
             elif after > at:
                 self._room.heard(self)
             else:
@@ -161,7 +186,10 @@ class _Door(asyncio.Protocol):
     # --- the library's side -------------------------------------------------------------------------------------------
 
     def _opened_library(self) -> ServerProtocol:
-        return ServerProtocol(state=State.OPEN, max_size=self._settings.message_bytes_max, logger=_log)
+        library = ServerProtocol(state=State.OPEN, max_size=self._settings.message_bytes_max, logger=_log)
+        if self._compressed:
+            library.extensions = [PerMessageDeflate(True, True, WINDOW_BITS, WINDOW_BITS)]
+        return library
 
     def _slowly(self, data: bytes) -> None:
         library = self._library
@@ -182,40 +210,56 @@ class _Door(asyncio.Protocol):
             self.data_received(rest)
 
     def _handshake(self, library: ServerProtocol, request: Request) -> None:
-        response = self._turned_away(library, request) or library.accept(request)
+        response = self._turned_away(request) or library.accept(request)
         library.send_response(response)
         if library.state is State.OPEN:
+            self.binary = library.subprotocol == MSGPACK
+            for agreed in library.extensions:
+                if isinstance(agreed, PerMessageDeflate):
+                    self._compressed, self.deflated = True, agreed.local_max_window_bits == WINDOW_BITS
             self._flush(library)
             self._library = None
+            self._address = self._visitor(request.headers)
+            self._entrance.entered(self._address)
             self._room.opened(self)
 
-    def _turned_away(self, library: ServerProtocol, request: Request) -> Response | None:
+    def _turned_away(self, request: Request) -> Response | None:
+        """Why not, as a response."""
+        headers = request.headers
+        problem: Problem | None
         if request.path.partition("?")[0] != PATH:
-            return library.reject(404, f"There is no WebSocket here; it is at {PATH}\n")
-        for origin in request.headers.get_all("Origin"):
-            scheme, _, host = origin.lower().partition("://")
-            same = scheme in ("http", "https") and [host] == [h.lower() for h in request.headers.get_all("Host")]
-            if not same and origin.lower() not in self._origins:
-                return library.reject(403, "This origin may not connect; pages of the same host may\n")
-        if self._room.full:
-            return library.reject(503, "Full; come back later\n")
-        return None
+            problem = Problem("not_found", f"there is no WebSocket here; it is at {PATH}")
+        elif not may_connect(headers.get_all("Origin"), headers.get_all("Host"), self._origins):
+            problem = Problem("origin_not_allowed", "pages of the same host may connect; see setting doors.origins")
+        else:
+            problem = self._entrance.refusal(self._visitor(headers))
+        if problem is None:
+            return None
+        status, phrase, said, body = problem.parts()
+        return Response(status, phrase, Headers(said), body)
+
+    def _visitor(self, headers: Headers) -> str:
+        peer = self._transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else UNKNOWN
+        return real_address(address, headers.get_all("X-Forwarded-For"), self._trusted) if self._trusted else address
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._parts is not None):
+        message = Opcode.BINARY if self.binary else Opcode.TEXT
+        if frame.opcode is message or (frame.opcode is Opcode.CONT and self._parts is not None):
             self._parts = [*(self._parts or ()), bytes(frame.data)]
             if frame.fin:
                 payload, self._parts = b"".join(self._parts), None
-                self._text(payload)
-        elif frame.opcode is Opcode.BINARY:
+                self._message(payload)
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._room.closed(self)
-            self.close(_TEXT_ONLY, "text frames only")
+            self.close(_WRONG_KIND, "binary frames only" if self.binary else "text frames only")
         elif frame.opcode is not Opcode.CLOSE:
             self._room.heard(self)
 
-    def _text(self, payload: bytes) -> None:
+    def _message(self, payload: bytes) -> None:
         try:
-            payload.decode()
+            if not self.binary:
+                payload.decode()
         except UnicodeDecodeError:
             self._room.closed(self)
             self.close(_NOT_UTF8, "not UTF-8")

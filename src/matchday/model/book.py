@@ -16,6 +16,11 @@ from matchday.model.trading import Controls
 EPOCHS_MAX: Final = 64
 """Owners remembered; older ones have long said their last."""
 
+FEW_OUTCOMES: Final = 16
+"""Outcomes that are looked through one by one."""
+PRICES_MAX: Final = 1_024
+"""Markets with more outcomes whose prices are kept by outcome; beyond it they are looked up anew."""
+
 
 class FixtureBook(msgspec.Struct):
     """All markets of one fixture at one version, and when each last changed."""
@@ -42,6 +47,8 @@ class Books:
         self.offset = -1
         """Offset in ``books`` up to which everything was applied."""
         self._epochs: deque[int] = deque(maxlen=EPOCHS_MAX)
+        self._prices: dict[str, tuple[Market, dict[str, int]]] = {}
+        """Of markets with many outcomes: the market as it was when somebody asked, and its prices by outcome."""
 
     def owned(self, epoch: int) -> None:
         """An owner began: it is the only one from offset ``epoch`` on (see ``OddsOwned``)."""
@@ -102,6 +109,19 @@ class Books:
         """A market by fixture and id, or None."""
         book = self.fixtures.get(fixture)
         return None if book is None else book.markets.get(market)
+
+    def price(self, market: Market, outcome: str) -> int | None:
+        """The price of an outcome in thousandths, or None where the market has no such outcome: as quickly of one with
+        thousands of outcomes as of any other."""
+        if len(market.selections) <= FEW_OUTCOMES:
+            return market.price_of(outcome)
+        held = self._prices.get(market.market)
+        if held is None or held[0] is not market:
+            if len(self._prices) >= PRICES_MAX:
+                self._prices.clear()
+            by_outcome = {selection.outcome: selection.price for selection in reversed(market.selections)}
+            held = self._prices[market.market] = market, by_outcome
+        return held[1].get(outcome)
 
     def forget(self, fixture: str) -> None:
         """Drop a fixture that is long over."""

@@ -83,6 +83,7 @@ class Moment(StrEnum):
 
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"  # a fault of ours in judging this one, of which the log has the whole story
 
 
 class AccountStatus(StrEnum):
@@ -135,15 +136,15 @@ class LimitName(StrEnum):
     LOSS_WEEK = "loss_week"
     LOSS_MONTH = "loss_month"
 
-    @property
-    def days(self) -> int:
-        """Days of its window, today included."""
-        return {"day": 1, "week": 7, "month": 30}[self.value.partition("_")[2]]
+    days: int
+    """Days of its window, today included."""
+    of_loss: bool
+    """Whether it limits what was lost (stakes less returns) rather than what was staked."""
 
-    @property
-    def of_loss(self) -> bool:
-        """Whether it limits what was lost (stakes less returns) rather than what was staked."""
-        return self.value.startswith("loss")
+    def __init__(self, name: str) -> None:
+        kind, _, window = name.partition("_")
+        self.days = {"day": 1, "week": 7, "month": 30}[window]
+        self.of_loss = kind == "loss"
 
 
 class SetLimit(msgspec.Struct, frozen=True, tag="set_limit", tag_field="kind"):

@@ -24,6 +24,7 @@ void, half-lost and tied lines cost the house nothing.
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain, combinations
 from math import comb, lcm, prod
 from typing import Final
@@ -97,6 +98,7 @@ def _sizes(bet_type: str, legs: int) -> tuple[int, range]:
     return of, range(size, size + 1)
 
 
+@lru_cache(maxsize=1_024)
 def count(bet_type: str, legs: int) -> int:
     """The number of lines, at most ``LINES_MAX``, without enumerating them; LinesError as ``sizes``."""
     return sum(comb(legs, size) for size in sizes(bet_type, legs))
@@ -116,7 +118,14 @@ def most(bet_type: str, prices: Sequence[int]) -> Fraction:
     ``prices`` are thousandths. Sums of products by size without enumerating them (elementary symmetric polynomials), in
     integers, so that judging a bet costs little however many lines it has. LinesError as ``sizes``.
     """
+    if bet_type == SINGLE and len(prices) == 1:
+        return _of_single(prices[0])
     return _mean(bet_type, prices, UNIT)
+
+
+@lru_cache(maxsize=4_096)
+def _of_single(price: int) -> Fraction:
+    return Fraction(price, UNIT)
 
 
 def mean(bet_type: str, multipliers: Sequence[Fraction]) -> Fraction:

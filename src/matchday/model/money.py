@@ -5,6 +5,7 @@ and are plain integers of minor units everywhere else. No float is ever involved
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ def decimals(currency: str) -> int:
         raise MoneyError(f"currency {currency!r} is not known; known are {known}") from None
 
 
+@lru_cache(maxsize=4_096)
 def parse_amount(text: str, currency: str) -> int:
     """Minor units of a decimal string such as ``"10.00"``.
 
@@ -54,6 +56,7 @@ def parse_amount(text: str, currency: str) -> int:
     return -amount if sign else amount
 
 
+@lru_cache(maxsize=16_384)
 def format_amount(amount: int, currency: str) -> str:
     """The decimal string of an amount of minor units, with all the decimals of its currency."""
     places = decimals(currency)

@@ -22,6 +22,7 @@ class PriceError(ValueError):
     """A price that is none: its text says what is wrong and what is expected."""
 
 
+@lru_cache(maxsize=4_096)
 def parse_price(text: str) -> int:
     """Thousandths of a decimal string such as ``"2.375"``; PriceError outside 1.001–1000."""
     match = _DECIMAL.fullmatch(text)

@@ -346,7 +346,8 @@ def bet_view(bet: Bet) -> BetView:
 
 
 def _returns_max(bet: Bet) -> int:
-    most = int(bet.remaining * lines.most(bet.type, [leg.price for leg in bet.legs]))
+    per_unit = lines.most(bet.type, [leg.price for leg in bet.legs])
+    most = bet.remaining * per_unit.numerator // per_unit.denominator
     return most - bet.remaining if bet.free else most
 
 

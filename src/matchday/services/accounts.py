@@ -5,6 +5,7 @@ Owns identity, roles and tokens. Hears sign-ins and limit changes from the doors
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
@@ -15,6 +16,10 @@ from matchday.model.role import Role, SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 
 _SALT = "matchday.token.1"
+_TICKET_SALT = "matchday.ticket.1"
+"""Another, so that a ticket is no token and a token no ticket."""
+TOKENS_KEPT: Final = 20_000
+"""Tokens that are known again without reckoning their signatures; beyond it all are reckoned anew."""
 
 
 class Guest(msgspec.Struct, frozen=True):
@@ -33,7 +38,9 @@ class Tokens:
 
     def __init__(self, clock: Clock, settings: Settings, secret: bytes) -> None:
         self._clock = clock
-        self._token_s = settings.doors.token_s_max
+        self._token_s, self._ticket_s = settings.doors.token_s_max, settings.doors.ticket_s_max
+        self._good: dict[str, tuple[SignedIn, int]] = {}
+        """Tokens whose signature was good -> whose each is, and when it was signed, in seconds since 1970."""
 
         class Signer(TimestampSigner):
             """Takes its time from the platform's clock."""
@@ -42,6 +49,7 @@ class Tokens:
                 return clock.now_ms() // 1000
 
         self._signer = URLSafeTimedSerializer(secret, salt=_SALT, signer=Signer)
+        self._tickets = URLSafeTimedSerializer(secret, salt=_TICKET_SALT, signer=Signer)
 
     def sign(self, account: str, role: Role = Role.FAN) -> tuple[str, int]:
         """A token for an account, and until when it is surely good (milliseconds since 1970): it counts in whole
@@ -51,23 +59,46 @@ class Tokens:
 
     def identify(self, token: str) -> SignedIn | None:
         """Who a token speaks for; None for one that is forged, damaged or expired."""
+        held = self._good.get(token)
+        if held is not None and 0 <= self._clock.now_ms() // 1000 - held[1] <= self._token_s:
+            return held[0]
         if not token.isascii():  # none that was signed here; a lone surrogate would be an error, not a refusal
             return None
         try:
-            signed = self._signer.loads(token, max_age=self._token_s)
+            signed, signed_at = self._signer.loads(token, max_age=self._token_s, return_timestamp=True)
         except BadData:
             return None
         match signed:
             case str(account):
-                return SignedIn(account, Role.FAN)
+                found = SignedIn(account, Role.FAN)
             case [Role.TRADER.value, str(name)]:
-                return SignedIn(name, Role.TRADER)
-        return None
+                found = SignedIn(name, Role.TRADER)
+            case _:
+                return None
+        if len(self._good) >= TOKENS_KEPT:
+            self._good.clear()
+        self._good[token] = found, int(signed_at.timestamp())
+        return found
 
     def verify(self, token: str) -> str | None:
         """The account of a fan's token; None for one that is no fan's, forged, damaged or expired."""
         signed_in = self.identify(token)
         return signed_in.account if signed_in is not None and signed_in.role == Role.FAN else None
+
+    def ticket(self, account: str) -> tuple[str, int]:
+        """A ticket for an account's stream, and until when it is surely good (milliseconds since 1970). It may stand in
+        an address, where others can come to read it: it ends soon and opens nothing but a stream."""
+        return str(self._tickets.dumps(account)), self._clock.now_ms() + self._ticket_s * 1000
+
+    def verify_ticket(self, ticket: str) -> str | None:
+        """The account of a ticket; None for one that is none, forged, damaged or expired."""
+        if not ticket.isascii():
+            return None
+        try:
+            account = self._tickets.loads(ticket, max_age=self._ticket_s)
+        except BadData:
+            return None
+        return account if isinstance(account, str) else None
 
 
 class Accounts:
@@ -79,6 +110,7 @@ class Accounts:
         self._settings = settings.accounts
         tokens = Tokens(clock, settings, secret)
         self.sign, self.identify, self.verify = tokens.sign, tokens.identify, tokens.verify
+        self.ticket, self.verify_ticket = tokens.ticket, tokens.verify_ticket
 
     def open_guest(self, done: Callable[[Guest | Moment], None]) -> None:
         """Open an account with a grant of play money, both in one commit. The ids derive from the account's own, which

@@ -42,6 +42,8 @@ _RUSH_BETS: Final = 10
 _RUSH_STAKE_MAX: Final = 4_000
 _STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 9_000, 49_999)
 _USES_FREE_BET: Final = 0.15
+RATES_HZ: Final = (None, None, 0.05)
+"""How often fans, one after the other, want to hear of a channel: most of them of every change."""
 
 
 class GateDoor(Protocol):
@@ -124,7 +126,8 @@ class Crowd:
         """A fan with an account; follows one to three of the fixtures, the list, and the own account."""
         number = len(self.fans)
         chance = self._clock.random(f"fan-{number}")
-        fan = Fan(number, account, limit, chance, Screen(account, self._frames, self._shown))
+        screen = Screen(account, self._frames, self._shown, RATES_HZ[number % len(RATES_HZ)])
+        fan = Fan(number, account, limit, chance, screen)
         fan.waits = waits
         followed = chance.sample(list(fixtures), min(len(fixtures), chance.randint(1, 3)))
         fan.channels = ["account", "home", *(f"fixture:{fixture}" for fixture in followed)]

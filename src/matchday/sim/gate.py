@@ -23,6 +23,7 @@ from matchday.services.push import Push
 from matchday.services.trading import Logged, Trading
 from matchday.sim.process import Process, ProcessClock
 from matchday.sim.provider import STAND_MS
+from matchday.sim.screens import LINES
 from matchday.sim.stores import ProcessLedger, ProcessLog
 
 GATES: Final = 2
@@ -42,7 +43,8 @@ def sim_settings(delay_ms: int) -> Settings:
             referral_stake_max=60_000, return_max=200_000, delay_ms=delay_ms,
         ),
         push=replace(
-            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200
+            settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200,
+            buffer_bytes_max=1_024,
         ),
     )  # fmt: skip
 
@@ -117,7 +119,7 @@ class GateProcess(Process):
         bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
-            frame=lambda payload: payload + b"\n", stale=lambda: bets.stale,
+            framing=LINES, stale=lambda: bets.stale,
         )  # fmt: skip
         cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=bets.price, in_play=bets.in_play, worth=leg_worth, secret=secret

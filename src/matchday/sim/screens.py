@@ -1,4 +1,4 @@
-"""Screens: the connections of simulated fans. Each applies what it is sent, as any client would, and holds the result.
+"""Screens: the connections of simulated fans. Each applies what it is sent, by the client we give to others.
 
 Owns what a fan sees. Hears frames; says subscriptions. Finds by itself when a delta does not follow what it holds.
 """
@@ -8,9 +8,17 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from matchday.client import Gap, Held
+from matchday.services.push import Framing
 from matchday.sim.trace import Violation
 
-CLOSED_BY_ROOM: Final = "the room"
+
+def _line(payload: bytes) -> bytes:
+    return payload + b"\n"
+
+
+LINES: Final = Framing(text=_line, binary=_line, deflated=bytes)
+"""Frames as these connections take them: a line each, of JSON."""
 
 
 class Door(Protocol):
@@ -48,26 +56,26 @@ class Frames:
         return found
 
 
-class View:
+class View(Held):
     """What a screen holds of one channel."""
 
-    def __init__(self) -> None:
-        self.epoch = ""
-        self.offset = -1
-        self.board: dict[str, Any] = {}
-        self.markets: dict[str, dict[str, Any]] = {}
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.facts: list[dict[str, Any]] = []
-        self.balance: str | None = None
-        self.whole = False
-        """Whether it has got a first snapshot."""
+    @property
+    def balance(self) -> str | None:
+        """Of ``account``: the latest that was heard; None before that."""
+        balance: str | None = (self.facts[-1] if self.facts else self.account).get("balance")
+        return balance
 
 
 class Screen:
     """One connection of one fan."""
 
-    def __init__(self, name: str, frames: Frames, changed: Callable[["Screen", str], None]) -> None:
+    binary = deflated = False
+
+    def __init__(
+        self, name: str, frames: Frames, changed: Callable[["Screen", str], None], rate_hz: float | None
+    ) -> None:
         self.name = name
+        self._rate_hz = rate_hz
         self._frames, self._changed = frames, changed
         self.door: Door | None = None
         self.views: dict[str, View] = {}
@@ -108,6 +116,8 @@ class Screen:
         self.door, self.blocked, self.closed_by = door, None, ""
         door.opened(self)
         self._say({"op": "auth", "token": token})
+        if self._rate_hz is not None:
+            self._say({"op": "pace", "max_rate_hz": self._rate_hz})
         self.follow(channels)
 
     def follow(self, channels: list[str]) -> None:
@@ -115,8 +125,8 @@ class Screen:
         for channel in channels:
             view = self.views.get(channel)
             asked: dict[str, Any] = {"op": "subscribe", "channel": channel}
-            if view is not None and view.whole:
-                asked["resume"] = {"epoch": view.epoch, "offset": view.offset}
+            if view is not None and view.resume:
+                asked["resume"] = view.resume
             self._say(asked)
 
     def lose(self) -> None:
@@ -152,7 +162,7 @@ class Screen:
                 self.stale = frame["stale"]
 
     def _view(self, channel: str) -> View:
-        return self.views.setdefault(channel, View())
+        return self.views.setdefault(channel, View(channel))
 
     def _resumed(self, frame: dict[str, Any]) -> None:
         view = self._view(frame["channel"])
@@ -161,33 +171,17 @@ class Screen:
             raise Violation("screen_follows", f"{self.name} resumed {frame} while at {view.offset}", [self.name])
 
     def _snapshot(self, frame: dict[str, Any]) -> None:
-        channel, data = frame["channel"], frame["data"]
-        view = self.views[channel] = View()
-        view.epoch, view.offset, view.whole = frame["epoch"], frame["to"], True
-        if channel == "account":
-            view.balance = data["balance"]
-        elif channel == "home":
-            view.rows = {row["board"]["fixture"]: row for row in data["fixtures"]}
-        else:
-            view.board, view.markets = data["board"], {market["market"]: market for market in data["markets"]}
+        channel = frame["channel"]
+        self.views[channel] = View(channel)
+        self.views[channel].snapshot(frame)
         self._changed(self, channel)
 
     def _delta(self, frame: dict[str, Any]) -> None:
-        channel, data = frame["channel"], frame["data"]
-        view = self._view(channel)
-        if not view.whole or frame["from"] != view.offset:
-            detail = f"{self.name} holds {channel} up to {view.offset} and was sent {frame['from']}..{frame['to']}"
-            raise Violation("screen_follows", detail, [self.name])
-        view.offset = frame["to"]
-        if channel == "account":
-            for fact in data["facts"]:
-                view.facts.append(fact)
-                view.balance = fact["balance"]
-        elif channel == "home":
-            view.rows.update((row["board"]["fixture"], row) for row in data["fixtures"])
-            for fixture in data["removed"]:
-                view.rows.pop(fixture, None)
-        else:
-            view.board = data["board"]
-            view.markets.update((market["market"], market) for market in data["markets"])
+        channel = frame["channel"]
+        try:
+            news = self._view(channel).delta(frame)
+        except Gap as gap:
+            raise Violation("screen_follows", f"{self.name}: {gap}", [self.name]) from gap
+        if not news:
+            raise Violation("screen_follows", f"{self.name} heard up to {frame['to']} of {channel} before", [self.name])
         self._changed(self, channel)

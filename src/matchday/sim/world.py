@@ -36,6 +36,7 @@ from matchday.ports import Stored
 from matchday.pricing.football import price_book
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
+from matchday.services.push.shapes import home_row
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 from matchday.sim import checkers, rest
@@ -109,7 +110,7 @@ class World:
         self._limits: dict[tuple[str, LimitName], list[tuple[int, int | None]]] = {}
         """Account and limit -> from when which amount."""
         self._written = 0
-        self._shown: tuple[tuple[str, int, str, int], dict[str, Any]] = (("", 0, "", 0), {})
+        self._shown: tuple[tuple[str, int, str, int], dict[str, Any], dict[str, Any]] = (("", 0, "", 0), {}, {})
         self.processes: list[Process] = []
         anchor = Process("stores", self.clock, self.faults, lambda _: None, lambda _: None)
         torn = folder if Fault.POWER_CUT in self.faults.on else None
@@ -269,11 +270,11 @@ class World:
     def _screen_changed(self, screen: Screen, channel: str) -> None:
         fixture = channel.partition(":")[2]
         view = screen.views[channel]
-        if not fixture or view.offset % _SAMPLED:
+        if channel == "account" or view.offset % _SAMPLED:
             return
         for gate in self._gates():
             if gate.push is screen.door:
-                self._compare(gate, screen, fixture)
+                self._compare(gate, screen, fixture) if fixture else self._compare_rows(gate, screen)
 
     def _compare(self, gate: GateProcess, screen: Screen, fixture: str) -> None:
         book = gate.gate.books.fixtures.get(fixture)
@@ -283,11 +284,21 @@ class World:
         key = (gate.name, gate.incarnation, fixture, book.offset)
         if self._shown[0] != key:
             held = msgspec.json.decode(msgspec.json.encode({key: market_view(m) for key, m in book.markets.items()}))
-            self._shown = (key, held)
-        if view.markets != self._shown[1]:
+            self._shown = (key, held, msgspec.json.decode(msgspec.json.encode(book.board)))
+        if (view.markets, view.board) != self._shown[1:]:
             wrong = [m for m, shown in self._shown[1].items() if view.markets.get(m) != shown]
-            detail = f"{screen.name} at {fixture}@{view.offset} of {gate.name}: {wrong[:3]} differ"
+            detail = f"{screen.name} at {fixture}@{view.offset} of {gate.name}: {wrong[:3] or view.board} differ"
             raise Violation("screen_holds_the_book", detail, [screen.name, fixture])
+
+    def _compare_rows(self, gate: GateProcess, screen: Screen) -> None:
+        view = screen.views["home"]
+        for fixture, book in gate.gate.books.fixtures.items():
+            if book.offset > view.offset:  # the row may have changed since
+                continue
+            row = msgspec.json.decode(msgspec.json.encode(home_row(book)))
+            if view.rows.get(fixture) != row:
+                detail = f"{screen.name} at home@{view.offset} of {gate.name}: {view.rows.get(fixture)} is not {row}"
+                raise Violation("screen_holds_the_book", detail, [screen.name, fixture])
 
     # --- running ------------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,8 @@ function page(path, query, token) {
   return get(`${path}?${new URLSearchParams(given)}`, token);
 }
 
-export const guest = async () => (await request("POST", "/api/guest", { body: {} })).content;
+/** A new guest account, or a place in the line: {ticket, ahead, wait_s, ask_in_s}. */
+export const guest = async (ticket) => (await request("POST", "/api/guest", { body: ticket ? { ticket } : {} })).content;
 export const account = (token) => get("/api/account", token);
 export const fixture = (id) => get(`/api/fixtures/${encodeURIComponent(id)}`);
 export const bets = (token, query) => page("/api/bets", query, token);

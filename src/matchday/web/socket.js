@@ -8,6 +8,10 @@ const STEADY_MS = 5_000; // a connection that lasted this long begins the backof
 const OPENING_MS_MAX = 10_000;
 const PING_MS = 20_000; // the server closes connections that say nothing for a minute
 const SILENT_HEARTBEATS = 2.5;
+const FAULTS = new Set([1002, 1003, 1007, 1009]); // we said what the server does not understand: only a new page would help
+const AT_ONCE = new Set([4009]); // it had not heard of us for long, as after sleep
+const LATER = new Set([4008, 4013, 4029]); // too slow, full, too much said: not soon
+const LATER_FAILURES = 4; // how far the backoff has got then, at least
 
 export class Socket {
   /** listener: {state(state), heartbeat(stale), at(ms), snapshot(channel, data), delta(channel, data, frame), error(frame)} */
@@ -31,7 +35,7 @@ export class Socket {
     const socket = (this.socket = new WebSocket(this.url));
     socket.onopen = () => this.opened();
     socket.onmessage = (event) => this.hear(JSON.parse(event.data));
-    socket.onclose = () => this.lost();
+    socket.onclose = (event) => this.lost(event.code);
   }
 
   /** Follow a channel. The function returned stops it; several may follow the same one. */
@@ -92,8 +96,7 @@ export class Socket {
   delta(frame) {
     const channel = this.channels.get(frame.channel);
     if (!channel || channel.waiting) return; // not ours, or about to be replaced by a snapshot
-    const still = frame.from === frame.to; // says something without moving the channel on, such as a fixture taken off
-    if (frame.to < channel.to || (frame.to === channel.to && !still)) return; // heard before
+    if (frame.to <= channel.to) return; // heard before
     if (frame.from !== channel.to) {
       // Something between was missed: what is held cannot be mended by this frame.
       channel.to = null;
@@ -109,11 +112,14 @@ export class Socket {
     if (this.socket && silence > SILENT_HEARTBEATS * this.heartbeatMs) this.lost();
   }
 
-  lost() {
+  lost(code) {
     if (performance.now() - this.openedAt > STEADY_MS) this.failures = 0;
+    if (LATER.has(code)) this.failures = Math.max(this.failures, LATER_FAILURES);
     const span = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this.failures);
     this.failures += 1;
-    this.again(span * (0.5 + Math.random() / 2)); // jitter, so that a crowd does not come back as one
+    if (FAULTS.has(code)) this.again(Infinity);
+    else if (AT_ONCE.has(code) && this.failures === 1) this.again(0);
+    else this.again(span * Math.random()); // all of it by chance, so that a crowd does not come back as one
   }
 
   again(delayMs) {
@@ -125,7 +131,7 @@ export class Socket {
     }
     this.listener.state("reconnecting");
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.connect(), delayMs);
+    if (delayMs !== Infinity) this.timer = setTimeout(() => this.connect(), delayMs);
   }
 
   /** The machine woke up or is on line again: do not wait the backoff out. */

@@ -5,6 +5,8 @@ import * as api from "./api.js";
 import { toDecimal, toMinor } from "./format.js";
 import { batch, signal, untracked } from "./html.js";
 import { newId } from "./ids.js";
+import { newGuest, waiting } from "./lobby.js";
+import { patchedMarkets, patchedRow } from "./patches.js";
 import { Socket } from "./socket.js";
 
 const TOKEN = "matchday.token";
@@ -84,20 +86,17 @@ export const boardOf = (fixture) => home.value?.get(fixture)?.board ?? book(fixt
 function homeChanged(rows, removed, before) {
   const fixtures = new Map(before);
   for (const row of rows) {
-    // A row without `market` says that only its board changed.
-    const market = row.market === undefined ? (fixtures.get(row.board.fixture)?.market ?? null) : row.market;
-    fixtures.set(row.board.fixture, { board: row.board, market });
-    remember(row.board);
+    const changed = patchedRow(fixtures.get(row.board.fixture), row);
+    fixtures.set(row.board.fixture, changed);
+    remember(changed.board);
   }
   for (const fixture of removed) fixtures.delete(fixture);
   home.value = fixtures;
 }
 
-function bookChanged(fixture, data, before) {
-  const markets = new Map(before);
-  for (const market of data.markets) markets.set(market.market, market);
-  book(fixture).value = { board: data.board, markets };
-  remember(data.board);
+function bookHeard(fixture, board, markets) {
+  book(fixture).value = { board, markets };
+  remember(board);
 }
 
 /** A channel was refused: if a fixture's page waits for a book that is not there, say so. */
@@ -179,11 +178,12 @@ function enter(secret) {
   leaveAccount ??= socket.watch("account");
 }
 
-/** Open a guest account with play money and sign in. */
+/** Open a guest account with play money and sign in, when it is this fan's turn. */
 export async function signIn() {
+  if (waiting.value) return;
   signInFault.value = "";
   try {
-    const guest = await api.guest();
+    const guest = await newGuest();
     localStorage.setItem(TOKEN, guest.token);
     account.value = { account: guest.account, currency: guest.currency, balance: guest.balance };
     enter(guest.token);
@@ -227,20 +227,25 @@ const listener = {
         account.value = { account: data.account, currency: data.currency, balance: data.balance };
         heardBets(data.bets);
         accountMoved.value += 1;
-      } else bookChanged(channel.slice("fixture:".length), data, null);
+      } else {
+        const markets = new Map(data.markets.map((market) => [market.market, market]));
+        bookHeard(data.board.fixture, data.board, markets);
+      }
     });
   },
   delta(channel, data) {
     batch(() => {
       // Whoever reprices is at work: only a heartbeat says that prices are stale, and a repricing that they no longer are.
       if (connection.value.stale && channel !== "account") listener.heartbeat(false);
-      if (channel === "home") homeChanged(data.fixtures, data.removed ?? [], home.value);
+      if (channel === "home") homeChanged(data.fixtures ?? [], data.removed ?? [], home.value);
       else if (channel === "account") {
         data.facts.forEach(heardFact);
         accountMoved.value += 1;
       } else {
         const fixture = channel.slice("fixture:".length);
-        bookChanged(fixture, data, untracked(() => book(fixture).value?.markets));
+        const before = untracked(() => book(fixture).value);
+        const markets = patchedMarkets(fixture, before.markets, data.markets ?? {});
+        bookHeard(fixture, { ...before.board, ...data.board }, markets);
       }
     });
   },

@@ -70,6 +70,7 @@ __all__ = [
     "charged", "needs", "payload_hash", "uuid7_ms",
 ]  # fmt: skip
 
+_encode: Final = msgspec.json.Encoder().encode
 _RULES: Final[dict[type, Callable[..., Answer]]] = {
     OpenAccount: open_account,
     SetStatus: set_status,
@@ -86,12 +87,14 @@ _RULES: Final[dict[type, Callable[..., Answer]]] = {
     SettleBets: settle_bets,
 }
 """Everything that can be asked of the ledger."""
+_UNREMEMBERED: Final = frozenset({SettleBet, SettleBets})
+"""Those whose ids are not remembered."""
 
 
 def payload_hash(command: Command) -> bytes:
     """16 bytes over what the caller sent: two commands of one id are the same if these are."""
     sent: object
-    if isinstance(command, PlaceBet):
+    if type(command) is PlaceBet:
         sent = (command.account, command.currency, command.stake, command.policy, command.asked)
         more = (command.type, command.tolerance, command.free_bet, command.refer, command.offer)
         if more != ("", None, "", False, ""):  # left out, the hash is that of before these were
@@ -104,28 +107,29 @@ def payload_hash(command: Command) -> bytes:
                 "at_ms": 0}  # fmt: skip
     else:
         sent = msgspec.structs.replace(command, at_ms=0)
-    return blake2b(msgspec.json.encode(sent), digest_size=16).digest()
+    return blake2b(_encode(sent), digest_size=16).digest()
 
 
 def apply(command: Command, rows: Rows) -> Answer:
     """Apply one command to the working set; its answer. The ids of settlements are not remembered: heard again, one
     finds the bet where it has been brought to, and answers with that."""
-    if isinstance(command, SettleBet | SettleBets):
-        return _RULES[type(command)](command, rows)
+    kind = type(command)
+    if kind in _UNREMEMBERED:
+        return _RULES[kind](command, rows)
     key = (account_of(command), command.id)
     digest = payload_hash(command)
     known = rows.known.get(key)
-    answers_referral = isinstance(command, PlaceBet) and command.answers_referral
+    answers_referral = type(command) is PlaceBet and command.answers_referral
     if known is not None and not (answers_referral and known.pending_until_ms and known.hash == digest):
         return _again(command, known, digest, rows)
-    if isinstance(command, SetLimit | CashOut | SetCashOut) and _expired(command):
+    if kind is not PlaceBet and isinstance(command, SetLimit | CashOut | SetCashOut) and _expired(command):
         detail = "make a new id (UUIDv7) for each request"
         return Answer(command.id, command.account, Refusal.ID_EXPIRED, detail=detail)
     if answers_referral:
         if known is None:
             raise ValueError(f"an answer to a referral that the ledger does not hold: {command}")
         rows.answered_referrals.append(key)
-    answer = _RULES[type(command)](command, rows)
+    answer = _RULES[kind](command, rows)
     if answer.refusal != Refusal.ID_EXPIRED:
         bet = answer.bet.bet if answer.bet is not None else None
         rows.known[key] = rows.new_known[key] = Known(

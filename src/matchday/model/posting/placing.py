@@ -1,5 +1,8 @@
 """The rules of placing: what the ledger guards against a bet that the gate has judged, and referrals to a trader."""
 
+import re
+from typing import Final
+
 import msgspec
 
 from matchday.model.bet import Bet, most_of
@@ -16,6 +19,7 @@ from matchday.model.lines import count, default_type, stake_within
 from matchday.model.messages import BetAccepted, BetReferred, BetRefused
 from matchday.model.posting.rows import Account, FreeBetState, HeldOffer, PlacedBet, Rows
 
+_UUID7: Final = re.compile("([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
 Refused = tuple[Refusal, str, int | None]
 """Why, for people, and the stake that would be taken now."""
 
@@ -181,17 +185,5 @@ def _accept(command: PlaceBet, account: Account, rows: Rows) -> Answer:
 
 def uuid7_ms(text: str) -> int | None:
     """When a UUIDv7 was made, in milliseconds since 1970; None for what is no UUIDv7 (RFC 9562 §5.7)."""
-    digits = text.replace("-", "")
-    hyphens = [place for place, sign in enumerate(text) if sign == "-"]
-    if (
-        len(text) != 36
-        or hyphens != [8, 13, 18, 23]
-        or not digits.isalnum()
-        or digits[12] != "7"
-        or digits[16] not in "89abAB"
-    ):
-        return None
-    try:
-        return int(digits, 16) >> 80
-    except ValueError:
-        return None
+    found = _UUID7.fullmatch(text)
+    return int(found[1] + found[2], 16) if found is not None else None

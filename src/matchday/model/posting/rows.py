@@ -77,14 +77,16 @@ class Account(msgspec.Struct):
 
     def used(self, name: LimitName, now_ms: int) -> int:
         """What counts against a limit now. A loss is stakes less returns, and less than zero where the fan has won."""
-        first = self.today(now_ms) - name.days + 1
-        days = [day for day in self.days if day.day >= first]
-        return sum(day.staked - day.returned if name.of_loss else day.staked for day in days)
+        first, of_loss, used = self.today(now_ms) - name.days + 1, name.of_loss, 0
+        for day in self.days:
+            if day.day >= first:
+                used += day.staked - day.returned if of_loss else day.staked
+        return used
 
     def left(self, now_ms: int, *, of_loss: bool) -> int | None:
         """The most that may be staked by the fan's own limits of a kind; None for no limit."""
         found: int | None = None
-        for name in self.limits.keys() | self.raised.keys():
+        for name in self.limits.keys() | self.raised.keys() if self.raised else self.limits:
             if name.of_loss == of_loss and (limit := self.limit(name, now_ms)) is not None:
                 left = left_of(limit, self.used(name, now_ms))
                 found = left if found is None else min(found, left)
@@ -212,8 +214,13 @@ class Needs(msgspec.Struct):
 
 def needs(commands: Sequence[Command]) -> Needs:
     """What a batch touches, as far as its commands say."""
-    found = Needs([(account_of(c), c.id) for c in commands if not isinstance(c, SettleBet | SettleBets)])
+    found = Needs([])
     for command in commands:
+        if type(command) is PlaceBet:  # most are
+            _needs_of_bet(command, found)
+            continue
+        if not isinstance(command, SettleBet | SettleBets):
+            found.ids.append((account_of(command), command.id))
         match command:
             case DecideLegs():
                 found.selections.update(decision.selection for decision in command.decisions)
@@ -226,18 +233,24 @@ def needs(commands: Sequence[Command]) -> Needs:
                 continue
             case SettleBet() | CashOut() | SetCashOut():
                 found.bets.add(command.bet)
-            case PlaceBet():
-                found.guards.update(charge.guard for charge in command.charges)
-                if command.free_bet:
-                    found.free_bets.add(command.free_bet)
-                if command.offer:
-                    found.offers.add(command.offer)
             case GrantFreeBet() | ExpireFreeBet():
                 found.free_bets.add(command.free_bet)
             case _:
                 pass
         found.accounts.add(command.account)
     return found
+
+
+def _needs_of_bet(command: PlaceBet, found: Needs) -> None:
+    found.ids.append((command.account, command.id))
+    found.accounts.add(command.account)
+    guards = found.guards
+    for charge in command.charges:
+        guards.add(charge.guard)
+    if command.free_bet:
+        found.free_bets.add(command.free_bet)
+    if command.offer:
+        found.offers.add(command.offer)
 
 
 class Rows(msgspec.Struct):
@@ -311,12 +324,15 @@ class Rows(msgspec.Struct):
 
     def charge(self, charges: Iterable[Charge]) -> list[Held]:
         """Charge what a new bet does; what it then holds."""
-        held: dict[int, Held] = {}
+        found: list[Held] = []
+        guards, charged_, last = self.guards, self.charged, -1
         for charge in charges:
-            number = self.guards[charge.guard]
-            self.charged[number] = self.charged.get(number, 0) + charge.amount
-            held.setdefault(charge.amount, Held(charge.amount, [])).guards.append(number)
-        return list(held.values())
+            number, amount = guards[charge.guard], charge.amount
+            charged_[number] = charged_.get(number, 0) + amount
+            if amount != last:  # one bet's are of one amount, all of them
+                found.append(Held(last := amount, []))
+            found[-1].guards.append(number)
+        return found
 
     def reserve(self, placed: PlacedBet, sign: int) -> None:
         """Charge all that a bet holds (1), or release it (-1)."""
@@ -329,6 +345,8 @@ class Rows(msgspec.Struct):
 
 def account_of(command: Command) -> str:
     """Whose ids the command's id is unique among; decisions, and settlements by them, belong to their fixture."""
+    if type(command) is PlaceBet:
+        return command.account
     if isinstance(command, DecideLegs | VoidLegs | SettleBets):
         return f"fixture:{command.fixture}"
     return command.account

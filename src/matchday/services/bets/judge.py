@@ -1,6 +1,7 @@
 """Judging a bet by the gate's books: its legs, its prices, its stake, and what it charges. Nothing is kept here."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -22,6 +23,8 @@ _BY_STATUS: Final = {
     MarketStatus.INACTIVE: Refusal.MARKET_SUSPENDED,
     MarketStatus.CLOSED: Refusal.MARKET_CLOSED,
 }
+_LIMITS_KEPT: Final = 4_096
+"""Legs whose guards' names are kept, and prices whose largest stake is; others' are made anew."""
 _ORDER: Final = {refusal: place for place, refusal in enumerate(Refusal)}
 """Of several legs' reasons the first is given."""
 
@@ -49,6 +52,8 @@ class Judge:
         self._books = books
         self._settings = settings
         self._combine = combine
+        self._limits = lru_cache(maxsize=_LIMITS_KEPT)(self._limits_of)
+        self._single_within = lru_cache(maxsize=_LIMITS_KEPT)(self._single_within_of)
 
     # --- the legs -----------------------------------------------------------------------------------------------------
 
@@ -68,7 +73,7 @@ class Judge:
             if isinstance(price, Refusal):
                 refused.append((price, index))
             else:
-                found.append(msgspec.structs.replace(asked, price=price))
+                found.append(asked if price == asked.price else msgspec.structs.replace(asked, price=price))
         if refused:
             refusal, index = min(refused, key=lambda one: _ORDER[one[0]])
             return Judged(refusal=refusal, detail=f"leg {index + 1}: {command.asked[index].selection}")
@@ -99,26 +104,26 @@ class Judge:
 
     def _price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
         """The current price of a leg whose markets are open, in the generation that the fan saw."""
-        found = [self._part(asked.fixture, part, stale=stale, epoch=epoch) for part in _parts(asked)]
+        if not asked.parts:
+            part = self._part(asked.fixture, asked, stale=stale, epoch=epoch)
+            return part if isinstance(part, Refusal) else part[2]
+        found = [self._part(asked.fixture, part, stale=stale, epoch=epoch) for part in asked.parts]
         refused = [part for part in found if isinstance(part, Refusal)]
         if refused:
             return min(refused, key=_ORDER.__getitem__)
         held = [part for part in found if not isinstance(part, Refusal)]
-        if not asked.parts:
-            return held[0][2]
         joint = self._combine(self._books.fixtures[asked.fixture], [(market, outcome) for market, outcome, _ in held])
         if isinstance(joint, int):
             return joint
         contradictory = joint == Refusal.LEGS_CONTRADICTORY
         return Refusal.LEGS_CONTRADICTORY if contradictory else Refusal.COMBINATION_UNPRICED
 
-    def _part(self, fixture: str, part: Part, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
+    def _part(self, fixture: str, part: Part | Leg, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
         """The market, outcome and price of one selection, or the first reason why it cannot be backed."""
         market = self._books.market(fixture, part.market)
-        outcome = part.selection.rpartition("/")[2]
-        price = market.price_of(outcome) if market else None
-        named = part.selection.rpartition("/")[0] == part.market  # settlement finds a bet by this very id
-        if market is None or price is None or not named:
+        named, _, outcome = part.selection.rpartition("/")
+        price = self._books.price(market, outcome) if market else None
+        if market is None or price is None or named != part.market:  # settlement finds a bet by this very id
             return Refusal.SELECTION_UNKNOWN
         if market.status != MarketStatus.OPEN:
             return _BY_STATUS[market.status]
@@ -138,7 +143,10 @@ class Judge:
     def stake(self, command: PlaceBet, legs: Sequence[Leg]) -> Stakes:
         """What stakes would be taken on these legs, and why the command's would not be."""
         bet_type = command.type or lines.default_type(len(legs))
-        within_return = lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        within_return = (
+            self._single_within(legs[0].price) if bet_type == lines.SINGLE
+            else lines.stake_within(self._settings.return_max, most_of(legs, bet_type))
+        )  # fmt: skip
         most = self.stake_max(legs)
         least = max(self._settings.stake_min, lines.count(bet_type, len(legs)))
         refusal = None
@@ -149,6 +157,9 @@ class Judge:
         elif command.stake > within_return:
             refusal = Refusal.RETURN_ABOVE_MAXIMUM
         return Stakes(refusal, least, min(most, within_return))
+
+    def _single_within_of(self, price: int) -> int:
+        return lines.stake_within(self._settings.return_max, lines.most(lines.SINGLE, [price]))
 
     def stake_max(self, legs: Sequence[Leg]) -> int:
         """The platform's maximum, or a trader's lower one for a market."""
@@ -165,19 +176,30 @@ class Judge:
         the account's in this gate's share."""
         settings, reached = self._settings, Refusal.EXPOSURE_REACHED
         amount = liability(command.stake, command.type, legs)
-        found = [Charge(f"exposure:account:{command.account}", amount, settings.exposure_account_max, reached)]
-        names: dict[str, int] = {}
-        for leg in legs:
-            names.update(dict.fromkeys(leg.selections, settings.exposure_selection_max))
-            names.update(dict.fromkeys(leg.markets, settings.exposure_market_max))
-            names[leg.fixture] = settings.exposure_fixture_max
+        guard = f"exposure:account:{command.account}"
+        return (
+            Charge(guard, amount, settings.exposure_account_max, reached),
+            *[Charge(guard, amount, cap, reached) for leg in legs for guard, cap in self._limits(
+                leg.fixture, leg.markets, leg.selections
+            )],
+        )  # fmt: skip
+
+    def _limits_of(
+        self, fixture: str, markets: tuple[str, ...], selections: tuple[str, ...]
+    ) -> tuple[tuple[str, int], ...]:
+        """The guards of one leg, and this gate's share of each one's limit. No two legs of a bet are on one fixture."""
+        settings = self._settings
+        names = dict.fromkeys(selections, settings.exposure_selection_max)
+        names |= dict.fromkeys(markets, settings.exposure_market_max)
+        names[fixture] = settings.exposure_fixture_max
         writer, writers = settings.writer, settings.writers
-        found += [Charge(f"exposure:{name}#{writer}", amount, cap // writers, reached) for name, cap in names.items()]
-        return tuple(found)
+        return tuple((f"exposure:{name}#{writer}", cap // writers) for name, cap in names.items())
 
 
 def related(legs: Sequence[Leg]) -> Refusal | None:
     """Legs of one bet are on different fixtures: what is related is priced together, as a combination."""
+    if len(legs) == 1 and not legs[0].parts:
+        return None
     selections = [selection for leg in legs for selection in leg.selections]
     if len(set(selections)) < len(selections):
         return Refusal.SELECTION_REPEATED
@@ -201,7 +223,8 @@ def within(policy: Policy, tolerance: int | None, asked: int, price: int) -> boo
 
 def liability(stake: int, bet_type: str, legs: Sequence[Leg]) -> int:
     """The most the house can lose on a bet in minor units: what it returns if every leg wins, less the stake."""
-    return int(stake * most_of(legs, bet_type)) - stake
+    per_unit = most_of(legs, bet_type)
+    return stake * per_unit.numerator // per_unit.denominator - stake
 
 
 def _parts(leg: Leg) -> Sequence[Part]:

@@ -14,10 +14,15 @@ hear the trader: he accepts, refuses or offers something else, or his time is ov
 
 One batch is in flight. Whatever has arrived when it returns is the next one: it is judged against the books at that
 moment, when it is sealed, and handed to the ledger in the same step. There is no timer and no task per bet.
+
+Markets do not hold each other up: each has its share of the queue and its turn in a batch, and a bet that cannot be
+judged, as something of its market is broken, is answered by itself. What the ledger keeps waiting for longer than
+``queue_ms_max`` is ``busy``, so that nobody gets a bet for which he has long stopped looking.
 """
 
-from collections import deque
+import logging
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -40,14 +45,22 @@ from matchday.model.ledger import (
 )
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.bets.judge import Combine, Judge
+from matchday.services.bets.queue import BetQueue, Done, Queued
 
-Done = Callable[[Answer | Moment], None]
+_log = logging.getLogger(__name__)
+
 Waits = Callable[[int], None]
 """Told until when a bet waits, in milliseconds since 1970."""
 
 _SWEEP_MS = 30_000
 """Milliseconds between two looks for what is over."""
 _SWEEP_MAX = 100
+_ANSWERS_MAX: Final = 64
+"""Answers that are given before anybody else has a turn on the loop."""
+_LOG_MS: Final = 60_000
+"""Milliseconds in which a market's faults are logged once: to write a story takes longer than to judge a bet."""
+_FAULTY_MAX: Final = 1_000
+"""Markets of which is known when that was."""
 
 
 class _Waiting(msgspec.Struct):
@@ -63,11 +76,13 @@ class Bets:
         self._ledger = ledger
         self._settings = settings
         self._judge = Judge(books, settings, combine)
-        self._queue: deque[tuple[PlaceBet, Done]] = deque()
+        self._queue = BetQueue(settings)
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._delayed = 0
         """How many requests wait in it, those asked again included."""
-        self._in_flight = False
+        self._in_flight = self._watching = False
+        self._faulty: dict[str, int] = {}
+        """Market whose bets cannot be judged -> when that was last logged, by ``elapsed_ms``."""
         self._alive: tuple[int, int] | None = None
         """Of the odds owner: (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
         self._epoch = 0
@@ -125,24 +140,27 @@ class Bets:
         """Judge and commit; ``done`` is called once, with the ledger's answer or with one about the moment. ``waits``
         is called before that where the bet waits."""
         key = (command.account, command.id)
-        moment: Moment | None = None
-        waits_now = key in self._waiting
-        if not waits_now and len(self._queue) >= self._settings.queue_max:
-            moment = Moment.BUSY
-        elif not waits_now:
-            try:
-                waits_now = self._has_to_wait(command)
-            except LedgerUnavailable:
-                moment = Moment.UNAVAILABLE
-        if waits_now and self._delayed >= self._settings.waiting_max:
-            moment = Moment.BUSY
-        if moment is not None:
-            answer = moment
-            self._clock.call_later(0, lambda: done(answer))
-        elif waits_now:
+        found = self._whether_to_wait(key, command)
+        if isinstance(found, Moment):
+            self._tell_later(done, found)
+        elif found:
             self._delay(key, command, done, waits)
         else:
             self._enqueue(command, done)
+
+    def _whether_to_wait(self, key: tuple[str, str], command: PlaceBet) -> bool | Moment:
+        """Whether a bet waits its delay, or why it cannot be asked now."""
+        waits = key in self._waiting
+        if not waits:
+            if self._queue.full_for(command.asked):
+                return Moment.BUSY
+            try:
+                waits = self._has_to_wait(command)
+            except LedgerUnavailable:
+                return Moment.UNAVAILABLE
+            except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
+                return self._fault(command, error)
+        return Moment.BUSY if waits and self._delayed >= self._settings.waiting_max else waits
 
     def _has_to_wait(self, command: PlaceBet) -> bool:
         """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
@@ -175,38 +193,80 @@ class Bets:
         return None if waiting is None else waiting.until_ms
 
     def _enqueue(self, command: PlaceBet, done: Done) -> None:
-        self._queue.append((command, done))
+        self._queue.add(command, done, self._clock.elapsed_ms())
         if not self._in_flight:
             self._in_flight = True
             self._clock.call_later(0, self._seal)
+        elif not self._watching:
+            self._watching = True
+            self._clock.call_later(self._settings.queue_ms_max, self._watch)
+
+    def _watch(self) -> None:
+        """While the ledger is slow: nobody waits for it longer than is set."""
+        old = self._queue.too_old(self._clock.elapsed_ms() - self._settings.queue_ms_max + 1)
+        self._watching = self._in_flight and len(self._queue) > 0
+        if self._watching:
+            self._clock.call_later(max(1, self._settings.queue_ms_max // 4), self._watch)
+        for queued in old:
+            queued.done(Moment.BUSY)
 
     def _seal(self) -> None:
         """Judge what has arrived and hand it to the ledger, as one batch."""
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.batch_max))]
-        if not batch:
-            self._in_flight = False
-            return
+        batch: list[Queued] = []
+        judged: list[PlaceBet] = []
         stale = self.stale
-        self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
-
-        def done(outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-            if isinstance(outcome, LedgerUnavailable):
-                for _, answer_to in batch:
-                    answer_to(Moment.UNAVAILABLE)
+        for queued in self._queue.take(self._settings.batch_max):
+            found = self._sealed(queued.command, stale)
+            if isinstance(found, Moment):
+                self._tell_later(queued.done, found)
             else:
-                for (command, answer_to), answer in zip(batch, outcome, strict=True):
-                    if answer.pending_until_ms and not answer.repeated:
-                        self._expire_later(command, answer.pending_until_ms)
-                    answer_to(answer)
-            self._seal()
-
-        try:
-            judged = [self._judged(command, stale) for command, _ in batch]
-        except LedgerUnavailable as error:  # an offer could not be read
-            unavailable = error
-            self._clock.call_later(0, lambda: done(unavailable))
+                batch.append(queued)
+                judged.append(found)
+        if batch:
+            self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
+            self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome))
+        elif len(self._queue):
+            self._clock.call_later(0, self._seal)
         else:
-            self._ledger.commit(judged, done)
+            self._in_flight = False
+
+    def _sealed(self, command: PlaceBet, stale: bool) -> PlaceBet | Moment:
+        """A bet of a batch, judged; or why this one cannot be, whatever becomes of the others."""
+        try:
+            return self._judged(command, stale)
+        except LedgerUnavailable:  # its offer could not be read
+            return Moment.UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
+            return self._fault(command, error)
+
+    def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+        """Answer, and seal the next batch: of a large one after the first of its answers, so that the ledger is at work
+        while the others are given, and prices get their turn on the loop in between."""
+        found = [Moment.UNAVAILABLE] * len(batch) if isinstance(outcome, LedgerUnavailable) else outcome
+        self._answer(batch, found, 0)
+        self._seal()
+
+    def _answer(self, batch: Sequence[Queued], found: Sequence[Answer | Moment], start: int) -> None:
+        end = start + _ANSWERS_MAX
+        for queued, answer in zip(batch[start:end], found[start:end], strict=True):
+            if isinstance(answer, Answer) and answer.pending_until_ms and not answer.repeated:
+                self._expire_later(queued.command, answer.pending_until_ms)
+            queued.done(answer)
+        if end < len(batch):
+            self._clock.call_later(0, lambda: self._answer(batch, found, end))
+
+    def _fault(self, command: PlaceBet, error: Exception) -> Moment:
+        """Something of ours or of its markets is broken: log it, not too often."""
+        market, now = command.asked[0].market, self._clock.elapsed_ms()
+        if now - self._faulty.get(market, now - _LOG_MS) >= _LOG_MS:
+            if len(self._faulty) >= _FAULTY_MAX:
+                self._faulty.clear()
+            self._faulty[market] = now
+            _log.error("bets on %s cannot be judged", market, exc_info=error)
+        return Moment.INTERNAL_ERROR
+
+    def _tell_later(self, done: Done, moment: Moment) -> None:
+        self._clock.call_later(0, lambda: done(moment))
 
     def _judged(self, command: PlaceBet, stale: bool) -> PlaceBet:
         """The command with this room's judgement: the legs at current prices and their charges, or a refusal."""
@@ -220,13 +280,12 @@ class Bets:
         if refusal is not None:
             return msgspec.structs.replace(command, at_ms=now, refusal=refusal, detail=detail)
         stakes = self._judge.stake(command, legs)
+        too_much = stakes.refusal is not None and not given and not command.offer
         judged = msgspec.structs.replace(
             command, at_ms=now, legs=legs, charges=self._judge.charges(command, legs), stake_min=stakes.least,
-            stake_max=stakes.most,
+            stake_max=stakes.most, bet="" if too_much else self._clock.new_id(),
         )  # fmt: skip
-        if stakes.refusal is not None and not given and not command.offer:
-            return self._refer_or_refuse(judged, stakes.refusal)
-        return msgspec.structs.replace(judged, bet=self._clock.new_id())
+        return self._refer_or_refuse(judged, stakes.refusal) if stakes.refusal is not None and too_much else judged
 
     def _refer_or_refuse(self, command: PlaceBet, refusal: Refusal) -> PlaceBet:
         if refusal == Refusal.STAKE_BELOW_MINIMUM:

@@ -9,6 +9,6 @@ channel's offset is the log's (for an account, the outbox's), so that any gate c
 
 from matchday.services.push.room import Push
 from matchday.services.push.session import Connection
-from matchday.services.push.wire import CLOSE_FULL, CLOSE_IDLE, CLOSE_RATE, CLOSE_SLOW
+from matchday.services.push.wire import CLOSE_DRAINING, CLOSE_FULL, CLOSE_IDLE, CLOSE_RATE, CLOSE_SLOW, Framing
 
-__all__ = ["CLOSE_FULL", "CLOSE_IDLE", "CLOSE_RATE", "CLOSE_SLOW", "Connection", "Push"]
+__all__ = ["CLOSE_DRAINING", "CLOSE_FULL", "CLOSE_IDLE", "CLOSE_RATE", "CLOSE_SLOW", "Connection", "Framing", "Push"]

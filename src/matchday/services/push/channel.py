@@ -5,53 +5,53 @@ it hears or, quiet so far, at its first follower, and forgets from the far end.
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from matchday.model.book import Books
-from matchday.model.ledger import AccountView
-from matchday.model.messages import AccountFact, Board, BookChanged
-from matchday.model.views import fact_view, market_view
-from matchday.ports import Ledger
-from matchday.services.push.shapes import FixtureView, account_snapshot, fixture_view, home_row
-from matchday.services.push.wire import Change, Facts, HomeChange, HomeList, Whole
+from matchday.services.push.moves import Move, joined
+from matchday.services.push.sources import Source
+from matchday.services.push.wire import Delta, Shared
 
 if TYPE_CHECKING:
     from matchday.services.push.session import Session
 
-BETS_SHOWN = 50
-"""Bets of an account's snapshot, newest first; older ones are fetched over HTTP."""
-GONE_MAX = 1_024
-"""Fixtures taken off ``home`` that are remembered for connections that fell behind."""
-
 
 class Step(msgspec.Struct):
-    """One change of a channel: what to show of it, and its frame once somebody needed that."""
+    """One change of a channel, and its frame once somebody needed that."""
 
     before: int
     offset: int
     at_ms: int
+    """When it was published: by the clock of whoever said it."""
     cause: str
-    view: Callable[[], Change]
-    frame: bytes = b""
+    move: Move
+    shared: Shared | None = None
 
 
-class Source(Protocol):
-    """Where the whole state of a channel is to be had."""
+class Lane:
+    """Those who want to hear of a channel at most once in each period."""
 
-    def whole(self) -> Whole | None:
-        """All there is now; None where it is no longer."""
+    __slots__ = ("due", "members", "next_ms", "period_ms", "sent")
 
-    def since(self, offset: int) -> Change | None:
-        """The latest value of all that changed after an offset; None where changes must not be merged."""
+    def __init__(self, period_ms: int, sent: int) -> None:
+        self.period_ms = period_ms
+        self.members: dict[Session, int] = {}
+        """-> the offset up to which they had everything when they joined."""
+        self.sent = sent
+        """The offset up to which all of them were told."""
+        self.next_ms = 0
+        """Before then only what is urgent is said."""
+        self.due = False
+        """Whether a timer is set for ``next_ms``."""
 
 
 class Channel:
     """One channel."""
 
-    __slots__ = ("floor", "gone", "history", "holders", "last", "members", "name", "raw", "snapshots", "source")
+    __slots__ = (
+        "floor", "gone", "history", "holders", "lanes", "last", "members", "merged", "name", "snapshots", "source",
+    )  # fmt: skip
 
     def __init__(self, name: str, source: Source, offset: int) -> None:
         self.name = name
@@ -61,13 +61,15 @@ class Channel:
         """Offset of the last change; the lowest from which one may resume."""
         self.history: deque[Step] = deque()
         self.members: dict[Session, int] = {}
-        """Those who keep up -> the offset up to which they had everything when they joined."""
+        """Those who hear everything and keep up -> the offset up to which they had everything when they joined."""
+        self.lanes: dict[int, Lane] = {}
+        """By period: those who want to hear less often, and keep up."""
         self.holders = 0
         """All who follow, those who have fallen behind included."""
         self.gone = False
-        self.raw: msgspec.Raw | None = None
-        """The whole state, encoded, as of ``last``."""
-        self.snapshots: tuple[int, dict[bool | None, bytes]] = (0, {})
+        self.merged: dict[int, Shared] = {}
+        """Offset -> all that changed since, as one delta: shared by all who hold that offset."""
+        self.snapshots: tuple[int, dict[bool | None, Shared]] = (0, {})
         """(made at, resumed -> frame): shared by all who subscribe at one moment."""
 
     def remember(self, step: Step, history_ms: int, frames_max: int) -> None:
@@ -80,8 +82,8 @@ class Channel:
             self.floor = self.history.popleft().offset
 
     def forget_whole(self) -> None:
-        """The encoded whole is no longer true."""
-        self.raw, self.snapshots = None, (0, {})
+        """What was encoded of the latest state is no longer true."""
+        self.merged, self.snapshots = {}, (0, {})
 
     def after(self, offset: int) -> list[Step] | None:
         """Everything said since an offset, None where that is not known any more (or not yet)."""
@@ -95,109 +97,60 @@ class Channel:
         steps.reverse()
         return steps
 
+    def since(self, offset: int, now_ms: int) -> Shared:
+        """All that changed since an offset below ``last``, as one delta.
 
-class FixtureSource:
-    """One fixture's book."""
+        Of what the history does not hold, every field is said.
+        """
+        found = self.merged.get(offset)
+        if found is None:
+            steps = self.after(offset)
+            if steps is not None and len(steps) == 1 and steps[0].before == offset:
+                found = self.delta(steps[0])
+            else:
+                found = Shared(lambda: self._merged(offset, steps or [], now_ms))
+            self.merged[offset] = found
+        return found
 
-    __slots__ = ("_books", "_fixture")
+    def _merged(self, offset: int, steps: list[Step], now_ms: int) -> Delta:
+        if not steps:
+            change = self.source.since(offset)
+            return Delta(self.name, offset, self.last, now_ms, "conflated", change, conflated=True)
+        last = steps[-1]
+        cause = next((step.cause for step in reversed(steps) if step.move.urgent), last.cause)
+        change = joined([step.move for step in steps]).view()
+        return Delta(self.name, offset, last.offset, last.at_ms, cause, change, conflated=True)
 
-    def __init__(self, books: Books, fixture: str) -> None:
-        self._books, self._fixture = books, fixture
+    def delta(self, step: Step) -> Shared:
+        """A step's delta."""
+        if step.shared is None:
+            step.shared = Shared(lambda: self.told(step, step.before))
+        return step.shared
 
-    def whole(self) -> Whole | None:
-        """See ``Source.whole``."""
-        book = self._books.fixtures.get(self._fixture)
-        return None if book is None else fixture_view(book)
+    def told(self, step: Step, before: int) -> Delta:
+        """A step for somebody who has everything up to ``before``."""
+        return Delta(self.name, before, step.offset, step.at_ms, step.cause, step.move.view())
 
-    def since(self, offset: int) -> Change | None:
-        """See ``Source.since``."""
-        book = self._books.fixtures[self._fixture]
-        changed = [market_view(market) for key, market in book.markets.items() if book.changed[key] > offset]
-        return FixtureView(book.board, tuple(changed))
+    # --- who follows --------------------------------------------------------------------------------------------------
 
+    def join(self, session: "Session", sent: int) -> None:
+        """This session has everything up to an offset and hears what comes, as often as it wants to."""
+        period = session.period_ms(self.name)
+        if not period:
+            self.members[session] = sent
+            return
+        lane = self.lanes.get(period)
+        if lane is None:
+            lane = self.lanes[period] = Lane(period, self.last)
+        lane.members[session] = sent
 
-def fixture_change(change: BookChanged) -> Change:
-    """A change as those who follow the fixture see it."""
-    return FixtureView(change.board, tuple(market_view(market) for market in change.markets))
-
-
-class HomeSource:
-    """All fixtures as rows."""
-
-    __slots__ = ("_boards", "_books", "_changed", "_going", "_gone")
-
-    def __init__(self, books: Books) -> None:
-        self._books = books
-        self._boards: dict[str, Board] = {}
-        self._changed: dict[str, int] = {}
-        """Fixture -> offset of the last change of its row."""
-        self._gone: dict[str, int] = {}
-        """Fixture taken off -> offset of the change that said so."""
-        self._going: list[str] = []
-        """Taken off, to be said with the next change: only those have offsets."""
-
-    def begin(self) -> None:
-        """Take the boards as loaded for shown."""
-        self._boards = {fixture: book.board for fixture, book in self._books.fixtures.items()}
-
-    def take(self, change: BookChanged, offset: int, main: str) -> Callable[[], Change] | None:
-        """A change as ``home`` shows it, or None where no row is another than before."""
-        fixture = change.fixture
-        if self._boards.get(fixture) == change.board and all(market.market != main for market in change.markets):
-            return None
-        self._boards[fixture], self._changed[fixture] = change.board, offset
-        self._gone.pop(fixture, None)
-        removed, self._going = tuple(gone for gone in self._going if gone != fixture), []
-        for gone in removed:
-            self._gone[gone] = offset
-        while len(self._gone) > GONE_MAX:
-            del self._gone[next(iter(self._gone))]
-        book = self._books.fixtures.get(fixture)
-        if book is None:
-            return lambda: HomeChange((), removed)
-        row = home_row(book)
-        return lambda: HomeChange((row,), removed)
-
-    def remove(self, fixture: str) -> None:
-        """A fixture is shown no longer."""
-        self._boards.pop(fixture, None)
-        self._changed.pop(fixture, None)
-        self._going.append(fixture)
-
-    def whole(self) -> Whole:
-        """See ``Source.whole``."""
-        books = sorted(self._books.fixtures.values(), key=lambda book: (book.board.kickoff_ms, book.board.fixture))
-        return HomeList(tuple(home_row(book) for book in books))
-
-    def since(self, offset: int) -> Change | None:
-        """See ``Source.since``."""
-        books = self._books.fixtures
-        rows = [home_row(books[fixture]) for fixture, at in self._changed.items() if at > offset and fixture in books]
-        removed = [fixture for fixture, at in self._gone.items() if at > offset]
-        return HomeChange(tuple(rows), tuple(removed))
-
-
-class AccountSource:
-    """A fan's account, read from the ledger."""
-
-    __slots__ = ("_ledger", "account", "currency", "facts")
-
-    def __init__(self, ledger: Ledger, view: AccountView) -> None:
-        self._ledger, self.account = ledger, view.account
-        self.currency, self.facts = view.currency, view.facts
-
-    def whole(self) -> Whole | None:
-        """See ``Source.whole``; ``facts`` is then the offset that it includes. LedgerUnavailable passes through."""
-        view = self._ledger.account(self.account)
-        if view is None:
-            return None
-        self.facts = view.facts
-        return account_snapshot(view, self._ledger.bets(self.account, open_only=False, before=None, limit=BETS_SHOWN))
-
-    def since(self, offset: int) -> Change | None:  # noqa: ARG002 - facts are never merged
-        """See ``Source.since``."""
+    def part(self, session: "Session") -> int | None:
+        """It hears no more. The offset up to which it has everything; None where it did not keep up."""
+        if (sent := self.members.pop(session, None)) is not None:
+            return max(sent, self.last)
+        for period, lane in self.lanes.items():
+            if (sent := lane.members.pop(session, None)) is not None:
+                if not lane.members and not lane.due:
+                    del self.lanes[period]
+                return max(sent, lane.sent)
         return None
-
-    def change(self, fact: AccountFact) -> Change:
-        """A fact as its fan sees it."""
-        return Facts((fact_view(fact, self.currency),))

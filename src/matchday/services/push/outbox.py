@@ -12,29 +12,27 @@ from matchday.ports import Clock
 from matchday.services.push import wire
 from matchday.services.push.channel import Channel, Step
 from matchday.services.push.session import Session
-
-
-def delta(channel: Channel, step: Step, before: int) -> wire.Delta:
-    """A step for somebody who has everything up to ``before``."""
-    return wire.Delta(channel.name, before, step.offset, step.at_ms, step.cause, step.view())
+from matchday.services.push.wire import Framing, Shared
 
 
 class Outbox:
     """Frames on their way. ``took`` is called for a connection that was sent its tick and is slow, or was."""
 
-    def __init__(
-        self, clock: Clock, frame: Callable[[bytes], bytes], buffer_bytes_max: int, took: Callable[[Session], None]
-    ) -> None:
-        self._clock, self._frame, self._most, self._took = clock, frame, buffer_bytes_max, took
+    def __init__(self, clock: Clock, framing: Framing, buffer_bytes_max: int, took: Callable[[Session], None]) -> None:
+        self._clock, self._framing, self._most, self._took = clock, framing, buffer_bytes_max, took
         self._dirty: list[Session] = []
 
-    def framed(self, told: msgspec.Struct) -> bytes:
-        """The bytes of a frame."""
-        return self._frame(wire.encode(told))
+    def framed(self, session: Session, shared: Shared) -> bytes:
+        """The frame of something for one session."""
+        return shared.frame(session.kind, self._framing)
 
     def tell(self, session: Session, told: msgspec.Struct) -> None:
         """Say something to one connection."""
-        self.queue(session, self.framed(told))
+        self.queue(session, self.framed(session, Shared(lambda: told)))
+
+    def share(self, session: Session, shared: Shared) -> None:
+        """Say something to one connection of many."""
+        self.queue(session, self.framed(session, shared))
 
     def error(self, session: Session, reason: str, detail: str, channel: str | None = None) -> None:
         """Say what is wrong, by name, and for people the field and the remedy."""
@@ -48,25 +46,20 @@ class Outbox:
             self._dirty.append(session)
         session.pending.append(frame)
 
-    def delta(self, channel: Channel, step: Step) -> bytes:
-        """A step's frame: encoded once, shared by all."""
-        if not step.frame:
-            step.frame = self.framed(delta(channel, step, step.before))
-        return step.frame
-
     def say(self, channel: Channel, step: Step) -> None:
-        """The hot loop: one step to everybody who keeps up."""
+        """The hot loop: one step to everybody who hears everything and keeps up."""
         if not channel.members:
             return
-        frame, dirty = self.delta(channel, step), self._dirty
+        shared, dirty = channel.delta(step), self._dirty
+        frames, offset = shared.frames, step.offset
         if not dirty:
             self._clock.call_later(0, self._flush)
         for session, sent in channel.members.items():
-            if sent < step.offset:
+            if sent < offset:
                 pending = session.pending
                 if not pending:
                     dirty.append(session)
-                pending.append(frame)
+                pending.append(frames[session.kind] or self.framed(session, shared))
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

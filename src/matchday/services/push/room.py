@@ -5,29 +5,26 @@ connection, and equal sends are one buffer. A connection that does not keep up l
 for it, only how far it has got is kept, and when it has drained one delta brings the latest value of all it missed.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from matchday.config import Push as PushSettings
 from matchday.model.book import Books
 from matchday.model.messages import AccountFact, BookChanged
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.push import wire
-from matchday.services.push.channel import (
-    AccountSource,
-    Channel,
-    FixtureSource,
-    HomeSource,
-    Source,
-    Step,
-    fixture_change,
-)
-from matchday.services.push.outbox import Outbox, delta
+from matchday.services.push.channel import Channel, Step
+from matchday.services.push.drain import Drain
+from matchday.services.push.moves import Move
+from matchday.services.push.outbox import Outbox
+from matchday.services.push.pacing import Pacing, period_ms
 from matchday.services.push.session import Connection, Session
-from matchday.services.push.shapes import MAIN_MARKET
+from matchday.services.push.sources import AccountSource, FixtureSource, HomeSource, Source
+from matchday.services.push.wire import Framing, Shared
 
 SLOTS: Final = 16
 """Parts in which the connections are swept, so that no sweep holds up a price."""
@@ -43,6 +40,20 @@ _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
 
+class BetsDoor(Protocol):
+    """Where bets are placed, as this room sees it: it carries what is said, and does not know what it means."""
+
+    @property
+    def shape(self) -> type[msgspec.Struct]:
+        """How a client says it, tagged by ``op``."""
+
+    def said(self, account: str | None, words: Any, tell: Callable[[Any], None]) -> None:
+        """A client has said it, signed in as that account; ``tell`` is called with frames for it."""
+
+    def unreadable(self, payload: bytes, error: Exception, *, binary: bool) -> msgspec.Struct | None:
+        """The frame for one who said it wrongly; None where it was something else."""
+
+
 class Push:
     """Every connection of one gate."""
 
@@ -55,19 +66,28 @@ class Push:
         *,
         ledger: Ledger,
         verify: Callable[[str], str | None],
-        frame: Callable[[bytes], bytes],
+        framing: Framing,
         stale: Callable[[], bool],
         account_epoch: str | None = None,
+        bets: BetsDoor | None = None,
     ) -> None:
         self._clock, self._books, self._settings = clock, books, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
         self._ledger, self._verify, self._stale = ledger, verify, stale
-        self._out = Outbox(clock, frame, settings.buffer_bytes_max, self._took)
+        self._bets = bets
+        self._read = wire.reader(None if bets is None else bets.shape)
+        self._out = Outbox(clock, framing, settings.buffer_bytes_max, self._took)
+        self._pacing = Pacing(clock, self._out)
         self._sessions: dict[Connection, Session] = {}
         self._slots: list[dict[Session, None]] = [{} for _ in range(SLOTS)]
         self._opened = self._slot = 0
         """Connections so far; the part that is swept next."""
         self._sweeping = False
+        self._screens: dict[str, int] = {}
+        """Account -> connections signed in as it."""
+        self._drain: Drain | None = None
+        self._said_stale = False
+        """What connections were told of the prices' source last."""
         self._home = HomeSource(books)
         self._channels: dict[str, Channel] = {}
         """By name; an account's by ``account:ID``."""
@@ -81,9 +101,23 @@ class Push:
         return len(self._sessions)
 
     @property
+    def accounts(self) -> set[str]:
+        """Of the fans who are signed in on some connection."""
+        return {session.account for session in self._sessions.values() if session.account is not None}
+
+    @property
     def full(self) -> bool:
         """Whether a door should turn newcomers away (503)."""
         return len(self._sessions) >= self._settings.connections_max
+
+    @property
+    def draining(self) -> bool:
+        """Whether the connections are being handed over, and newcomers turned away."""
+        return self._drain is not None
+
+    def account_full(self, account: str) -> bool:
+        """Whether an account has as many connections as it may."""
+        return self._screens.get(account, 0) >= self._settings.connections_per_account_max
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -92,10 +126,13 @@ class Push:
         if self.full:
             connection.close(wire.CLOSE_FULL, "full; come back later")
             return
+        if self._drain is not None:
+            connection.close(wire.CLOSE_DRAINING, self._drain.reason())
+            return
         now, self._opened = self._clock.now_ms(), self._opened + 1
         session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
         self._slots[session.slot][session] = None
-        self._out.tell(session, wire.Hello(self._clock.new_id(), self._settings.heartbeat_ms, now))
+        self._out.tell(session, wire.Hello(self._clock.new_id(), self._settings.heartbeat_ms, now, self._stale()))
         self._keep_sweeping()
 
     def closed(self, connection: Connection) -> None:
@@ -105,6 +142,7 @@ class Push:
             del self._slots[session.slot][session]
             for name in tuple(session.channels):
                 self._leave(session, name)
+            self._sign(session, None)
             session.pending.clear()
 
     def heard(self, connection: Connection) -> None:
@@ -120,6 +158,8 @@ class Push:
         behind, session.behind = session.behind, None
         for name, sent in behind.items():
             self._catch_up(session, name, sent)
+        if self._said_stale:  # it may not have been told
+            self._out.tell(session, wire.Heartbeat(self._clock.now_ms(), self._said_stale))
 
     def received(self, connection: Connection, payload: bytes) -> None:
         """A client's message."""
@@ -128,27 +168,62 @@ class Push:
             return
         session.heard_ms = self._clock.now_ms()
         try:
-            said = wire.read(payload)
+            said = self._read(payload, connection.binary)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            answer = None if self._bets is None else self._bets.unreadable(payload, error, binary=connection.binary)
+            if answer is not None:
+                if self._pay(session, ERROR_COST):
+                    self._out.tell(session, answer)
+                return
             self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
             return
         if not self._pay(session, 1):
             return
         if isinstance(said, wire.Subscribe):
-            self._subscribe(session, said.channel, said.resume)
+            self._subscribe(session, said)
         elif isinstance(said, wire.Unsubscribe):
             self._leave(session, said.channel)
         elif isinstance(said, wire.Auth):
             self._auth(session, said.token)
-        else:
+        elif isinstance(said, wire.Pace):
+            self._pace(session, said.max_rate_hz)
+        elif isinstance(said, wire.Ping):
             self._out.tell(session, wire.Pong(session.heard_ms))
+        elif self._bets is not None:
+            self._bets.said(session.account, said, lambda answer: self._answer(session, answer))
+
+    def _answer(self, session: Session, answer: msgspec.Struct) -> None:
+        """An answer has come, with others of its commit: they leave in one send."""
+        if session.connection in self._sessions:
+            self._out.tell(session, answer)
+
+    def follow(
+        self, connection: Connection, account: str | None, channels: Sequence[tuple[str, wire.Resume | None]]
+    ) -> None:
+        """What a client that has no words of its own follows from the start; ``account`` is whom its door knows it
+        for. Nothing of it counts as a message."""
+        session = self._sessions.get(connection)
+        if session is None:
+            return
+        if account is not None:
+            self._sign_in(session, account)
+        for name, resume in channels:
+            session.paid = 0
+            self._subscribe(session, wire.Subscribe(name, resume))
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """This gate stops: admit nobody, and hand over all who are here within ``drain_ms``; then ``done``."""
+        assert self._drain is None, "drained twice"
+        self._drain = Drain(
+            self._clock, self._settings, self._sessions.values,
+            lambda session, reason: self._drop(session, wire.CLOSE_DRAINING, reason), done,
+        )  # fmt: skip
 
     def signed_out(self, account: str) -> None:
         """An account's tokens were revoked: its screens are told and follow it no longer."""
         for session in self._sessions.values():
             if session.account == account:
-                session.account = None
-                self._leave(session, wire.ACCOUNT)
+                self._sign(session, None)
                 self._out.error(session, "token_invalid", "the token was revoked; sign in again")
 
     def _pay(self, session: Session, messages: int) -> bool:
@@ -161,9 +236,9 @@ class Push:
         self._drop(session, wire.CLOSE_RATE, f"more than {rate} messages a second")
         return False
 
-    def _refuse(self, session: Session, reason: str, detail: str) -> None:
+    def _refuse(self, session: Session, reason: str, detail: str, channel: str | None = None) -> None:
         if self._pay(session, ERROR_COST):
-            self._out.error(session, reason, detail)
+            self._out.error(session, reason, detail, channel)
 
     def _drop(self, session: Session, code: int, reason: str) -> None:
         self.closed(session.connection)
@@ -174,20 +249,43 @@ class Push:
         if account is None:
             self._refuse(session, "token_invalid", "token is forged, damaged or expired; sign in again")
             return
-        if session.account not in (None, account):
-            self._leave(session, wire.ACCOUNT)
-        session.account = account
+        self._sign_in(session, account)
+
+    def _sign_in(self, session: Session, account: str) -> None:
+        if session.account != account and self.account_full(account):
+            most = self._settings.connections_per_account_max
+            self._refuse(session, "connections_full", f"at most {most} connections of an account at once; close one")
+            return
+        self._sign(session, account)
         self._out.tell(session, wire.SignedIn(account))
+
+    def _sign(self, session: Session, account: str | None) -> None:
+        """A connection is an account's from now on, and no other's."""
+        before = session.account
+        if before == account:
+            return
+        if before is not None:
+            self._leave(session, wire.ACCOUNT)
+            self._screens[before] -= 1
+            if not self._screens[before]:
+                del self._screens[before]
+        if account is not None:
+            self._screens[account] = self._screens.get(account, 0) + 1
+        session.account = account
 
     # --- subscriptions ------------------------------------------------------------------------------------------------
 
-    def _subscribe(self, session: Session, name: str, resume: wire.Resume | None) -> None:
-        most = self._settings.subscriptions_max
+    def _subscribe(self, session: Session, said: wire.Subscribe) -> None:
+        name, resume, most = said.channel, said.resume, self._settings.subscriptions_max
         if name not in session.channels and len(session.channels) >= most:
-            self._refuse(session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first")
+            self._refuse(
+                session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first", name
+            )
             return
         if name == wire.ACCOUNT and session.account is None:
-            self._refuse(session, "not_signed_in", "channel account is a fan's own; send op auth with a token first")
+            self._refuse(
+                session, "not_signed_in", "channel account is a fan's own; send op auth with a token first", name
+            )
             return
         try:
             channel = self._channel(session, name)
@@ -196,18 +294,41 @@ class Push:
             return
         if channel is None:
             expected = "expected home, account, or fixture:ID of a fixture that is shown"
-            self._refuse(session, "channel_unknown", f"channel {name[:80]!r} is not known; {expected}")
+            self._refuse(session, "channel_unknown", f"channel {name[:80]!r} is not known; {expected}", name)
             return
         if name not in session.channels:
             session.channels[name] = channel
             channel.holders += 1
             self._left.pop(_key(channel), None)
+        channel.part(session)
+        self._set_pace(session, name, said.max_rate_hz)
         if session.behind is None and sum(map(len, session.pending)) > self._settings.buffer_bytes_max:
             self._fall_behind(session)
         if session.behind is not None:
             session.behind[name] = _OWED
         elif resume is None or not self._resume(session, channel, resume):
             self._snapshot(session, channel, None if resume is None else False)
+
+    @staticmethod
+    def _set_pace(session: Session, name: str, rate_hz: float | UnsetType | None) -> None:
+        if isinstance(rate_hz, UnsetType):
+            session.paces_ms.pop(name, None)
+        else:
+            session.paces_ms[name] = period_ms(rate_hz)
+
+    def _pace(self, session: Session, rate_hz: float | None) -> None:
+        """How often a connection wants to hear, from now on."""
+        held = [(channel, channel.part(session)) for channel in session.channels.values()]
+        session.pace_ms = period_ms(rate_hz)
+        for channel, sent in held:
+            if sent is not None:
+                self._rejoin(session, channel, sent)
+
+    def _rejoin(self, session: Session, channel: Channel, sent: int) -> None:
+        """Keeps up again, from an offset on: what was said since is made up for."""
+        channel.join(session, max(sent, channel.last))
+        if sent < channel.last:
+            self._out.share(session, channel.since(sent, self._clock.now_ms()))
 
     def _channel(self, session: Session, name: str) -> Channel | None:
         """The channel a client means, opened if need be. LedgerUnavailable where an account cannot be read."""
@@ -228,7 +349,7 @@ class Push:
             book = self._books.fixtures.get(name.removeprefix(wire.FIXTURE))
             if book is None:
                 return None
-            source, offset = FixtureSource(self._books, book.board.fixture), book.offset
+            source, offset = FixtureSource(self._books, book), book.offset
         else:
             return None
         return self._channels.setdefault(key, Channel(name, source, offset))
@@ -241,18 +362,16 @@ class Push:
         if steps is None:
             return False
         marker = wire.Resumed(channel.name, resume.epoch, resume.offset)
-        return self._replay(session, channel, steps, resume.offset, [self._out.framed(marker)])
+        return self._replay(session, channel, steps, resume.offset, [Shared(lambda: marker)])
 
-    def _replay(self, session: Session, channel: Channel, steps: list[Step], sent: int, frames: list[bytes]) -> bool:
-        for step in steps:
-            if step.before == sent:
-                frames.append(self._out.delta(channel, step))
-            else:  # another gate's offset lies between two of ours
-                frames.append(self._out.framed(delta(channel, step, sent)))
+    def _replay(self, session: Session, channel: Channel, steps: list[Step], sent: int, said: list[Shared]) -> bool:
+        for step in steps:  # another gate's offset may lie between two of ours
+            said.append(channel.delta(step) if step.before == sent else Shared(partial(channel.told, step, sent)))
             sent = step.offset
+        frames = [self._out.framed(session, shared) for shared in said]
         if sum(map(len, frames)) > REPLAY_BUFFERS * self._settings.buffer_bytes_max:
             return False
-        channel.members[session] = sent
+        channel.join(session, sent)
         for frame in frames:
             self._out.queue(session, frame)
         return True
@@ -263,17 +382,17 @@ class Push:
             self._account_snapshot(session, channel, channel.source, resumed)
             return
         now = self._clock.now_ms()
-        if channel.raw is None:
-            channel.raw = msgspec.Raw(wire.encode(channel.source.whole()))
         if channel.snapshots[0] != now:
             channel.snapshots = (now, {})
-        frame = channel.snapshots[1].get(resumed)
-        if frame is None:
-            said = UNSET if resumed is None else resumed
-            snapshot = wire.Snapshot(channel.name, self._epoch, channel.last, now, channel.raw, said)
-            frame = channel.snapshots[1][resumed] = self._out.framed(snapshot)
-        channel.members[session] = channel.last
-        self._out.queue(session, frame)
+        shared = channel.snapshots[1].get(resumed)
+        if shared is None:
+            shared = Shared(lambda: wire.Snapshot(
+                channel.name, self._epoch, channel.last, now, channel.source.whole(),
+                UNSET if resumed is None else resumed,
+            ))  # fmt: skip
+            channel.snapshots[1][resumed] = shared
+        channel.join(session, channel.last)
+        self._out.share(session, shared)
 
     def _account_snapshot(
         self, session: Session, channel: Channel, source: AccountSource, resumed: bool | None
@@ -289,7 +408,7 @@ class Push:
             )
             return
         said = UNSET if resumed is None else resumed
-        channel.members[session] = max(source.facts, channel.last)
+        channel.join(session, max(source.facts, channel.last))
         self._out.tell(session, wire.Snapshot(
             channel.name, self._account_epoch, source.facts, self._clock.now_ms(), whole, said
         ))  # fmt: skip
@@ -298,7 +417,8 @@ class Push:
         channel = session.channels.pop(name, None)
         if channel is None:
             return
-        channel.members.pop(session, None)
+        channel.part(session)
+        session.paces_ms.pop(name, None)
         if session.behind is not None:
             session.behind.pop(name, None)
         channel.holders -= 1
@@ -317,12 +437,13 @@ class Push:
 
     def preload(self, change: BookChanged, offset: int) -> None:
         """A change from before this gate's start: known to those who resume, sent to nobody."""
-        self._take(change, offset)
+        self._take(change, offset, live=False)
 
     def book_changed(self, change: BookChanged, offset: int) -> None:
         """A change that the books have taken in."""
-        for channel, step in self._take(change, offset):
+        for channel, step in self._take(change, offset, live=True):
             self._out.say(channel, step)
+            self._pacing.say(channel, step)
 
     def removed(self, fixture: str) -> None:
         """A fixture is long over and no longer in the books: off the screens with the next change."""
@@ -332,7 +453,7 @@ class Push:
         channel = self._channels.pop(f"{wire.FIXTURE}{fixture}", None)
         if channel is not None:
             channel.gone = True
-            for session in tuple(channel.members):
+            for session in (*channel.members, *(one for lane in channel.lanes.values() for one in lane.members)):
                 self._part(session, channel)
 
     def follows(self, account: str) -> bool:
@@ -344,30 +465,37 @@ class Push:
         channel = self._channels.get(f"{wire.ACCOUNT}:{fact.account}")
         if channel is None or fact.seq <= channel.last or not isinstance(channel.source, AccountSource):
             return
-        source = channel.source
-        step = Step(channel.last, fact.seq, fact.at_ms, "account", lambda: source.change(fact))
+        step = Step(channel.last, fact.seq, fact.at_ms, "account", channel.source.move(fact))
         channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
         self._out.say(channel, step)
 
-    def _take(self, change: BookChanged, offset: int) -> list[tuple[Channel, Step]]:
+    def _take(self, change: BookChanged, offset: int, *, live: bool) -> list[tuple[Channel, Step]]:
         """The change as a step of each channel that it belongs to."""
         self._offset = max(self._offset, offset)
-        source = FixtureSource(self._books, change.fixture)
-        views: list[tuple[str, Source, Callable[[], wire.Change]]] = [
-            (f"{wire.FIXTURE}{change.fixture}", source, lambda: fixture_change(change))
-        ]
-        if (row := self._home.take(change, offset, MAIN_MARKET.of(change.fixture))) is not None:
-            views.append((wire.HOME, self._home, row))
-        steps = []
-        for name, source_, view in views:
-            channel = self._channels.get(name)
-            if channel is None:  # what came before is not known: one may resume from here on
-                self._channels[name] = Channel(name, source_, offset)
-            elif offset > channel.last:
-                step = Step(channel.last, offset, change.at_ms, change.cause, view)
-                channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
-                steps.append((channel, step))
-        return steps
+        moves: list[tuple[Channel, Move | None]] = []
+        name = f"{wire.FIXTURE}{change.fixture}"
+        channel = self._channels.get(name)
+        if channel is None:  # what came before is not known: one may resume from here on
+            book = self._books.fixtures.get(change.fixture) if live else None
+            source = FixtureSource.unknown(self._books, change) if book is None else FixtureSource(self._books, book)
+            self._channels[name] = Channel(name, source, offset)
+        elif isinstance(channel.source, FixtureSource):
+            move = channel.source.take(change, live=live)
+            if move is None:
+                return []
+            moves.append((channel, move))
+        row, home = self._home.take(change, offset, live=live), self._channels.get(wire.HOME)
+        if home is not None:
+            moves.append((home, row))
+        elif row is not None:
+            self._channels[wire.HOME] = Channel(wire.HOME, self._home, offset)
+        return [(channel, self._step(channel, change, offset, move)) for channel, move in moves
+                if move is not None and offset > channel.last]  # fmt: skip
+
+    def _step(self, channel: Channel, change: BookChanged, offset: int, move: Move) -> Step:
+        step = Step(channel.last, offset, change.at_ms, change.cause, move)
+        channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
+        return step
 
     def _part(self, session: Session, channel: Channel) -> None:
         self._leave(session, channel.name)
@@ -379,9 +507,8 @@ class Push:
         """Nothing more is queued for this connection until it has drained."""
         session.slow_ms = self._clock.now_ms()
         session.behind = {
-            name: max(channel.members.pop(session), channel.last) for name, channel in session.channels.items()
-            if session in channel.members
-        }  # fmt: skip
+            name: sent for name, channel in session.channels.items() if (sent := channel.part(session)) is not None
+        }
 
     def _took(self, session: Session) -> None:
         """A connection was sent its tick; it may not keep up, or again."""
@@ -397,16 +524,12 @@ class Push:
             self._part(session, channel)
         elif sent == _OWED:
             self._snapshot(session, channel, resumed=False)
-        elif sent >= channel.last:
-            channel.members[session] = sent
-        elif channel.name == wire.ACCOUNT:
+        elif channel.name == wire.ACCOUNT and sent < channel.last:
             steps = channel.after(sent)
             if steps is None or not self._replay(session, channel, steps, sent, []):
                 self._snapshot(session, channel, resumed=False)
-        elif (change := channel.source.since(sent)) is not None:
-            channel.members[session] = channel.last
-            now = self._clock.now_ms()
-            self._out.tell(session, wire.Delta(name, sent, channel.last, now, "conflated", change, conflated=True))
+        else:
+            self._rejoin(session, channel, sent)
 
     # --- silence ------------------------------------------------------------------------------------------------------
 
@@ -420,7 +543,8 @@ class Push:
         self._sweeping = False
         now, settings = self._clock.now_ms(), self._settings
         period = settings.heartbeat_ms // SWEEPS
-        beat = b""
+        self._say_stale(now)
+        beat = Shared(lambda: wire.Heartbeat(now, self._said_stale))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
             if session.behind is not None:
@@ -436,12 +560,22 @@ class Push:
             if silence // third > (silence - period) // third and silence >= third:
                 connection.ping()
             if now - session.sent_ms > settings.heartbeat_ms - period:
-                beat = beat or self._out.framed(wire.Heartbeat(now, self._stale()))
-                self._out.queue(session, beat)
+                self._out.share(session, beat)
         for key in [key for key, since in self._left.items() if now - since > settings.history_ms]:
             del self._left[key], self._channels[key]
         self._slot = (self._slot + 1) % SLOTS
         self._keep_sweeping()
+
+    def _say_stale(self, now: int) -> None:
+        """That prices are stale, or no longer, does not wait for the next heartbeat."""
+        stale = self._stale()
+        if stale == self._said_stale:
+            return
+        self._said_stale = stale
+        beat = Shared(lambda: wire.Heartbeat(now, stale))
+        for session in self._sessions.values():
+            if session.behind is None:
+                self._out.share(session, beat)
 
 
 def _key(channel: Channel) -> str:

@@ -2,11 +2,18 @@
 
 from typing import Protocol
 
+from matchday.services.push import wire
 from matchday.services.push.channel import Channel
+from matchday.services.push.wire import BINARY, DEFLATED
 
 
 class Connection(Protocol):
     """A client's connection, as its door implements it. The door calls ``drained`` when its buffer has run low."""
+
+    binary: bool
+    """Whether it speaks MessagePack instead of JSON."""
+    deflated: bool
+    """Whether it takes compressed frames."""
 
     def send(self, data: bytes) -> object:
         """Send framed bytes now."""
@@ -25,12 +32,19 @@ class Session:
     """A connection and where it stands."""
 
     __slots__ = (
-        "account", "behind", "channels", "connection", "heard_ms", "paid", "pending", "sent_ms", "slot", "slow_ms",
+        "account", "behind", "channels", "connection", "heard_ms", "kind", "pace_ms", "paces_ms", "paid", "pending",
+        "sent_ms", "slot", "slow_ms",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, now: int, slot: int) -> None:
         self.connection = connection
         self.slot = slot
+        self.kind = BINARY * connection.binary + DEFLATED * connection.deflated
+        """Which of the shared encodings it takes."""
+        self.pace_ms = 0
+        """Milliseconds between two deltas of a channel, at least; 0: every change."""
+        self.paces_ms: dict[str, int] = {}
+        """Channel -> the same, where its subscription says so."""
         self.account: str | None = None
         self.channels: dict[str, Channel] = {}
         self.pending: list[bytes] = []
@@ -40,3 +54,7 @@ class Session:
         self.slow_ms = self.heard_ms = self.sent_ms = now
         self.paid = 0
         """Until when its messages are paid for, in milliseconds times messages a second."""
+
+    def period_ms(self, channel: str) -> int:
+        """How many milliseconds lie between two deltas of a channel at least. Facts of an account come at once."""
+        return 0 if channel == wire.ACCOUNT else self.paces_ms.get(channel, self.pace_ms)

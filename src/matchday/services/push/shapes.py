@@ -19,7 +19,7 @@ MAIN_MARKET: Final = MarketKey(MATCH_RESULT)
 
 
 class FixtureView(msgspec.Struct, frozen=True):
-    """A fixture with all its markets (in a delta: those that changed)."""
+    """A fixture with all its markets."""
 
     board: Board
     markets: tuple[MarketView, ...]
@@ -32,6 +32,12 @@ class HomeRow(msgspec.Struct, frozen=True):
     market: MarketView | None
 
 
+class HomeList(msgspec.Struct, frozen=True):
+    """Every row, by kick-off."""
+
+    fixtures: tuple[HomeRow, ...]
+
+
 class AccountSnapshot(msgspec.Struct, frozen=True):
     """An account with its open and recent bets, newest first."""
 
@@ -39,6 +45,9 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
     currency: str
     balance: str
     bets: tuple[BetView, ...]
+
+
+Whole = FixtureView | HomeList | AccountSnapshot
 
 
 def fixture_view(book: FixtureBook) -> FixtureView:

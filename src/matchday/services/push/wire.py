@@ -1,12 +1,13 @@
 """Push's words: what a client may say and what it is told. The protocol for client authors is docs/protocol.md."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from matchday.model.views import FactView
-from matchday.services.push.shapes import AccountSnapshot, FixtureView, HomeRow
+from matchday.services.push.moves import Change
+from matchday.services.push.shapes import Whole
 
 HOME: Final = "home"
 ACCOUNT: Final = "account"
@@ -16,6 +17,8 @@ CLOSE_SLOW: Final = 4008
 """The client did not take what it was sent for longer than ``slow_ms_max``."""
 CLOSE_IDLE: Final = 4009
 """Neither a word nor a pong for longer than ``idle_ms_max``."""
+CLOSE_DRAINING: Final = 4012
+"""This gate stops; the reason says in how many milliseconds (``retry_ms=…``) to come back, perhaps to another."""
 CLOSE_RATE: Final = 4029
 """More messages than ``messages_per_second_max``; a message in error counts as several."""
 CLOSE_FULL: Final = 4013
@@ -39,11 +42,23 @@ class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: int
 
 
+Rate = Annotated[float, Meta(ge=1 / 64, le=1_000)]
+"""Deltas a second: from one in about a minute to one each millisecond."""
+
+
 class Subscribe(_Said, frozen=True, tag="subscribe"):
-    """Follow a channel, from where the client has got to if it says so."""
+    """Follow a channel, from where the client has got to if it says so, and as often as it wants to hear."""
 
     channel: str
     resume: Resume | None = None
+    max_rate_hz: Rate | UnsetType | None = UNSET
+    """At most so many deltas a second; null: every change; left out: as the connection."""
+
+
+class Pace(_Said, frozen=True, tag="pace"):
+    """How often this connection wants to hear of a channel, where its subscription does not say. null: every change."""
+
+    max_rate_hz: Rate | None
 
 
 class Unsubscribe(_Said, frozen=True, tag="unsubscribe"):
@@ -56,37 +71,22 @@ class Ping(_Said, frozen=True, tag="ping"):
     """Answer with a pong."""
 
 
-Said = Auth | Subscribe | Unsubscribe | Ping
-_decoder: Final[msgspec.json.Decoder[Said]] = msgspec.json.Decoder(Said)
-EXPECTED: Final = "expected an object whose op is auth, subscribe, unsubscribe or ping, with that op's fields only"
+Said = Auth | Subscribe | Unsubscribe | Pace | Ping
+EXPECTED: Final = (
+    "expected an object whose op is auth, subscribe, unsubscribe, pace or ping, with that op's fields only"
+)
 
 
-def read(payload: bytes) -> Said:
-    """What a client says. ValidationError names the field that is wrong, DecodeError what is no JSON."""
-    return _decoder.decode(payload)
+Read = Callable[[bytes, bool], Said | msgspec.Struct]
 
 
-class HomeChange(msgspec.Struct, frozen=True):
-    """Rows that changed, whole, and fixtures that are shown no longer."""
-
-    fixtures: tuple[HomeRow, ...]
-    removed: tuple[str, ...]
-
-
-class HomeList(msgspec.Struct, frozen=True):
-    """Every row, by kick-off."""
-
-    fixtures: tuple[HomeRow, ...]
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What happened to an account, oldest first."""
-
-    facts: tuple[FactView, ...]
-
-
-Whole = FixtureView | HomeList | AccountSnapshot
-Change = FixtureView | HomeChange | Facts
+def reader(more: type[msgspec.Struct] | None = None) -> Read:
+    """What reads a client's words, as JSON or (True) MessagePack; ``more`` is one more thing that it may say.
+    ValidationError names the field that is wrong, DecodeError what is no JSON or MessagePack."""
+    words = Said if more is None else Said | more
+    text: msgspec.json.Decoder[Said | msgspec.Struct] = msgspec.json.Decoder(words)
+    binary: msgspec.msgpack.Decoder[Said | msgspec.Struct] = msgspec.msgpack.Decoder(words)
+    return lambda payload, packed: binary.decode(payload) if packed else text.decode(payload)
 
 
 class _Told(msgspec.Struct, frozen=True, tag_field="t"):
@@ -99,6 +99,7 @@ class Hello(_Told, frozen=True, tag="hello"):
     connection: str
     heartbeat_ms: int
     at: int
+    stale: bool
 
 
 class SignedIn(_Told, frozen=True, tag="signed_in"):
@@ -122,12 +123,12 @@ class Snapshot(_Told, frozen=True, tag="snapshot"):
     epoch: str
     to: int
     at: int
-    data: Whole | msgspec.Raw
+    data: Whole | None
     resumed: bool | UnsetType = UNSET
 
 
 class Delta(_Told, frozen=True, tag="delta", rename={"from_": "from"}):
-    """What changed on a channel between two offsets."""
+    """The fields that changed on a channel between two offsets. ``at``: when the last of it was published."""
 
     channel: str
     from_: int
@@ -139,7 +140,7 @@ class Delta(_Told, frozen=True, tag="delta", rename={"from_": "from"}):
 
 
 class Heartbeat(_Told, frozen=True, tag="heartbeat"):
-    """The connection is alive; ``stale`` while the prices' owner is silent."""
+    """The connection is alive. ``stale`` while the prices' owner is silent: said at once when that changes."""
 
     at: int
     stale: bool
@@ -160,3 +161,44 @@ class Error(_Told, frozen=True, tag="error"):
 
 
 encode: Final = msgspec.json.Encoder().encode
+pack: Final = msgspec.msgpack.Encoder().encode
+
+
+class Framing(NamedTuple):
+    """How a door makes frames of what is encoded."""
+
+    text: Callable[[bytes], bytes]
+    """JSON as a frame."""
+    binary: Callable[[bytes], bytes]
+    """MessagePack as a frame."""
+    deflated: Callable[[bytes], bytes]
+    """Either frame, compressed; or as it is, where that would not be shorter."""
+
+
+BINARY: Final = 2
+DEFLATED: Final = 1
+
+
+class Shared:
+    """Something said to many. Each of its four encodings is made once, when the first connection needs it."""
+
+    __slots__ = ("_make", "frames")
+
+    def __init__(self, make: Callable[[], msgspec.Struct]) -> None:
+        self._make = make
+        """What is said, made anew for each encoding: kept, it would be many times its frame's size."""
+        self.frames: list[bytes] = [b"", b"", b"", b""]
+        """By kind; empty: not needed so far."""
+
+    def frame(self, kind: int, framing: Framing) -> bytes:
+        """The frame for connections of a kind: the sum of ``BINARY`` and ``DEFLATED``, as far as they are that."""
+        frame = self.frames[kind]
+        if not frame:
+            if kind & DEFLATED:
+                frame = framing.deflated(self.frame(kind & BINARY, framing))
+            elif kind:
+                frame = framing.binary(pack(self._make()))
+            else:
+                frame = framing.text(encode(self._make()))
+            self.frames[kind] = frame
+        return frame

@@ -2,7 +2,10 @@
 
 import { moneyText } from "../format.js";
 import { html } from "../html.js";
+import { waiting } from "../lobby.js";
 import { account, bets, connection, home, signIn, signInFault } from "../store.js";
+
+const waitText = (seconds) => (seconds < 90 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`);
 
 const STATES = {
   connecting: "Connecting",
@@ -42,6 +45,7 @@ export function Header({ route }) {
       <${Connection} />
       <${Purse} />
     </div>
+    ${waiting.value && html`<p class="banner" role="status" data-testid="waiting">Many fans are coming in. ${waiting.value.ahead > 0 ? `At most ${waiting.value.ahead} go before you` : "You are next"}: about ${waitText(waiting.value.waitS)}. Keep this page open; you come in by yourself.</p>`}
     ${signInFault.value && html`<p class="banner" role="alert">${signInFault.value}</p>`}
     ${connection.value.state === "reconnecting" && html`<p class="banner" role="status">Connection lost: scores and prices may be out of date. Reconnecting…</p>`}
     ${connection.value.state === "live" && connection.value.stale && html`<p class="banner" role="status">Prices are not being updated right now, so no bets are taken. They come back by themselves.</p>`}

@@ -1,0 +1,186 @@
+"""The client itself: one connection at a time, and what it holds of each channel it follows.
+
+Owns subscriptions. Every delta must follow what is held; where one does not, a snapshot is asked for. A lost connection
+is made anew and goes on where it was, on whichever gate answers.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from matchday.client.backoff import Backoff, Pauses
+from matchday.client.held import Gap, Held, Json
+
+JSON: Final = "matchday.v1.json"
+MSGPACK: Final = "matchday.v1.msgpack"
+SILENT_HEARTBEATS: Final = 2.5
+"""Times ``heartbeat_ms`` after which a silent connection counts as dead."""
+OPENING_S_MAX: Final = 10.0
+"""Seconds for the handshake, and for the first frame."""
+CLOSING_S_MAX: Final = 2.0
+"""Seconds for the answer to a goodbye."""
+FRAME_BYTES_MAX: Final = 16 * 2**20
+"""A larger frame closes the connection (1009)."""
+SAID_MAX: Final = 1_000
+"""Messages that wait to be sent; one more is an error of whoever follows so many channels."""
+UNAVAILABLE_S: Final = 5.0
+"""Seconds at most until a channel that could not be read is subscribed to again."""
+
+
+class Client:
+    """What happens on some channels, for as long as ``run`` runs.
+
+    ``heard`` is called with every frame, after it was taken in: ``held`` then has what the frame made of its channel.
+    ``chance``: for the pauses, such as ``random.SystemRandom()``. ``binary``: speak MessagePack.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        chance: random.Random,
+        heard: Callable[[Json], object],
+        *,
+        token: str = "",
+        binary: bool = False,
+        compressed: bool = True,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self._url, self._chance, self._heard, self._token = url, chance, heard, token
+        self._compressed, self._subprotocol = compressed, MSGPACK if binary else JSON
+        self._encode = msgspec.msgpack.encode if binary else lambda said: msgspec.json.encode(said).decode()
+        self._decode = msgspec.msgpack.decode if binary else msgspec.json.decode
+        self._backoff = Backoff(pauses or Pauses(), chance)
+        self._rates: dict[str, float | None] = {}
+        self._asked: set[str] = set()
+        """Channels whose snapshot is on its way: deltas before it are of no use."""
+        self._said: asyncio.Queue[Json] | None = None
+        """Of a connection: what is to be said, at most ``SAID_MAX``."""
+        self._silent_s = OPENING_S_MAX
+        self.held: dict[str, Held] = {}
+        """By channel."""
+        self.stale = False
+        """Whether the prices' source is silent: take every market for suspended."""
+
+    # --- what to follow -----------------------------------------------------------------------------------------------
+
+    def follow(self, channel: str, *, max_rate_hz: float | None = None) -> None:
+        """Follow ``home``, ``account`` or ``fixture:ID``. ``max_rate_hz``: at most so many deltas a second."""
+        self._rates[channel] = max_rate_hz
+        self._subscribe(channel)
+
+    def leave(self, channel: str) -> None:
+        """Follow it no longer."""
+        self._forget(channel)
+        self._say({"op": "unsubscribe", "channel": channel})
+
+    def _forget(self, channel: str) -> None:
+        self._rates.pop(channel, None)
+        self.held.pop(channel, None)
+        self._asked.discard(channel)
+
+    def _subscribe(self, channel: str) -> None:
+        if channel not in self._rates:
+            return
+        said: Json = {"op": "subscribe", "channel": channel, "max_rate_hz": self._rates[channel]}
+        held = self.held.setdefault(channel, Held(channel))
+        if held.resume:
+            said["resume"] = held.resume
+        else:
+            self._asked.add(channel)
+        self._say(said)
+
+    def _say(self, said: Json) -> None:
+        if self._said is not None:
+            self._said.put_nowait(said)
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the connection is lost. GivenUp where there is no use in it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                await self._connected()
+            except InvalidStatus as refused:
+                await asyncio.sleep(self._backoff.refused_s(refused.response.status_code))
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else None
+                await asyncio.sleep(self._backoff.pause_s(code, loop.time() - began))
+            except (OSError, InvalidHandshake, TimeoutError):
+                await asyncio.sleep(self._backoff.pause_s(None, loop.time() - began))
+
+    async def _connected(self) -> None:
+        """One connection, until it is lost: then ConnectionClosed, or TimeoutError where it only fell silent."""
+        self._silent_s = OPENING_S_MAX
+        async with connect(
+            self._url,
+            subprotocols=cast("Any", [self._subprotocol]),
+            compression="deflate" if self._compressed else None,
+            open_timeout=OPENING_S_MAX,
+            close_timeout=CLOSING_S_MAX,
+            max_size=FRAME_BYTES_MAX,
+        ) as socket:
+            self._said = asyncio.Queue(SAID_MAX)
+            saying = asyncio.create_task(self._speak(socket, self._said))
+            try:
+                self._greet()
+                while True:
+                    async with asyncio.timeout(self._silent_s):
+                        message = await socket.recv(decode=False)
+                    self._take(self._decode(message))
+            finally:
+                self._said = None
+                saying.cancel()
+
+    async def _speak(self, socket: ClientConnection, said: asyncio.Queue[Json]) -> None:
+        with contextlib.suppress(ConnectionClosed):  # whoever listens hears of it, too
+            while True:
+                await socket.send(self._encode(await said.get()))
+
+    def _greet(self) -> None:
+        self._asked.clear()
+        if self._token:
+            self._say({"op": "auth", "token": self._token})
+        for channel in self._rates:
+            self._subscribe(channel)
+
+    # --- what is heard ------------------------------------------------------------------------------------------------
+
+    def _take(self, frame: Json) -> None:
+        kind, channel = frame["t"], frame.get("channel", "")
+        if kind == "hello":
+            self._silent_s = SILENT_HEARTBEATS * frame["heartbeat_ms"] / 1_000
+        if kind in ("hello", "heartbeat"):
+            self.stale = frame["stale"]
+        elif kind == "snapshot" and channel in self.held:
+            self._asked.discard(channel)
+            self.held[channel].snapshot(frame)
+        elif kind == "delta" and channel in self.held and not self._delta(channel, frame):
+            return
+        elif kind == "error" and channel:
+            self._failed(channel, frame["reason"])
+        self._heard(frame)
+
+    def _delta(self, channel: str, frame: Json) -> bool:
+        """Whether a delta said anything new."""
+        if channel in self._asked:
+            return False
+        try:
+            return self.held[channel].delta(frame)
+        except Gap:
+            self.held[channel] = Held(channel)
+            self._subscribe(channel)
+            return False
+
+    def _failed(self, channel: str, reason: str) -> None:
+        if reason == "unavailable":
+            asyncio.get_running_loop().call_later(UNAVAILABLE_S * self._chance.random(), self._subscribe, channel)
+        else:
+            self._forget(channel)

@@ -1,0 +1,111 @@
+"""The queue before the ledger: bounded as a whole, and of every fixture and market, which share it by turns.
+
+One market that everybody bets on, or whose bets take long, fills its own share; there is room for the others, and a
+batch that cannot take all takes of every fixture, and of every market of it, one after the other.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+from matchday.config import Bets as BetSettings
+from matchday.model.bet import Leg
+from matchday.model.ledger import Answer, Moment, PlaceBet
+
+Done = Callable[[Answer | Moment], None]
+
+
+class Queued(msgspec.Struct):
+    """A bet that waits for its batch."""
+
+    command: PlaceBet
+    done: Done
+    since_ms: int
+    """By ``Clock.elapsed_ms``."""
+
+
+class BetQueue:
+    """Bets that wait for their batch, in the order in which they came."""
+
+    def __init__(self, settings: BetSettings) -> None:
+        self._settings = settings
+        self._waiting: deque[Queued] = deque()
+        self._shares: dict[str, int] = {}
+        """Fixture or market -> how many bets with a leg on it wait."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def full_for(self, legs: Sequence[Leg]) -> bool:
+        """Whether a bet on these legs is one too many: in all, or on one of its fixtures or markets."""
+        settings, shares = self._settings, self._shares
+        if len(self._waiting) >= settings.queue_max:
+            return True
+        for leg in legs:
+            if shares.get(leg.fixture, 0) >= settings.queue_fixture_max:
+                return True
+            for market in leg.markets:
+                if shares.get(market, 0) >= settings.queue_market_max:
+                    return True
+        return False
+
+    def add(self, command: PlaceBet, done: Done, now_ms: int) -> None:
+        """Have it wait."""
+        self._waiting.append(Queued(command, done, now_ms))
+        self._count(command, 1)
+
+    def take(self, most: int) -> list[Queued]:
+        """The next batch: all that waits, else of each fixture and market in turn."""
+        if len(self._waiting) <= most:
+            taken = list(self._waiting)
+            self._waiting.clear()
+            self._shares.clear()
+            return taken
+        return self._without(list(islice(_by_turns(self._waiting), most)))
+
+    def too_old(self, before_ms: int) -> list[Queued]:
+        """Take out those that have waited since before then. A trader's word waits on: it has a price of its own."""
+        if not self._waiting or self._waiting[0].since_ms >= before_ms:
+            return []
+        return self._without([
+            queued for queued in self._waiting if queued.since_ms < before_ms and not queued.command.answers_referral
+        ])  # fmt: skip
+
+    def _without(self, taken: list[Queued]) -> list[Queued]:
+        gone = set(map(id, taken))
+        self._waiting = deque(queued for queued in self._waiting if id(queued) not in gone)
+        for queued in taken:
+            self._count(queued.command, -1)
+        return taken
+
+    def _count(self, command: PlaceBet, change: int) -> None:
+        shares = self._shares
+        for leg in command.asked:
+            for name in (leg.fixture, *leg.markets):
+                if left := shares.get(name, 0) + change:
+                    shares[name] = left
+                else:
+                    del shares[name]
+
+
+def _by_turns(waiting: Iterable[Queued]) -> Iterator[Queued]:
+    """One of each fixture after the other, and of each fixture one of each market; who waits longest begins. A bet of
+    several legs stands with its first."""
+    fixtures: dict[str, dict[str, list[Queued]]] = {}
+    for queued in waiting:
+        leg = queued.command.asked[0]
+        fixtures.setdefault(leg.fixture, {}).setdefault(leg.market, []).append(queued)
+    return _in_turn([_in_turn(list(map(iter, markets.values()))) for markets in fixtures.values()])
+
+
+def _in_turn(lines: list[Iterator[Queued]]) -> Iterator[Queued]:
+    while lines:
+        left = []
+        for line in lines:
+            for queued in line:
+                yield queued
+                left.append(line)
+                break
+        lines = left

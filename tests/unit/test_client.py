@@ -1,0 +1,218 @@
+"""The client: when it comes back, and that it holds what the room holds through lost connections and lost frames."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from matchday.client import Client, GivenUp, Pauses
+from matchday.client.backoff import Backoff
+from matchday.services.push.shapes import fixture_view, home_row
+from tests.unit.pushing import GOALS, RESULT, Desk, market
+from tests.unit.test_websocket import Served, serving, until
+
+QUICK = Pauses(first_s=0.001, longest_s=0.002, later_s=0.001)
+
+
+class Certain(random.Random):
+    """Always the same chance."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def random(self) -> float:
+        return self.value
+
+
+# --- when to come back ------------------------------------------------------------------------------------------------
+
+
+def test_pauses_double_up_to_the_longest_and_are_drawn_from_all_of_the_span() -> None:
+    for chance in (0.0, 0.5, 1.0):
+        backoff = Backoff(Pauses(first_s=1, longest_s=8), Certain(chance))
+        spans = [backoff.pause_s(None, 0) for _ in range(6)]
+        assert spans == [chance * span for span in (1, 2, 4, 8, 8, 8)]
+
+
+def test_a_connection_that_lasted_makes_the_budget_whole() -> None:
+    backoff = Backoff(Pauses(budget=2, steady_s=5), Certain(1))
+    for _ in range(4):
+        backoff.pause_s(1012, 0)
+        assert backoff.pause_s(1012, 5) == Pauses().first_s
+    backoff.pause_s(1006, 0)
+    with pytest.raises(GivenUp, match="2 connections failed in a row"):
+        backoff.pause_s(1006, 4.9)
+
+
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1009])
+def test_what_the_server_does_not_understand_is_not_said_again(code: int) -> None:
+    with pytest.raises(GivenUp, match=str(code)):
+        Backoff(Pauses(), Certain(1)).pause_s(code, 100)
+
+
+@pytest.mark.parametrize(
+    ("code", "pause"), [(None, 0.4), (1000, 0.4), (1012, 0.4), (4009, 0), (4008, 10), (4013, 10), (4029, 10)]
+)
+def test_close_codes_say_when_to_come_back(code: int | None, pause: float) -> None:
+    assert Backoff(Pauses(), Certain(1)).pause_s(code, 100) == pause
+
+
+def test_at_once_is_only_once() -> None:
+    backoff = Backoff(Pauses(), Certain(1))
+    assert [backoff.pause_s(4009, 0) for _ in range(3)] == [0, 0.8, 1.6]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_handshake_that_was_refused_for_good_is_not_tried_again(status: int) -> None:
+    with pytest.raises(GivenUp, match=str(status)):
+        Backoff(Pauses(), Certain(1)).refused_s(status)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_full_server_is_tried_later(status: int) -> None:
+    assert Backoff(Pauses(), Certain(1)).refused_s(status) == Pauses().later_s
+
+
+# --- against a real server --------------------------------------------------------------------------------------------
+
+
+class Listener:
+    """A client that runs while a story is told, and what it heard."""
+
+    def __init__(self, desk: Served, **options: Any) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.client = Client(
+            f"ws://127.0.0.1:{desk.port}/ws", Certain(0.5), self.frames.append, pauses=QUICK, **options
+        )
+
+    async def __aenter__(self) -> "Listener":
+        self.running = asyncio.create_task(self.client.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+
+    async def at(self, desk: Desk) -> None:
+        """Wait until it has heard all that was said."""
+        last = desk.books.fixtures["F"].offset
+        await until(lambda: self.client.held["fixture:F"].offset == last)
+
+    def kinds(self) -> list[str]:
+        return [frame["t"] for frame in self.frames if frame["t"] != "heartbeat"]
+
+
+def plain(view: Any) -> Any:
+    return json.loads(msgspec.json.encode(view))
+
+
+def holds(client: Client, desk: Desk) -> None:
+    """It holds what the books hold."""
+    book, held = desk.books.fixtures["F"], client.held["fixture:F"]
+    whole = plain(fixture_view(book))
+    assert held.markets == {each["market"]: each for each in whole["markets"]}
+    assert held.board == whole["board"]
+    assert client.held["home"].rows == {"F": plain(home_row(book))}
+
+
+def run(story: Callable[[Served], Any], **settings: int) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(15), serving(**settings) as desk:
+            await story(desk)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_it_holds_what_the_room_holds_in_every_format(binary: bool, compressed: bool) -> None:
+    async def story(desk: Served) -> None:
+        async with Listener(desk, binary=binary, compressed=compressed) as listener:
+            listener.client.follow("fixture:F")
+            listener.client.follow("home")
+            await until(lambda: listener.kinds().count("snapshot") == 2)
+            (session,) = desk.push._sessions.values()
+            assert (session.connection.binary, session.connection.deflated) == (binary, compressed)
+            for price in range(2000, 2020):
+                desk.change("F", market("F", RESULT, price), market("F", GOALS, price - 7), score=(price % 2, 0))
+            await listener.at(desk)
+            holds(listener.client, desk)
+            assert "conflated" not in listener.frames[-1]
+
+    run(story)
+
+
+def test_it_comes_back_and_goes_on_where_it_was() -> None:
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            listener.client.follow("fixture:F")
+            listener.client.follow("home")
+            await until(lambda: listener.kinds().count("snapshot") == 2)
+            (session,) = desk.push._sessions.values()
+            session.connection._transport.abort()  # type: ignore[attr-defined]
+            await until(lambda: session.connection not in desk.push._sessions)
+            desk.price("F", 3000)
+            desk.price("F", 3001, GOALS)
+            await until(lambda: listener.kinds().count("resumed") == 2)
+            desk.price("F", 3002)
+            await listener.at(desk)
+            holds(listener.client, desk)
+            assert listener.kinds().count("snapshot") == 2
+
+    run(story)
+
+
+def test_after_a_gap_it_asks_for_a_snapshot() -> None:
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            listener.client.follow("fixture:F")
+            listener.client.follow("home")
+            await until(lambda: listener.kinds().count("snapshot") == 2)
+            (session,) = desk.push._sessions.values()
+            desk.price("F", 3000)
+            session.pending.clear()  # lost on its way
+            desk.price("F", 3001)
+            await until(lambda: listener.kinds().count("snapshot") == 4)
+            desk.price("F", 3002)
+            await listener.at(desk)
+            holds(listener.client, desk)
+
+    run(story)
+
+
+def test_it_gives_up_where_the_server_has_no_use_for_it() -> None:
+    async def story(desk: Served) -> None:
+        client = Client(f"ws://127.0.0.1:{desk.port}/nowhere", Certain(1), print, pauses=QUICK)
+        with pytest.raises(GivenUp, match="404"):
+            await client.run()
+
+    run(story)
+
+
+def test_it_hears_at_once_that_prices_are_stale_and_that_they_are_no_longer() -> None:
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            listener.client.follow("home")
+            await until(lambda: "snapshot" in listener.kinds())
+            assert not listener.client.stale
+            desk.push._stale = lambda: True
+            await until(lambda: listener.client.stale)
+            desk.push._stale = lambda: False
+            await until(lambda: not listener.client.stale)
+
+    run(story)
+
+
+def test_a_channel_that_is_not_there_is_followed_no_longer() -> None:
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            listener.client.follow("fixture:none")
+            await until(lambda: "error" in listener.kinds())
+            assert listener.client.held == {}
+
+    run(story)
