@@ -193,6 +193,7 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     bench.add_argument("parts", nargs="*", type=_bench_part, metavar="PART", help=", ".join(_BENCH_PARTS))
     bench.add_argument("--quick", action="store_true", help="a small share in seconds, to see that it works")
     bench.add_argument("--minutes", type=float, default=10, metavar="N", help="of a soak (default: 10)")
+    bench.add_argument("--match", type=Path, metavar="FILE", help="a Wyscout match, for push: bytes per fan")
     bench.add_argument("--profile", type=Path, metavar="FILE", help="sample what is measured; collapsed stacks")
     bench.add_argument("--json", action="store_true", help="print the report as JSON")
 

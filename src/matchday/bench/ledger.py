@@ -74,7 +74,7 @@ def measure(run: Run) -> list[Row]:
 
 def _of_batch(run: Run, batch: int) -> list[Row]:
     """Rounds of some batches each, so many that a round takes a moment."""
-    each = run.share(max(8, 4_096 // batch), 4)
+    each = run.share(16 + 256 // batch, 4)
     made = bets()
     batches = [[next(made) for _ in range(batch)] for _ in range(run.rounds * each)]
     taken: list[tuple[_Spent, _Spent, _Spent]] = []

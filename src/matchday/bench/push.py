@@ -19,10 +19,13 @@ import msgspec
 
 from matchday.app import StartError
 from matchday.bench.bettors import HANDSHAKE, masked
+from matchday.bench.bytes_per_fan import bytes_per_fan
 from matchday.bench.figures import Row, Target, compared, plain, unmeasured
 from matchday.bench.push_server import CHANGES, FIXTURE, serve
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, now_s, pinned
+from matchday.feeds.wyscout import load as load_matches
+from matchday.pricing.calibrate import PRIOR
 
 FANOUT_TARGET: Final = Target(1.15, of_ratio=True)
 GOAL_TARGET: Final = Target(1.4, of_ratio=True)
@@ -172,7 +175,7 @@ def measure(run: Run) -> list[Row]:
         "push: memory per connection", f"resident, {count} connections of one subscription each, idle", "KB", [memory],
         target=MEMORY_TARGET,
     ))  # fmt: skip
-    return [*rows, _bytes_per_fan()]
+    return [*rows, _bytes_per_fan(run)]
 
 
 def _goal(run: Run, bench: Bench) -> Row:
@@ -208,8 +211,15 @@ def _tick(run: Run, bench: Bench) -> Row:
     )  # fmt: skip
 
 
-def _bytes_per_fan() -> Row:
-    return unmeasured(
-        "push: bytes per fan", "over a replayed match, deltas, compressed once for all", "bytes",
-        "this release sends no compressed deltas", target=BYTES_TARGET,
+def _bytes_per_fan(run: Run) -> Row:
+    name, what = "push: bytes per fan", "over a replayed match, deltas, compressed once for all"
+    if run.match is None:
+        return unmeasured(name, what, "bytes", "name a recorded match: --match FILE", target=BYTES_TARGET)
+    matches = load_matches([run.match], None).matches
+    if not matches:
+        raise StartError(f"no match in {run.match}; name a Wyscout match file or a folder of them with --match")
+    found = bytes_per_fan(matches[0], lambda _: PRIOR)
+    return compared(
+        name, f"{what}: {found['match']}", "bytes", [(found["bytes"]["json_deflated"], found["snapshots_deflated"])],
+        reference="snapshots in their place, likewise", target=BYTES_TARGET,
     )  # fmt: skip

@@ -25,6 +25,8 @@ class Run(msgspec.Struct, frozen=True):
     """Lines that people read while it runs."""
     minutes: float = 10
     """Of a soak."""
+    match: Path | None = None
+    """A recorded match, whose bytes for a fan are counted."""
     profile: Path | None = None
     """Where samples of what is measured go; its figures are then of a watched process."""
 
