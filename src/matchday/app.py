@@ -247,8 +247,6 @@ class Platform:
         """Readers first, so that nobody misses what the feed says."""
         self.gate.start()
         self.bets.start()
-        self.lobby.start()
-        self.pressure.start()
         self.odds.start()
         self.by_fixture.start()
         self.by_account.start()
@@ -351,6 +349,8 @@ async def _serve(
         loop.add_signal_handler(signal.SIGTERM, lambda: _leave(platform, stop))
         warm_up()
         platform.start()
+        platform.lobby.start()  # these two are of a process with doors
+        platform.pressure.start()
         _keep_house(clock, log, ledger, settings)
         web = make_app(
             bets=platform.bets, placing=platform.placing, cash_outs=platform.cash_outs, accounts=platform.accounts,
