@@ -432,14 +432,9 @@ class Acceptance:
         """A record of ``books`` stands on the log."""
         message = _message(record.value)
         before = self._truth.at.get(record.key)
-        stood = {m.market: self._truth.markets.get(m.market) for m in getattr(message, "markets", ())}
         self._truth.hear(record, now)
         if isinstance(message, BookChanged) and self._truth.at.get(record.key) != before:
             for market in message.markets:
-                last = stood[market.market]
-                if last is not None and last.status == MarketStatus.CLOSED != market.status:
-                    detail = f"{market} by {message.cause}; it was {last}"
-                    raise Violation("closed_is_final", detail, [message.fixture])
                 self._said[market.market].append((now, market))
 
     def incident(self, record: Stored, now: int) -> None:

@@ -109,7 +109,12 @@ class Obedience:
         if (message.epoch, message.n) <= self._at.get(message.fixture, (0, 0)):
             return
         self._at[message.fixture] = (message.epoch, message.n)
-        self._markets[message.fixture].update((market.market, market) for market in message.markets)
+        held = self._markets[message.fixture]
+        for market in message.markets:
+            last = held.get(market.market)
+            if last is not None and last.status == MarketStatus.CLOSED != market.status:
+                raise Violation("closed_is_final", f"{market} by {message.cause}; it was {last}", [message.fixture])
+            held[market.market] = market
         if message.controls is not None:
             self._compare(message, message.controls)
             self.controls[message.fixture] = message.controls

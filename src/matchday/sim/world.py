@@ -293,7 +293,8 @@ class World:
     def _compare_rows(self, gate: GateProcess, screen: Screen) -> None:
         view = screen.views["home"]
         for fixture, book in gate.gate.books.fixtures.items():
-            if book.offset > view.offset:  # the row may have changed since
+            as_loaded = min(book.changed.values(), default=book.offset) == book.offset
+            if book.offset > view.offset or as_loaded:  # the row may have changed since; of a book as loaded, anyway
                 continue
             row = msgspec.json.decode(msgspec.json.encode(home_row(book)))
             if view.rows.get(fixture) != row:
