@@ -26,8 +26,8 @@ that a world need not last two days, yet more than any clock jumps."""
 _TIES: Final = 0.25
 """Share of matches that must have a winner."""
 _FATES: Final = {
-    FixtureStatus.FINISHED: 88, FixtureStatus.ABANDONED: 3, FixtureStatus.SHORTENED: 2, FixtureStatus.AWARDED: 2,
-    FixtureStatus.CANCELLED: 1, FixtureStatus.POSTPONED: 4,
+    FixtureStatus.FINISHED: 80, FixtureStatus.ABANDONED: 4, FixtureStatus.SHORTENED: 5, FixtureStatus.AWARDED: 4,
+    FixtureStatus.CANCELLED: 2, FixtureStatus.POSTPONED: 5,
 }  # fmt: skip
 _SILENCE_MS: Final = (15_000, 240_000)
 
