@@ -1,5 +1,6 @@
 """The real command as a subprocess, for stories: started on a free port, stopped at the end, asked over HTTP."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from matchday.backends.clock_wall import WallClock
 
@@ -20,12 +21,17 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "football-wyscout"
 
 
 def new_id() -> str:
-    return WallClock.new_id(_Ids())
+    return _IDS.new_id()
 
 
 class _Ids(WallClock):
+    """Only its ids: no loop."""
+
     def __init__(self) -> None:
-        self._last = 0
+        super().__init__(cast("asyncio.AbstractEventLoop", None))
+
+
+_IDS = _Ids()
 
 
 def poll(happened: Callable[[], Any], seconds: float = 10.0) -> Any:
