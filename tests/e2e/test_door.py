@@ -24,12 +24,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "MATCHDAY_DOORS_HEAD_MS_MAX": "300", "MATCHDAY_DOORS_TRUSTED_PROXIES": "127.0.0.1",
         "MATCHDAY_DOORS_GUESTS_PER_MINUTE_MAX": "3", "MATCHDAY_PUSH_CONNECTIONS_PER_ADDRESS_MAX": "2",
     }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        with serving(tmp_path_factory.mktemp("door"), "--speed", "20") as running:
-            poll(lambda: running.ask("GET", "/healthz")[1]["status"] == "ok")
-            yield running
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # of this server, not of those that other tests start
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            running = stack.enter_context(serving(tmp_path_factory.mktemp("door"), "--speed", "20"))
+        poll(lambda: running.ask("GET", "/healthz")[1]["status"] == "ok")
+        yield running
 
 
 def exchange(server: Server, said: bytes) -> bytes:
