@@ -40,6 +40,8 @@ class Process:
         self._start, self._died = start, died
         self.incarnation = 0
         self.alive = False
+        self.began_ms = 0
+        """When this incarnation did."""
         self.skew_ms = 0
         """How far its clock is off."""
         self.retired = False
@@ -48,7 +50,7 @@ class Process:
     def start(self) -> None:
         """Begin a new incarnation."""
         self.incarnation += 1
-        self.alive = True
+        self.alive, self.began_ms = True, self.world.now_ms()
         self.run(lambda: self._start(self))
 
     def stop(self) -> None:

@@ -28,7 +28,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.market import MarketKey, MarketStatus
-from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, Topic
+from matchday.model.messages import OVER, BetCashedOut, BetReopened, BetSettled, Topic
 from matchday.model.posting import DAY_MS
 from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
@@ -296,6 +296,8 @@ class World:
             as_loaded = min(book.changed.values(), default=book.offset) == book.offset
             if book.offset > view.offset or as_loaded:  # the row may have changed since; of a book as loaded, anyway
                 continue
+            if book.board.status in OVER:  # each gate takes it off by its own clock: who was with another had it off
+                continue
             row = msgspec.json.decode(msgspec.json.encode(home_row(book)))
             if view.rows.get(fixture) != row:
                 detail = f"{screen.name} at home@{view.offset} of {gate.name}: {view.rows.get(fixture)} is not {row}"
@@ -408,16 +410,18 @@ class World:
             heir.start()
         for old in former + heirs[1:]:
             self.clock.call_later(stream.choice((0, 50, 2_000, 30_000, 120_000)), lambda old=old: self._retire(old))  # type: ignore[misc]
-        for _ in heirs[1:]:  # it was the last to begin: none before it is believed, so somebody starts one
-            self.clock.call_later(_MISSED_MS, heirs[0].stop)
         if stream.random() < 0.4:
             self.clock.call_later(stream.choice((20, 6_000, 30_000)), heirs[0].stop)
 
     def _retire(self, process: Process) -> None:
+        """For good. Where it was the last to begin, none before it is believed: somebody sees that, and starts one."""
         process.retired = True
         process.stop()
         with contextlib.suppress(ValueError):
             self.processes.remove(process)
+        left = [p for p in self.processes if p.name.startswith("odds")]
+        if left and process.began_ms >= max(p.began_ms for p in left):
+            self.clock.call_later(_MISSED_MS, left[-1].stop)
 
     def _cut_power(self) -> None:
         self.trace.say("power cut")
