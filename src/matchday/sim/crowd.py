@@ -36,6 +36,9 @@ _PATIENCE: Final = 6
 """Attempts before a fan looks away for a minute, to ask again later."""
 _QUICK: Final = 0.7
 _QUICK_MS: Final = 6_000
+_AT_ONCE_MS: Final = 1_500
+_CASHED_MAX: Final = 8
+"""Bets that a fan cashes out at once."""
 _RUSHES: Final = 0.7
 _RUSH_MS: Final = 15_000
 _RUSH_BETS: Final = 10
@@ -141,7 +144,7 @@ class Crowd:
         for fan in self.fans:
             if f"fixture:{fixture}" in fan.channels and fan.chance.random() < _QUICK and not self._faults.over:
                 self._later(fan.chance.randrange(_QUICK_MS), lambda fan=fan: self._bet_quickly(fan, fixture))  # type: ignore[misc]
-                self._later(fan.chance.randrange(_QUICK_MS), lambda fan=fan: self._cash_out_quickly(fan, fixture))  # type: ignore[misc]
+                self._later(fan.chance.randrange(_AT_ONCE_MS), lambda fan=fan: self._cash_out_quickly(fan, fixture))  # type: ignore[misc]
 
     def midnight(self) -> None:
         """It is midnight: fans have waited for the new day's limit, and try to use it up at once."""
@@ -170,11 +173,12 @@ class Crowd:
                 self._later(fan.chance.randrange(5_000, 60_000), lambda: self._withdraw(fan))
 
     def _cash_out_quickly(self, fan: Fan, fixture: str) -> None:
-        """Take what is offered for the last bet on a fixture, before the goal is known to who offers it."""
+        """Take what is offered for bets on a fixture, before the goal is known to who offers it."""
         gate, bets = self._own_gate(fan), [bet for bet in fan.bets if any(leg.fixture == fixture for leg in bet.legs)]
-        command = gate.cash_quote(fan.account, bets[-1].bet, None) if gate is not None and bets else None
-        if command is not None:
-            self._send(fan, command, near=True)
+        for bet in bets[-_CASHED_MAX:]:
+            command = gate.cash_quote(fan.account, bet.bet, None) if gate is not None else None
+            if command is not None:
+                self._send(fan, command, near=True)
 
     def gate_died(self, push: Door) -> None:
         """A gate is gone, its connections with it."""
