@@ -11,7 +11,7 @@ from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model.football import IncidentType
 from matchday.model.market import MarketStatus
-from matchday.model.messages import FeedAlive, FixtureStatus, ResultConfirmed
+from matchday.model.messages import BookChanged, FeedAlive, FixtureStatus, ResultConfirmed, Topic, decode
 from matchday.pricing.football import price_book
 from matchday.services.odds import Odds
 from matchday.sim.clock import VirtualClock
@@ -168,4 +168,20 @@ def test_that_time_is_the_feeds_and_not_up_while_nobody_hears_it(tie: Ground) ->
     tie.clock.run_until(tie.scheduled.void_at_ms + 3_600_000)
     assert tie.standing("1x2") == [SUSPENDED]
     tie.wait(2)
+    assert tie.standing("1x2") == [CLOSED]
+
+
+def test_an_heir_that_hears_it_all_again_does_not_bring_back_a_match_that_is_over(tie: Ground) -> None:
+    """Found by simulation: another match's kept book was older than this one's announcement, so that the heir heard it
+    announced, kicked off and scored in again, and said so."""
+    play(tie, *NINETY)
+    end(tie, FixtureStatus.FINISHED)
+    said = tie.core.end(Topic.BOOKS)
+    heir = Odds(tie.clock, tie.log, price_book, Settings().odds)
+    heir.start()
+    tie.clock.run_for(100)
+    heir.hear(tie.core.read(Topic.INCIDENTS, -1, 1_000))
+    tie.clock.run_for(100)
+    messages = [decode(stored.value) for stored in tie.core.read(Topic.BOOKS, said, 1_000)]
+    assert {said.board.status for said in messages if isinstance(said, BookChanged)} == {FixtureStatus.FINISHED}
     assert tie.standing("1x2") == [CLOSED]

@@ -60,6 +60,8 @@ class Obedience:
         self._epoch = 0
         self._at: dict[str, tuple[int, int]] = {}
         self._markets: dict[str, dict[str, Market]] = defaultdict(dict)
+        self._closed: dict[str, int] = {}
+        """Market -> the epoch of the owner that closed it."""
         self.controls: dict[str, Controls] = {}
         """Of each fixture, as its owner last said them."""
 
@@ -109,12 +111,12 @@ class Obedience:
         if (message.epoch, message.n) <= self._at.get(message.fixture, (0, 0)):
             return
         self._at[message.fixture] = (message.epoch, message.n)
-        held = self._markets[message.fixture]
+        self._markets[message.fixture].update((market.market, market) for market in message.markets)
         for market in message.markets:
-            last = held.get(market.market)
-            if last is not None and last.status == MarketStatus.CLOSED != market.status:
-                raise Violation("closed_is_final", f"{market} by {message.cause}; it was {last}", [message.fixture])
-            held[market.market] = market
+            if market.status == MarketStatus.CLOSED:
+                self._closed[market.market] = message.epoch
+            elif self._closed.get(market.market) == message.epoch:  # a new owner may have to catch up
+                raise Violation("closed_is_final", f"{market} by {message.cause} was closed", [message.fixture])
         if message.controls is not None:
             self._compare(message, message.controls)
             self.controls[message.fixture] = message.controls

@@ -68,6 +68,8 @@ TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
 FORGET_MS = 6 * 3_600_000
 """Milliseconds after which a new owner drops the book of a fixture that is over."""
+_ENDED_MAX = 10_000
+"""Fixtures lately over that are remembered."""
 
 
 class _Book(msgspec.Struct):
@@ -118,6 +120,8 @@ class Odds:
         self._ticking = self._beating = False
         self._started_ms = 0
         """By ``elapsed_ms``."""
+        self._ended: dict[str, int] = {}
+        """Fixtures lately over -> the last word on each: an heir hears again what was said of them before."""
         self.repriced = 0
         """Prices that changed, for reports."""
 
@@ -140,6 +144,7 @@ class Odds:
         live = [state for state in states if state.snapshot.status not in OVER]
         heard = min((state.heard for state in live), default=max((state.heard for state in states), default=-1))
         self._heard = heard
+        self._ended = {s.fixture: s.snapshot.seq for s in states if s.snapshot.status in OVER}
         seen = self._last_books(live)
         for state in live:
             self._rebuild(state, seen)
@@ -211,7 +216,8 @@ class Odds:
 
     def _scheduled(self, message: FixtureScheduled) -> None:
         book = self._books.get(message.fixture)
-        if book is not None and message.seq <= book.snapshot.seq:
+        last = self._ended.get(message.fixture, 0) if book is None else book.snapshot.seq
+        if message.seq <= last:
             return
         state = FootballState(knockout=message.knockout)
         snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, state, message.at_ms)
@@ -256,7 +262,11 @@ class Odds:
 
     def _finish(self, book: _Book, cause: str) -> None:
         """Nothing is offered on this fixture any more."""
-        del self._books[book.snapshot.scheduled.fixture]
+        fixture = book.snapshot.scheduled.fixture
+        del self._books[fixture]
+        self._ended[fixture] = book.snapshot.seq
+        if len(self._ended) > _ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
         self._publish(book, cause, self._close(book), keep=True)
 
     def _alive(self, message: FeedAlive) -> None:
