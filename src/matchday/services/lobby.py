@@ -130,7 +130,7 @@ class Lobby:
     def _rate(self) -> float:
         """Admissions a second of late; as many as there may be where nobody was admitted yet."""
         most = float(self._settings.enter_per_second_max)
-        if len(self._admitted) < 2:
+        if not self._admitted:
             return most
         lasted_s = (self._clock.elapsed_ms() - self._admitted[0]) / 1_000
         return min(most, max(len(self._admitted) / max(lasted_s, 0.001), 0.01))
