@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.model.bet import VOID, Bet, BetStatus, Leg, Outcome, Result, return_of
 from matchday.model.football_markets import HALF_FULL, decided, resolve, tally
 from matchday.model.market import split_selection
-from matchday.model.messages import FixtureStatus
+from matchday.model.messages import AccountFact, FixtureStatus, Topic, decode
 from matchday.sim.crowd import Fan
 from matchday.sim.provider import Truth
 from matchday.sim.trace import Violation
@@ -30,6 +31,24 @@ def answered(fans: Sequence[Fan], orders: Iterable[Order]) -> None:
     for order in orders:
         if not order.settled:
             raise Violation("every_request_is_answered", f"{order}", [order.command.id])
+
+
+def told(log: SqliteLogCore, ledger: SqliteLedgerCore) -> None:
+    """Every fact of the ledger stands on the log, those of one account in their order."""
+    said: dict[str, int] = {}
+    found: set[int] = set()
+    after = -1
+    while page := log.read(Topic.ACCOUNTS, after, 10_000):
+        for record in page:
+            if isinstance(fact := decode(record.value), AccountFact) and fact.seq not in found:
+                found.add(fact.seq)
+                if fact.seq < said.get(fact.account, 0):
+                    raise Violation("every_fact_is_told", f"{fact} after {said[fact.account]}", [fact.account])
+                said[fact.account] = fact.seq
+        after = page[-1].offset
+    for fact in ledger.facts(0, 10**9):
+        if fact.seq not in found:
+            raise Violation("every_fact_is_told", f"{fact} is not on the log", [fact.account])
 
 
 def settled(bets: Collection[Bet], truths: Mapping[str, Truth], core: SqliteLedgerCore) -> None:

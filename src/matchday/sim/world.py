@@ -332,6 +332,7 @@ class World:
         self.money.compare(core)
         self.limits.compare(core)
         rest.answered(self.crowd.fans, self.trader.orders)
+        rest.told(self.log.core, core)
         rest.settled(self.bets.bets.values(), self.provider.truths, core)
         rest.shown(self.crowd.fans, core, self.clock.now_ms())
 
