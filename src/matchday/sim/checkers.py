@@ -233,6 +233,8 @@ class Decided:
 
     def __init__(self, reached: Counter[str]) -> None:
         self._held: dict[str, tuple[int, Outcome | None]] = {}
+        self._taken_up: set[str] = set()
+        """Offers."""
         self._changed: dict[str, int] = {}
         """Selection -> the version that brought what it has come to: the same said again changes nothing."""
         self._reached = reached
@@ -244,6 +246,7 @@ class Decided:
             if isinstance(command, DecideLegs) and answer.refusal is None and not answer.repeated:
                 said += self._decide(command)
             elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
+                self._take_up(command)
                 self._reached[LATE_BET] += any(
                     self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
                 )
@@ -262,6 +265,11 @@ class Decided:
     def of(self, selection: str) -> Outcome | None:
         """What a selection came to, as far as the ledger was told."""
         return self._held.get(selection, (0, None))[1]
+
+    def _take_up(self, command: PlaceBet) -> None:
+        if command.offer and command.offer in self._taken_up:
+            raise Violation("offer_is_taken_once", f"{command.offer} by {command.id}", [command.id, command.account])
+        self._taken_up.add(command.offer)
 
     def _paid(self, command: CashOut, bet: Bet) -> None:
         """A bet was cashed out, whole or in part: for no more than the gate offered, by what is decided of it now; and

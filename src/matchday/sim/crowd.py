@@ -308,7 +308,7 @@ class Crowd:
             if (
                 not offer
                 or fact["id"] not in fan.requests
-                or (offer["offer"] in fan.taken and fan.chance.random() < 0.9)
+                or (offer["offer"] in fan.taken and fan.chance.random() < 0.6)
             ):
                 continue
             asked = fan.requests[fact["id"]].command
