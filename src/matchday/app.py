@@ -83,8 +83,8 @@ FILES_OF_OURS: Final = 256
 
 
 _BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
-_END_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled))
-"""Facts by which bets are watched for their own cash-out thresholds, or not any more."""
+_WATCHED: Final = _BEGIN_A_WATCH | {fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled)}
+"""Facts by which bets are watched for their own cash-out thresholds; the same, and those by which no more."""
 
 
 class StartError(Exception):
@@ -192,7 +192,7 @@ class Gate:
     def _watched(self) -> frozenset[object]:
         """Facts of fans who do not look on that matter all the same: most are settlements, and matter while any bet is
         watched."""
-        return _BEGIN_A_WATCH | _END_A_WATCH if self.cash_outs.watching else _BEGIN_A_WATCH
+        return _WATCHED if self.cash_outs.watching else _BEGIN_A_WATCH
 
     def _forget(self) -> None:
         """Take fixtures that have been over for long off the screens."""

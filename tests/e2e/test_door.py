@@ -15,7 +15,8 @@ import pytest
 
 from matchday.services.push import CLOSE_DRAINING
 from tests.real import Server, poll, serving
-from tests.unit.standing import HANDSHAKE, Fan, until
+from tests.unit.listening import until
+from tests.unit.standing import HANDSHAKE, Fan
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import random
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from matchday.services.lobby import Lobby
 from matchday.services.push import Framing, Push
 from matchday.services.trading import Trading
 from tests.unit.doors import SECRET, MoodyLedger, MoodyLog, cash_outs_of, no_joint_price
+from tests.unit.listening import listening
 
 NOW_MS = 1_790_000_000_000
 
@@ -141,20 +141,9 @@ async def serving(settings: Settings | None = None, *, fast: bool = True, idle_s
     """A gate on a free port."""
     found = settings or Settings(bets=BetSettings(delay_ms=0), push=PushSettings())
     served = Served(found, fast=fast, idle_s=idle_s)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        served.port = listener.getsockname()[1]
-        served.server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        running = asyncio.create_task(served.server._serve([listener]))
-        try:
-            while not served.server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
-                await asyncio.sleep(0)
+    with contextlib.closing(served.core):
+        async with listening(served.server) as served.port:
             yield served
-        finally:
-            served.server.should_exit = True
-            await running
-            served.core.close()
 
 
 def bet(number: int, **changes: Any) -> dict[str, Any]:

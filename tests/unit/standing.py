@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from matchday.edge.visitors import networks
 from matchday.edge.websocket import make_protocol
 from matchday.model.messages import BookChanged
 from matchday.services.push import Framing, Push
+from tests.unit.listening import listening, until
 from tests.unit.pushing import EPOCH, Desk
 
 ORIGIN = "https://fans.example"
@@ -76,20 +76,11 @@ class Gate:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["Gate"]:
         """Until the block ends."""
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # so that a slow client shows soon
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(2048)
-            self.port = listener.getsockname()[1]
-            self.server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-            running = asyncio.create_task(self.server._serve([listener]))
+        async with listening(self.server, send_bytes=16_384, backlog=2048) as self.port:
             try:
-                await until(lambda: self.server.started)
                 yield self
             finally:
                 self.release.set()
-                self.server.should_exit = True
-                await running
 
     async def exchange(self, said: bytes) -> bytes:
         """All that the gate answers to some bytes, until it closes."""
@@ -135,12 +126,6 @@ def tell(
             await story(world)
 
     asyncio.run(main())
-
-
-async def until(done: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():  # noqa: ASYNC110 - what is waited for says nothing when it happens
-            await asyncio.sleep(0.002)
 
 
 class Fan(asyncio.Protocol):

@@ -13,9 +13,11 @@ import pytest
 
 from matchday.client import Client, GivenUp, Pauses
 from matchday.client.backoff import Backoff
+from matchday.services.push.session import Session
 from matchday.services.push.shapes import fixture_view, home_row
+from tests.unit.listening import soon
 from tests.unit.pushing import GOALS, RESULT, Desk, market
-from tests.unit.test_websocket import Served, serving, until
+from tests.unit.test_websocket import Served, serving
 
 QUICK = Pauses(first_s=0.001, longest_s=0.002, later_s=0.001)
 
@@ -125,10 +127,18 @@ class Listener:
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
 
+    async def follows_both(self, desk: Served) -> Session:
+        """Follow the fixture and the list, until both are there; the room's side of it."""
+        self.client.follow("fixture:F")
+        self.client.follow("home")
+        await soon(lambda: self.kinds().count("snapshot") == 2)
+        (session,) = desk.push._sessions.values()
+        return session
+
     async def at(self, desk: Desk) -> None:
         """Wait until it has heard all that was said."""
         last = desk.books.fixtures["F"].offset
-        await until(lambda: self.client.held["fixture:F"].offset == last)
+        await soon(lambda: self.client.held["fixture:F"].offset == last)
 
     def kinds(self) -> list[str]:
         return [frame["t"] for frame in self.frames if frame["t"] != "heartbeat"]
@@ -160,10 +170,7 @@ def run(story: Callable[[Served], Any], **settings: int) -> None:
 def test_it_holds_what_the_room_holds_in_every_format(binary: bool, compressed: bool) -> None:
     async def story(desk: Served) -> None:
         async with Listener(desk, binary=binary, compressed=compressed) as listener:
-            listener.client.follow("fixture:F")
-            listener.client.follow("home")
-            await until(lambda: listener.kinds().count("snapshot") == 2)
-            (session,) = desk.push._sessions.values()
+            session = await listener.follows_both(desk)
             assert (session.connection.binary, session.connection.deflated) == (binary, compressed)
             for price in range(2000, 2020):
                 desk.change("F", market("F", RESULT, price), market("F", GOALS, price - 7), score=(price % 2, 0))
@@ -177,15 +184,12 @@ def test_it_holds_what_the_room_holds_in_every_format(binary: bool, compressed: 
 def test_it_comes_back_and_goes_on_where_it_was() -> None:
     async def story(desk: Served) -> None:
         async with Listener(desk) as listener:
-            listener.client.follow("fixture:F")
-            listener.client.follow("home")
-            await until(lambda: listener.kinds().count("snapshot") == 2)
-            (session,) = desk.push._sessions.values()
+            session = await listener.follows_both(desk)
             session.connection._transport.abort()  # type: ignore[attr-defined]
-            await until(lambda: session.connection not in desk.push._sessions)
+            await soon(lambda: session.connection not in desk.push._sessions)
             desk.price("F", 3000)
             desk.price("F", 3001, GOALS)
-            await until(lambda: listener.kinds().count("resumed") == 2)
+            await soon(lambda: listener.kinds().count("resumed") == 2)
             desk.price("F", 3002)
             await listener.at(desk)
             holds(listener.client, desk)
@@ -197,14 +201,11 @@ def test_it_comes_back_and_goes_on_where_it_was() -> None:
 def test_after_a_gap_it_asks_for_a_snapshot() -> None:
     async def story(desk: Served) -> None:
         async with Listener(desk) as listener:
-            listener.client.follow("fixture:F")
-            listener.client.follow("home")
-            await until(lambda: listener.kinds().count("snapshot") == 2)
-            (session,) = desk.push._sessions.values()
+            session = await listener.follows_both(desk)
             desk.price("F", 3000)
             session.pending.clear()  # lost on its way
             desk.price("F", 3001)
-            await until(lambda: listener.kinds().count("snapshot") == 4)
+            await soon(lambda: listener.kinds().count("snapshot") == 4)
             desk.price("F", 3002)
             await listener.at(desk)
             holds(listener.client, desk)
@@ -225,12 +226,12 @@ def test_it_hears_at_once_that_prices_are_stale_and_that_they_are_no_longer() ->
     async def story(desk: Served) -> None:
         async with Listener(desk) as listener:
             listener.client.follow("home")
-            await until(lambda: "snapshot" in listener.kinds())
+            await soon(lambda: "snapshot" in listener.kinds())
             assert not listener.client.stale
             desk.push._stale = lambda: True
-            await until(lambda: listener.client.stale)
+            await soon(lambda: listener.client.stale)
             desk.push._stale = lambda: False
-            await until(lambda: not listener.client.stale)
+            await soon(lambda: not listener.client.stale)
 
     run(story)
 
@@ -239,7 +240,7 @@ def test_a_channel_that_is_not_there_is_followed_no_longer() -> None:
     async def story(desk: Served) -> None:
         async with Listener(desk) as listener:
             listener.client.follow("fixture:none")
-            await until(lambda: "error" in listener.kinds())
+            await soon(lambda: "error" in listener.kinds())
             assert listener.client.held == {}
 
     run(story)

@@ -9,7 +9,8 @@ import socket
 import pytest
 
 from matchday.config import Doors
-from tests.unit.standing import HANDSHAKE, World, tell, until
+from tests.unit.listening import until
+from tests.unit.standing import HANDSHAKE, World, tell
 
 QUICK = Doors(head_ms_max=150, request_ms_max=150, head_bytes_max=4_000, headers_max=20)
 GET = b"GET /plain HTTP/1.1\r\nHost: x\r\n"

@@ -63,8 +63,9 @@ def test_every_reason_of_the_table_is_described_somewhere_and_every_reason_raise
     described = set().union(*(reasons_of(route) for route in ROUTES))
     assert described | NOT_ROUTED | AT_THE_DOOR == set(REASONS)
     names = (
-        "admission.py", "cash_out.py", "desk.py", "guard.py", "http.py", "parse.py", "placing.py", "pressure.py",
-        "sign_in.py", "slips.py", "stream.py", "trader.py", "waiting.py", "websocket.py", "../services/lobby.py",
+        "admission.py", "cash_out.py", "desk.py", "guard.py", "http.py", "limits.py", "parse.py", "placing.py",
+        "pressure.py", "sign_in.py", "slips.py", "stream.py", "trader.py", "waiting.py", "websocket.py",
+        "../services/lobby.py",
     )  # fmt: skip
     source = "".join((EDGE / name).read_text() for name in names)
     raised = set(re.findall(r'(?:Problem|TurnedAway)\(\s*"(\w+)"', source))

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from matchday.services.push import CLOSE_DRAINING
+from tests.unit.listening import until
 from tests.unit.pushing import GOALS, RESULT, market
-from tests.unit.standing import HANDSHAKE, Fan, World, tell, until
+from tests.unit.standing import HANDSHAKE, Fan, World, tell
 
 CROWD = 2_000
 MANY = 10_000

@@ -14,8 +14,9 @@ from matchday.config import Doors
 from matchday.edge.frames import frame_text, payloads
 from matchday.edge.stream_events import MarkInvalid, Marks, Reader, events
 from matchday.services.push import CLOSE_DRAINING
+from tests.unit.listening import until
 from tests.unit.pushing import GOALS, RESULT, market
-from tests.unit.standing import ORIGIN, Gate, World, tell, until
+from tests.unit.standing import ORIGIN, Gate, World, tell
 
 
 class Listener:

@@ -23,6 +23,7 @@ from matchday.edge.frames import frame_text, split_frame
 from matchday.edge.websocket import make_protocol
 from matchday.model.market import Market
 from matchday.services.push import Push
+from tests.unit.listening import listening, soon
 from tests.unit.pushing import FRAMING, GOALS, RESULT, Desk, market
 
 ORIGIN = "https://fans.example"
@@ -63,20 +64,9 @@ async def nothing_else(scope: Any, receive: Any, send: Any) -> None:
 async def serving(**settings: int) -> AsyncIterator[Served]:
     desk = Served()
     server = desk.serve(Settings(**settings))
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # so that a slow client shows soon
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        desk.port = listener.getsockname()[1]
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        running = asyncio.create_task(server._serve([listener]))
-        try:
-            await until(lambda: server.started)
-            desk.price("F", 2000)
-            yield desk
-        finally:
-            server.should_exit = True
-            await running
+    async with listening(server, send_bytes=8192) as desk.port:
+        desk.price("F", 2000)
+        yield desk
 
 
 Story = Callable[[Served], Awaitable[None]]
@@ -93,7 +83,7 @@ def run() -> Iterator[Run]:
         async def tell(story: Story) -> None:
             async with asyncio.timeout(15):
                 await story(desk)
-                await until(lambda: desk.push.connections == 0)
+                await soon(lambda: desk.push.connections == 0)
 
         yield lambda story: runner.run(tell(story))
         runner.run(door.__aexit__(None, None, None))
@@ -112,12 +102,6 @@ def run_with(story: Story, **settings: int) -> None:
 def many(count: int, price: int) -> list[Market]:
     """A book that is long to say."""
     return [market("F", RESULT, price), *(market(f"F{i}", GOALS, price) for i in range(count))]
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110 - what is waited for says nothing when it happens
-            await asyncio.sleep(0.002)
 
 
 async def heard(ws: ClientConnection, kind: str) -> dict[str, Any]:
@@ -193,7 +177,7 @@ def test_who_may_connect_where(run: Run, path: str, origin: str | None, status: 
         except InvalidStatus as refused:
             came = refused.response.status_code
         assert came == status
-        await until(lambda: desk.push.connections == 0)
+        await soon(lambda: desk.push.connections == 0)
 
     run(story)
 
@@ -324,7 +308,7 @@ def test_close_codes(run: Run, said: bytes, code: int) -> None:
         while await reader.read(4096):
             pass
         writer.close()
-        await until(lambda: desk.push.connections == 0)
+        await soon(lambda: desk.push.connections == 0)
 
     run(story)
 
@@ -341,7 +325,7 @@ def test_a_client_that_never_reads_is_held_in_bounds_closed_and_missed_by_nobody
                 b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
             )
-            await until(lambda: desk.push.connections == 1)
+            await soon(lambda: desk.push.connections == 1)
             await loop.sock_sendall(deaf, masked(1, b'{"op":"subscribe","channel":"fixture:F"}'))
             async with desk.connect() as quick:
                 await say(quick, op="subscribe", channel="fixture:F")
@@ -368,9 +352,9 @@ def test_a_client_that_reads_again_gets_the_latest_at_once() -> None:
     async def story(desk: Served) -> None:
         reader, writer = await raw(desk)
         writer.write(masked(1, b'{"op":"subscribe","channel":"fixture:F"}'))
-        await until(lambda: desk.push.connections == 1)
+        await soon(lambda: desk.push.connections == 1)
         (session,) = desk.push._sessions.values()
-        await until(lambda: len(session.channels) == 1)
+        await soon(lambda: len(session.channels) == 1)
         books = itertools.cycle([many(300, 2000), many(300, 2001)])
         while session.behind is None:
             desk.change("F", *next(books))
@@ -403,8 +387,8 @@ def test_a_pong_keeps_a_listener_connected() -> None:
     async def story(desk: Served) -> None:
         async with desk.connect() as answering:
             _, deaf = await raw(desk)
-            await until(lambda: desk.push.connections == 2)
-            await until(lambda: desk.push.connections == 1)
+            await soon(lambda: desk.push.connections == 2)
+            await soon(lambda: desk.push.connections == 1)
             await say(answering, op="ping")
             await heard(answering, "pong")
             deaf.close()

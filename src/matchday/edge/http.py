@@ -259,8 +259,7 @@ class Door:
 
     async def guest(self, request: Request) -> tuple[int, msgspec.Struct]:
         """POST /api/guest."""
-        if wait_s := self._by_address.take(limit_key(request.client.host if request.client else UNKNOWN)):
-            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
+        self._by_address.spend(limit_key(request.client.host if request.client else UNKNOWN))
         body = await read_body(request, GuestBody, self._clock, self._settings.body_bytes_max)
         match self._lobby.enter(body.ticket):
             case TurnedAway(reason=reason, detail=detail):

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
+from matchday.edge.problems import Problem
 from matchday.ports import Clock
 
 KEYS_MAX: Final = 100_000
@@ -32,3 +33,8 @@ class RateLimit:
         if len(self._buckets) > self._keys_max:
             self._buckets.popitem(last=False)
         return -(-missing // (max(1, self._count) * 1000)) if missing > 0 else 0
+
+    def spend(self, key: str) -> None:
+        """Take one, or raise the problem ``too_many_requests`` that says when to come again."""
+        if wait_s := self.take(key):
+            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)

@@ -101,8 +101,7 @@ class Placing:
         """Count a request; a problem where there were too many. It is a sign of life of a fan's."""
         if role is Role.FAN:
             self._seen(account)
-        if wait_s := self.by_account.take(f"{role} {account}"):
-            raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)
+        self.by_account.spend(f"{role} {account}")
 
     # --- placing ------------------------------------------------------------------------------------------------------
 

@@ -88,8 +88,6 @@ class Lobby:
             return _USED if number in self._used else _UNKNOWN
         if number in self._line:
             self._line[number] = now
-            self._turn(now)
-        if number not in self._called:
             return self._place(number, ticket)
         del self._called[number]
         return self._let_in(number, now)

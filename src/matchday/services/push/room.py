@@ -5,7 +5,7 @@ connection, and equal sends are one buffer. A connection that does not keep up l
 for it, only how far it has got is kept, and when it has drained one delta brings the latest value of all it missed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -101,9 +101,9 @@ class Push:
         return len(self._sessions)
 
     @property
-    def accounts(self) -> set[str]:
+    def accounts(self) -> Collection[str]:
         """Of the fans who are signed in on some connection."""
-        return {session.account for session in self._sessions.values() if session.account is not None}
+        return self._screens.keys()
 
     @property
     def full(self) -> bool:
