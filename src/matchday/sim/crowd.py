@@ -19,6 +19,7 @@ from matchday.model.ledger import (
     LimitName,
     Moment,
     PlaceBet,
+    Refusal,
     SetCashOut,
     SetLimit,
     Transfer,
@@ -45,6 +46,9 @@ _RUSH_BETS: Final = 10
 _RUSH_STAKE_MAX: Final = 4_000
 _STAKES: Final = (100, 200, 250, 500, 1_000, 1_500, 2_000, 5_000, 9_000, 49_999)
 _USES_FREE_BET: Final = 0.15
+_TAKES: Final = (0, 1, 1, 2, 2)
+"""How often a fan takes up one offer."""
+_TAKES_MS: Final = (200, 8_000)
 RATES_HZ: Final = (None, None, 0.05)
 """How often fans, one after the other, want to hear of a channel: most of them of every change."""
 
@@ -300,27 +304,28 @@ class Crowd:
         """The gate of a fan's screen."""
         return next((gate for gate in self._gates() if gate.push is fan.screen.door), None)
 
-    def _take_offer(self, fan: Fan) -> bool:
-        """Take up what a trader offered, if that was; some do so twice."""
+    def _take_offer(self, fan: Fan, asked: str = "") -> bool:
+        """Take up an offer that the screen shows: the one for a certain request, or any that is new to the fan."""
         view = fan.screen.views.get("account")
         for fact in view.facts if view is not None else ():
-            offer = fact.get("offer")
-            if (
-                not offer
-                or fact["id"] not in fan.requests
-                or (offer["offer"] in fan.taken and fan.chance.random() < 0.6)
-            ):
+            offer, request = fact.get("offer"), fan.requests.get(fact.get("id", ""))
+            if not offer or request is None or (fact["id"] != asked if asked else offer["offer"] in fan.taken):
                 continue
-            asked = fan.requests[fact["id"]].command
-            assert isinstance(asked, PlaceBet)
+            bet = request.command
+            assert isinstance(bet, PlaceBet)
             fan.taken.add(offer["offer"])
             stake = int(offer["stake"].replace(".", "")) + (fan.chance.random() < 0.05)
             self._send(fan, PlaceBet(
-                self._clock.new_id(), fan.account, "EUR", stake, asked.policy, asked.asked, type=asked.type,
+                self._clock.new_id(), fan.account, "EUR", stake, bet.policy, bet.asked, type=bet.type,
                 offer=offer["offer"],
             ))  # fmt: skip
             return True
         return False
+
+    def _consider(self, fan: Fan, asked: str) -> None:
+        """Something else was offered for a request: most take it up at once, and many of them twice."""
+        for _ in range(fan.chance.choice(_TAKES)):
+            self._later(fan.chance.randrange(*_TAKES_MS), lambda: self._take_offer(fan, asked))
 
     def given(self, account: str, free_bet: str, amount: int, until_ms: int) -> None:
         """The house gives a fan a free bet."""
@@ -369,5 +374,7 @@ class Crowd:
         request.settled = True
         if answer.bet is not None and answer.refusal is None and isinstance(request.command, PlaceBet):
             self._of[answer.account].bets.append(answer.bet)
+        if answer.refusal == Refusal.RE_OFFERED:
+            self._consider(self._of[answer.account], answer.id)
         request.answers.append(answer)
         self._answered(request.command, answer)

@@ -26,6 +26,8 @@ _TYPES: Final[Mapping[int, Sequence[str]]] = {
 _LINES: Final = {"trixie": 4, "patent": 7}
 _COMBINES: Final = 0.2
 """Share of legs that fans make of several selections of one match."""
+_LIKES_VOID: Final = 0.5
+"""Share of these whose parts may all come to nothing: what a combination comes to then is the hard part of its rule."""
 
 
 def legs_of(chance: random.Random, views: Mapping[str, View], channels: Sequence[str], ask: Ask) -> list[Leg]:
@@ -53,8 +55,9 @@ def any_leg(chance: random.Random, fixture: str, view: View) -> Leg | None:
 def _combined(chance: random.Random, fixture: str, view: View, ask: Ask) -> Leg | None:
     """Two or three selections of different markets, at the price that a gate quotes for them together."""
     parts: dict[str, Part] = {}
+    fits = _can_be_void if chance.random() < _LIKES_VOID else _is_whole
     for _ in range(chance.choice((2, 2, 3))):
-        market = _market(chance, view, lambda market: ".25" not in market["market"] and ".75" not in market["market"])
+        market = _market(chance, view, fits)
         if market is not None:
             selection = chance.choice(market["selections"])["selection"]
             parts[market["market"]] = Part(market["market"], selection, market["generation"])
@@ -62,6 +65,16 @@ def _combined(chance: random.Random, fixture: str, view: View, ask: Ask) -> Leg 
         return None
     price = ask(combination(fixture, PRICE_MIN, list(parts.values())))
     return None if price is None else combination(fixture, price, list(parts.values()))
+
+
+def _is_whole(market: Shown) -> bool:
+    """Whether a market's selections never half win: others are not combined."""
+    return not market["market"].endswith((".25", ".75"))
+
+
+def _can_be_void(market: Shown) -> bool:
+    """Whether the result itself may void a market's selections."""
+    return market["market"].endswith((".0", ":draw_no_bet"))
 
 
 def _market(chance: random.Random, view: View, fits: Callable[[Shown], bool]) -> Shown | None:
