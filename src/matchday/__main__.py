@@ -77,6 +77,30 @@ it was measured, whatever came of it; 1 where it could not be, or a soak's verdi
 docs/performance.md explains each figure."""
 
 
+_BACKTEST_DESCRIPTION = """\
+Walk scaling policies through recorded traffic. In minute t a policy knows the trace to t - 1 and the calendar, and may
+learn from days past.
+
+Rules: one process carries --capacity requests a minute. Asked for in minute t it is ready in t + boot, is paid for from
+t until it is released, and stays five minutes once ready; asking cannot be taken back. Where the trace is compressed,
+boot and stay count in the new minutes.
+
+Policies: reactive_40 ... reactive_80 (Kubernetes' rule at a target in percent), aws_hourly, seasonal_naive (a day ago
+again), ours at one safety margin declared before the judged days, oracle (knows the future; at most 70 % full).
+
+Odd files (gaps, doubles, another time zone, fixtures moved or cancelled) are said on standard error and never make a
+policy shrink."""
+_BACKTEST_EPILOG = """\
+Examples:
+  matchday forecast backtest --traffic requests_per_minute.csv --kickoffs kickoffs_utc.csv \\
+      --train-until 1998-06-15 --judge-until 1998-06-23 --boot-minutes 15 --html backtest.html
+  ... --json    for programs: {judged_from, judged_until, capacity, margin, findings, rows: [{policy, boot_minutes,
+                compress, requests_over_capacity, requests_over_target, bill_ratio, minutes_late, decisions}, ...]}
+
+Losses are fractions of all requests; bill_ratio is paid minutes over the oracle's. Exit status: 0 where it was walked;
+1 where a file or an option cannot be used; 2 for wrong words. docs/forecast.md explains method and figures."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="matchday",
@@ -132,7 +156,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
     _add_token(commands)
+    _add_forecast(commands)
     return parser
+
+
+def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    forecast = commands.add_parser(
+        "forecast", help="forecast crowds from past traffic and fixtures, and say what being ready would have cost"
+    )
+    words = forecast.add_subparsers(dest="word", required=True, metavar="WORD")
+    backtest = words.add_parser(
+        "backtest",
+        help="walk scaling policies through recorded traffic, minute by minute",
+        description=_BACKTEST_DESCRIPTION,
+        epilog=_BACKTEST_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = backtest.add_argument
+    add("--traffic", type=Path, required=True, metavar="CSV", help="period, count: requests of each minute, in UTC")
+    add("--kickoffs", type=Path, required=True, metavar="FILE",
+        help="date_utc, kickoff_utc[, matches, stage, status, moved_from] as .csv; or an openfootball .json, a "
+        "Football.TXT .txt, an iCalendar .ics")  # fmt: skip
+    add("--kickoffs-zone", metavar="ZONE", help="of times that name none, such as Europe/London (not for .csv)")
+    add("--train-until", metavar="DATE", help="judged days begin here, 00:00 UTC (default: after three quarters)")
+    add("--judge-until", metavar="DATE", help="and end before it (default: with the last whole day)")
+    add("--boot-minutes", type=int, default=10, metavar="N", help="from asking to ready, 0 to 240 (default: 10)")
+    add("--compress", type=int, default=1, metavar="N", help="sum N minutes of the trace into one (default: 1)")
+    add("--capacity", type=int, default=2000, metavar="N", help="requests a minute of one process (default: 2000)")
+    add("--html", type=Path, metavar="FILE", help="write a page: the Pareto plot, the five worst match days")
+    add("--decisions", type=Path, metavar="FILE", help="write what every policy wanted and had in each minute, as CSV")
+    add("--json", action="store_true", help="print the report as JSON")
 
 
 def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -232,16 +285,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "settle-bench": _settle_bench,
         "calc": _calc,
         "token": _token,
+        "forecast": _forecast,
     }
     command = commands[options.command]
     from matchday.app import StartError
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.forecast.problems import ForecastError
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError) as error:
+    except (StartError, SettingsError, BackendError, PricesError, ForecastError) as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -286,6 +341,12 @@ def _token(options: argparse.Namespace) -> int:
     from matchday.cli import token
 
     return token(options)
+
+
+def _forecast(options: argparse.Namespace) -> int:
+    from matchday.ops.forecast.command import forecast
+
+    return forecast(options)
 
 
 if __name__ == "__main__":
