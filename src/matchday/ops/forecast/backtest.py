@@ -19,6 +19,11 @@ TARGETS: Final = range(40, 85, 5)
 """Percent, of the reactive sweep."""
 MARGIN: Final = 2.33
 """Deviations: what one minute in a hundred exceeds if errors are normal."""
+MARGIN_FAR: Final = 1.96
+"""What one minute in forty exceeds: for a lead beyond ``FAR``, where bands are so wide that each deviation costs much
+more."""
+FAR: Final = 40
+"""Minutes of the trace that a boot takes."""
 MARGIN_MAX: Final = 4.0
 MARGIN_STEP: Final = 0.25
 TRAINING_LOSS_MAX: Final = 0.0001
@@ -100,14 +105,15 @@ def walk(policy: Policy, plan: Plan, start: int, end: int, progress: Callable[[i
 
 
 def declare(plan: Plan, forecaster: Forecaster) -> Margin:
-    """Choose ours' margin from the days before the judged ones: 2.33 deviations, raised by quarters while the last four
-    match days, walked as if judged, lose more than 0.01 % of their requests. Nothing judged is looked at."""
+    """Choose ours' margin from the days before the judged ones: 2.33 deviations (1.96 for a far lead), raised by
+    quarters while the last four match days, walked as if judged, lose more than 0.01 % of their requests. Nothing
+    judged is looked at."""
     day = plan.series.day
     known = [d for d in range(HISTORY_DAYS_MIN, plan.start // day) if any(s.at // day < d for s in plan.slots)]
     matches = [d for d in known if any(s.at // day == d and not s.off for s in plan.slots)]
     first = min(matches[-REHEARSED_DAYS:], default=plan.start // day)
     where, days = _date(plan.series.minute(first * day)), plan.start // day - first
-    margin, loss = MARGIN, 0.0
+    margin, loss = MARGIN if plan.boot * plan.series.step <= FAR else MARGIN_FAR, 0.0
     while days:
         run = walk(Ours(forecaster, margin, plan.capacity), plan, first * day, plan.start)
         part = slice(first * day, plan.start)

@@ -26,6 +26,14 @@ class Policy(Protocol):
         """``fleet`` is None in the first minute: what is wanted then is there at once, for every policy alike."""
 
 
+def let_go(wanted: int, fleet: Fleet | None) -> int:
+    """What to ask for where so many are wanted: what is ready goes only as far as the rest of it is enough. What is on
+    order carries nothing yet, and cannot be taken back in its place, as Kubernetes would."""
+    if fleet is None or wanted >= fleet.total:
+        return wanted
+    return fleet.total - max(fleet.ready - wanted, 0)
+
+
 class Reactive:
     """The rule of Kubernetes' horizontal autoscaler: processes = all that there are * load / target, rounded up."""
 
@@ -42,7 +50,7 @@ class Reactive:
             wanted = total
         self._recent.append((minute, wanted))
         stable = max(count for at, count in self._recent if at > minute - STABLE)
-        return min(total, stable) if wanted < total else wanted
+        return let_go(min(total, stable), fleet) if wanted < total else wanted
 
 
 class SeasonalNaive:
@@ -51,11 +59,12 @@ class SeasonalNaive:
     def __init__(self, day: int, boot: int, capacity: int) -> None:
         self._day, self._boot, self._capacity = day, boot, capacity
 
-    def decide(self, minute: int, seen: Seen, fleet: Fleet | None) -> int:  # noqa: ARG002 - it has no second thoughts
+    def decide(self, minute: int, seen: Seen, fleet: Fleet | None) -> int:
         """Yesterday's highest."""
         start = max(minute - self._day, 0)
         expected = int(seen.requests[start : start + self._boot + 1].max())
-        return max(processes(expected, self._capacity, TARGET_PERCENT), 1)
+        wanted = max(processes(expected, self._capacity, TARGET_PERCENT), 1)
+        return let_go(wanted, fleet) if fleet is None or seen.known[-1] else max(wanted, fleet.total)
 
 
 class AwsHourly:
@@ -81,7 +90,8 @@ class AwsHourly:
             self._forecast = {ahead: self._mean(ahead, seen) for ahead in range(hour, hour + 48)}
         last = (minute + self._boot + max(_AWS_BUFFER // self._series.step, 1)) // self._hour
         load = max(self._forecast.get(each, 0.0) for each in range(hour, last + 1))
-        return max(self._reactive.decide(minute, seen, fleet), processes(int(load), self._capacity, TARGET_PERCENT))
+        ahead = processes(int(load), self._capacity, TARGET_PERCENT)
+        return let_go(max(self._reactive.decide(minute, seen, fleet), ahead), fleet)
 
     def _mean(self, hour: int, seen: Seen) -> float:
         hours = [hour - 24 * days for days in range(1, _AWS_DAYS + 3)]

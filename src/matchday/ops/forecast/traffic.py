@@ -83,7 +83,7 @@ def arranged(minutes: Counts, counts: Counts, name: str, *, zoned: bool) -> Traf
     """Put rows in order, one a minute, and say what was odd."""
     findings = []
     if (np.diff(minutes) < 0).any():
-        where = f"{name}, row {int(np.argmax(np.diff(minutes) < 0)) + 2}"
+        where = f"{name}, line {int(np.argmax(np.diff(minutes) < 0)) + 3}"
         findings.append(Finding("rows are out of order from here on", where, "sorted by time"))
     order = np.lexsort((counts, minutes))
     minutes, counts = minutes[order], counts[order]
