@@ -41,6 +41,11 @@ COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
 """Topics of which the latest record of each key is kept for ever (until its tombstone)."""
 
 
+SINGLE: Final = frozenset({Topic.BOOKS, Topic.DEAD_LETTERS})
+"""Topics of one partition, however many all others have: every gate reads all books, and a channel's offset stays one
+number that any gate can resume from; dead letters are few."""
+
+
 class FixtureStatus(StrEnum):
     """Where a fixture stands. What each ending is for the bets: ``football_rules.RULES``."""
 
