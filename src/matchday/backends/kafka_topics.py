@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from matchday.backends.errors import BackendError
-from matchday.backends.kafka_client import RECORD_BYTES_MAX, administering, consuming, ends, named, producing
+from matchday.backends.kafka import RECORD_BYTES_MAX, administering, consuming, ends, named, producing
 from matchday.config import Kafka
 from matchday.model.messages import COMPACTED, SINGLE, Topic
 
