@@ -123,7 +123,7 @@ class Gate:
         end = after = self._log.end(Topic.BOOKS)
         kept = (decode(stored.value) for stored in self._log.latest(Topic.BOOK_STATES))
         for state in Books.newest(state for state in kept if isinstance(state, BookState)):
-            self._owned(state.epoch)
+            self._owned(state.epoch, state.share)
             if state.snapshot.status not in OVER:
                 self.books.load(state)
                 after = min(after, state.said - 1)
@@ -134,7 +134,7 @@ class Gate:
             for stored in records:
                 message = decode(stored.value)
                 if isinstance(message, OddsOwned):
-                    self._owned(stored.offset + 1)
+                    self._owned(stored.offset + 1, message.share)
                 elif (
                     isinstance(message, BookChanged)
                     and message.fixture in self.books.fixtures
@@ -145,7 +145,7 @@ class Gate:
                         self.push.preload(message, stored.offset)
             after = records[-1].offset
         self._log.tail(Topic.BOOKS, after, self._hear_books)
-        self._log.tail(Topic.ACCOUNTS, self._log.end(Topic.ACCOUNTS), self._hear_accounts)
+        self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
         self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
         self._clock.call_later(FORGET_MS, self._forget)
 
@@ -153,10 +153,10 @@ class Gate:
         for stored in records:
             message = decode(stored.value)
             if isinstance(message, OddsOwned):
-                self._owned(stored.offset + 1)
+                self._owned(stored.offset + 1, message.share)
                 continue
             if isinstance(message, OddsAlive):
-                self.bets.odds_alive(message.epoch, message.at_ms)
+                self.bets.odds_alive(message.epoch, message.at_ms, message.share)
                 continue
             if not isinstance(message, BookChanged) or self._is_past(message):
                 continue
@@ -172,9 +172,9 @@ class Gate:
         """Whether a new owner speaks of a fixture that is over and shown no longer."""
         return change.board.status in OVER and change.fixture not in self.books.fixtures
 
-    def _owned(self, epoch: int) -> None:
-        self.books.owned(epoch)
-        self.bets.odds_owned(epoch)
+    def _owned(self, epoch: int, share: int) -> None:
+        self.books.owned(epoch, share)
+        self.bets.odds_owned(epoch, share)
 
     def _hear_accounts(self, records: Sequence[Stored]) -> None:
         """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
@@ -228,7 +228,8 @@ class Platform:
         self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale, bets=self.placing,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale,
+            stale_fixtures=lambda: self.bets.stale_fixtures, bets=self.placing,
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
