@@ -12,8 +12,9 @@ import pytest
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
+from matchday.backends.shares_alone import SharesAlone
 from matchday.config import Storage
-from matchday.ports import Clock, Ledger, Log
+from matchday.ports import Clock, Ledger, Log, Shares
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 
@@ -77,14 +78,24 @@ def ledger(world: World, folder: Path) -> Iterator[Ledger]:
             yield driver
 
 
+@pytest.fixture(params=[1, 3], ids=["one-partition", "three-partitions"])
+def partitions(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture
-def log(world: World, folder: Path) -> Iterator[Log]:
+def log(world: World, folder: Path, partitions: int) -> Iterator[Log]:
     if isinstance(world.clock, VirtualClock):
-        with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id)) as core:
+        with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id, partitions)) as core:
             yield InlineLog(core, world.clock)
         return
-    with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id)) as core:
+    with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id, partitions)) as core:
         loop = cast("WallClock", world.clock)._loop
         driver = SqliteLog(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
         with contextlib.closing(driver):
             yield driver
+
+
+@pytest.fixture
+def shares(world: World, partitions: int) -> Shares:
+    return SharesAlone(world.clock, partitions)
