@@ -8,7 +8,7 @@ import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +21,17 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 """What must leave room for something, or time for it."""
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 """What may be nothing."""
+PORT_MAX: Final = 65_535
+Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+"""A TCP port; 0: any that is free."""
+Text = Annotated[str, Meta(max_length=10_000)]
+"""May be empty: then nothing is named."""
 Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
 """A list; in a variable, separated by commas."""
+
+
+SECRET_MIN: Final = 16
+"""Bytes of a key."""
 
 
 class SettingsError(ValueError):
@@ -32,6 +41,16 @@ class SettingsError(ValueError):
 class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP and WebSocket."""
 
+    host: Text = "127.0.0.1"
+    """Address at which a gate listens; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 8_000
+    """Where a gate listens."""
+    secret_file: Text = ""
+    """File with the key that signs tokens, 16 bytes or more, the same for all gates. Without it, and without
+    ``secret``, a platform makes one in its data folder; where the ledger is no file there, a gate does not start."""
+    secret: Text = ""
+    """The key itself, 16 characters or more, for ``MATCHDAY_DOORS_SECRET``: it goes before ``secret_file``. Never
+    shown."""
     body_bytes_max: Limit = 65_536
     """Bytes of a request body; a larger one is answered 413 and not read."""
     answer_ms_max: Limit = 5_000
@@ -67,6 +86,15 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:
             ip_network(network)
+        if self.secret and len(self.secret) < SECRET_MIN:
+            raise ValueError(f"secret is shorter than {SECRET_MIN} characters")
+
+    def __repr__(self) -> str:
+        """All but the key."""
+        return f"Doors({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secret"]
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,6 +263,32 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What carries messages between rooms."""
+
+    kind: Literal["sqlite", "kafka"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``kafka``: for as many as wanted."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What keeps bets and money."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
+
+
+class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
+
+    host: Text = "127.0.0.1"
+    """Address at which it is answered; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 9_000
+    """Where it is answered, by ``matchday run``."""
+    drain_ms: Level = 10_000
+    """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
+    answered then is heard and done again by whoever takes over."""
+
+
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""
 
@@ -275,6 +329,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     storage: Storage = Storage()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    log: Log = Log()
+    ledger: Ledger = Ledger()
+    ops: Ops = Ops()
 
 
 _LISTS: Final = {

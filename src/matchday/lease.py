@@ -20,7 +20,10 @@ class Lease:
     """What one room was handed, until it ends."""
 
     def __init__(self, clock: Clock) -> None:
+        self.closed = False
+        """Nothing new may begin."""
         self.ended = False
+        """Nothing is heard any more."""
         self.held: dict[Timer, None] = {}
         """Timers and tails that go on."""
         self.on_their_way = 0
@@ -35,11 +38,16 @@ class Lease:
         """A ledger for as long as the lease lasts."""
         return cast(Ledger, _Ledger(self, ledger))
 
+    def close(self) -> None:
+        """Let nothing new begin: what is on its way is still answered, and positions move on by it."""
+        self.closed = True
+        for timer in tuple(self.held):
+            timer.cancel()
+
     def end(self) -> None:
         """The room is alone in the world from now on. Harmless when repeated."""
         self.ended = True
-        for timer in tuple(self.held):
-            timer.cancel()
+        self.close()
 
     def answered(self, done: Callable[[Any], None], outcome: object) -> None:
         """Something that was handed on came back."""
@@ -85,7 +93,7 @@ class _Clock:
         return self._clock.random(name)
 
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
-        if self._lease.ended:
+        if self._lease.closed:
             return _Never()
         held = _Held(self._lease, call)
         held.inner = self._clock.call_later(delay_ms, held.over)
@@ -111,7 +119,7 @@ class _Log:
     def append(
         self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None
     ) -> None:
-        if self._lease.ended:
+        if self._lease.closed:
             return
         if done is None:
             self._log.append(records)
@@ -120,7 +128,7 @@ class _Log:
         self._log.append(records, partial(self._lease.answered, done))
 
     def tail(self, topic: Topic, after: int | None, hear: Callable[[Sequence[Stored]], None]) -> Timer:
-        if self._lease.ended:
+        if self._lease.closed:
             return _Never()
         held = _Held(self._lease)
         held.inner = self._log.tail(topic, after, hear)
@@ -141,14 +149,14 @@ class _Ledger:
         return getattr(self._ledger, name)
 
     def commit(self, commands: Sequence[Command], done: Callable[[Sequence[Answer] | LedgerUnavailable], None]) -> None:
-        if self._lease.ended:
+        if self._lease.closed:
             return
         self._lease.on_their_way += 1
         self._ledger.commit(commands, partial(self._lease.answered, done))
 
     def listen(self, heard: Callable[[], None]) -> None:
         def hear() -> None:
-            if not self._lease.ended:
+            if not self._lease.closed:
                 heard()
 
         self._ledger.listen(hear)

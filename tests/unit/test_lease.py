@@ -92,3 +92,17 @@ def test_what_the_room_cancels_itself_is_not_held(desk: Desk) -> None:
     desk.say(b"1")
     desk.clock.run_for(10)
     assert desk.heard == ["took"]
+
+
+def test_when_it_closes_what_is_on_its_way_is_still_answered_and_positions_move(desk: Desk) -> None:
+    desk.log.tail(Topic.BOOKS, -1, desk.hear)
+    desk.lease.clock.call_later(5, lambda: desk.heard.append("timer"))
+    desk.clock.run_for(1)
+    desk.log.append([Record(Topic.BOOKS, "k", b"1")], lambda _: desk.log.advance("group", Topic.BOOKS, 0))
+    assert desk.lease.on_their_way == 1
+    desk.lease.close()
+    desk.say(b"too late")
+    desk.clock.run_for(10)
+    assert desk.heard == []
+    assert desk.whole_log.end(Topic.BOOKS) == 0
+    assert (desk.lease.on_their_way, desk.whole_log.position("group", Topic.BOOKS)) == (0, 0)

@@ -8,8 +8,10 @@ that a relay which stopped in the middle may have brought a fact to one while an
 another: its heir begins where all of them are complete, and leaves out, partition by partition, what stands there.
 """
 
+import logging
+
 from matchday.model.messages import AccountFact, Topic, decode
-from matchday.ports import Clock, Ledger, Log, Record, partition_of
+from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, partition_of
 from matchday.voice import BACKLOG_MAX, Voice
 
 GROUP = "relay"
@@ -17,6 +19,10 @@ GROUP = "relay"
 stands with the first partition."""
 PAGE_MAX = 500
 """Facts of one append."""
+_RETRY_MS = 500
+"""Milliseconds until a ledger that could not be read is read again."""
+
+_log = logging.getLogger(__name__)
 
 
 class Relay:
@@ -58,7 +64,12 @@ class Relay:
         if self._voice.backlog > BACKLOG_MAX:
             self._voice.say((), self.wake)
             return
-        facts = self._ledger.outbox(self._seq, PAGE_MAX)
+        try:
+            facts = self._ledger.outbox(self._seq, PAGE_MAX)
+        except LedgerUnavailable as error:
+            _log.error("relay: the ledger could not be read: %s", error)
+            self._clock.call_later(_RETRY_MS, self.wake)
+            return
         if not facts:
             return
         seq = self._seq = facts[-1][0]

@@ -129,6 +129,16 @@ class Odds:
         self.repriced = 0
         """Prices that changed, for reports."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether it owns its share."""
+        return self._epoch > 0
+
+    @property
+    def books(self) -> int:
+        """How many it holds."""
+        return len(self._books)
+
     def start(self) -> None:
         """Take ownership; then rebuild with every book suspended, and hear what came since."""
         self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms(), self._share)))], self._own)
