@@ -287,6 +287,41 @@ class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     drain_ms: Level = 10_000
     """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
     answered then is heard and done again by whoever takes over."""
+class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ledger on PostgreSQL, for more than one machine."""
+
+    address: str = ""
+    """A connection string of libpq, which may name several hosts: the one that can be written to is used. Passwords
+    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``. Empty: the embedded ledger."""
+    standby: str = ""
+    """The same of a standby, which then answers reports and scans as far as it is not behind. Empty: none."""
+    platform: str = "matchday"
+    """The platform's name: a ledger that was begun under another one is refused at start."""
+    writers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Connections of this process that commit. More: more commits at once, each of them with smaller batches."""
+    batch_max: Annotated[int, Meta(ge=1, le=2_000)] = 256
+    """Commands of one transaction, unless one commit alone has more."""
+    connect_ms_max: Annotated[int, Meta(ge=2_000, le=MOST)] = 2_000
+    """Milliseconds to connect to one host, in whole seconds; then the next is tried, and after the last one commands
+    are answered ``unavailable``."""
+    statement_ms_max: Limit = 5_000
+    """Milliseconds of one statement of a commit, locks included; then the commit is taken back: ``unavailable``."""
+    lock_ms_max: Limit = 2_000
+    """Milliseconds that a commit waits for an account, a guard or a fixture; then the same."""
+    silence_ms_max: Limit = 10_000
+    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is sent
+    again until its outcome is known."""
+    read_ms_max: Limit = 500
+    """Milliseconds of a read, for which it holds up its process; then it is ``unavailable``, as all reads are until
+    there is a new connection."""
+    retry_ms: Limit = 100
+    """Milliseconds between two attempts to connect, or to find out what became of a commit."""
+    outbox_ms: Limit = 20
+    """Milliseconds between two looks into the outbox for what other processes committed: so late is news of it."""
+
+    def __repr__(self) -> str:
+        """Without addresses, which may hold passwords."""
+        return f"Postgres(platform={self.platform!r}, …)"
 
 
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -327,6 +362,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
     log: Log = Log()
