@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,14 +12,16 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_state import ClusterError, Folder, Member, State, born, ended, wait_for
+from matchday.ops.cluster_state import ClusterError, Folder, Member, State, born, ended, signalled, wait_for
 from matchday.ops.engines import free_ports
 
 ROOMS: Final = {"relay": 1, "settlement": 2, "odds": 2, "feed": 1, "gate": 2}
 """Room -> processes of it, unless something else is said. Readers come before the feed, and fans last."""
-SECRET: Final = "secret"
+SECRET: Final = "secret"  # noqa: S105 - the file's name
 ROOMS_MAX: Final = 32
-"""Processes of one room; of gates, those that share the exposure limits."""
+"""Processes of one room at most."""
+GATES_MAX: Final = 8
+"""Gates that share the exposure limits: each may fill its part, whether the others run or not."""
 READY_S_MAX: Final = 90.0
 """Seconds in which a room must be ready."""
 DRAIN_S_MAX: Final = 30.0
@@ -84,11 +87,14 @@ class Rooms:
     def missing(self, room: str, count: int) -> list[int]:
         """Numbers that have to be started for so many of a room to run."""
         living = {member.number for member in self._state.of(room) if member.lives}
-        return [number for number in range(ROOMS_MAX) if number not in living][: max(0, count - len(living))]
+        most = GATES_MAX if room == "gate" else ROOMS_MAX
+        return [number for number in range(most) if number not in living][: max(0, count - len(living))]
 
 
 def stop(members: Sequence[Member], said: Callable[[str], None]) -> None:
-    """Have them end by themselves, one room's all at a time."""
+    """Have them end by themselves, all at a time; kill those that do not."""
+    for member in members:
+        signalled(member, signal.SIGTERM)
     for member in members:
         if not ended(member, DRAIN_S_MAX):
             said(f"{member.name} had not ended after {DRAIN_S_MAX:g} s and was killed")

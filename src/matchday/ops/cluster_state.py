@@ -137,8 +137,7 @@ def signalled(member: Member, number: signal.Signals) -> None:
 
 
 def ended(member: Member, seconds: float) -> bool:
-    """Have it end by itself; kill it where it has not after so many seconds. Whether it ended by itself."""
-    signalled(member, signal.SIGTERM)
+    """Whether it has ended by itself so many seconds after it was told to; else it is killed."""
     if wait_for(lambda: not member.lives, seconds):
         return True
     signalled(member, signal.SIGKILL)
