@@ -287,6 +287,8 @@ class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     drain_ms: Level = 10_000
     """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
     answered then is heard and done again by whoever takes over."""
+
+
 class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ledger on PostgreSQL, for more than one machine."""
 

@@ -228,7 +228,9 @@ class PostgresReads:
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
         found: dict[str, list[Window]] = {}
-        sql = "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        sql = (
+            "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        )
         for fixture, *window in self._read(sql, (list(fixtures),)):
             found.setdefault(fixture, []).append(Window(*window))
         return dict(found)
@@ -245,7 +247,9 @@ class PostgresReads:
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """See ``Ledger.entries``: as with facts, none that may yet have one with a lower number before it."""
-        sql = f"{_ENTRIES.replace(' FROM entries', ', horizon <= pg_snapshot_xmin(pg_current_snapshot()) FROM entries')}"
+        sql = (
+            f"{_ENTRIES.replace(' FROM entries', ', horizon <= pg_snapshot_xmin(pg_current_snapshot()) FROM entries')}"
+        )
         rows = self._read_late(f"{sql} WHERE entry > %s ORDER BY entry LIMIT %s", (after, limit))
         return [_entry(row) for row in _certain(rows)]
 

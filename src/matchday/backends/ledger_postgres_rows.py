@@ -265,7 +265,14 @@ class RowStore:
                 db.execute(_FORGET, (id_, account))
             _save_new_accounts(db, work)
             values: dict[str, Any] = {"writer": writer}
-            for part in (_accounts(work), _house(rows), _known(rows, commands), _bets(work), _entries(work), _facts(rows)):
+            for part in (
+                _accounts(work),
+                _house(rows),
+                _known(rows, commands),
+                _bets(work),
+                _entries(work),
+                _facts(rows),
+            ):
                 values |= part
             charged = [(number, amount) for number, amount in sorted(rows.charged.items()) if number > 0]
             values |= {"guard": numbers([n for n, _ in charged]), "amount": numbers([a for _, a in charged])}

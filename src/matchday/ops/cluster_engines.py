@@ -64,7 +64,9 @@ class Engines:
             self._add(f"postgres-{node}", pid, database.log(node))
         kafka = Kafka(self._path / "kafka", brokers, ports=ports.get("kafka", ()))
         if len(kafka.ports) != 2 * brokers:
-            raise EngineError(f"Kafka was started with {len(kafka.ports) // 2} brokers here; --brokers cannot change it")
+            raise EngineError(
+                f"Kafka was started with {len(kafka.ports) // 2} brokers here; --brokers cannot change it"
+            )
         kafka.start()
         for number in range(brokers):
             self._add(f"kafka-{number}", kafka.process(number), kafka.log(number))
