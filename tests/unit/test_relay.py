@@ -1,4 +1,4 @@
-"""The relay over several partitions: nothing is left out and nothing comes twice, wherever the one before it stopped."""
+"""The relay over several partitions: nothing is left out and nothing comes twice, wherever one stopped before."""
 
 import contextlib
 from collections.abc import Iterator

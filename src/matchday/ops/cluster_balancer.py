@@ -72,9 +72,9 @@ class Balancer:
         self.write(gates)
         log = self._folder / LOG
         with log.open("ab") as out:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - ours
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-            )  # noqa: S603 - ours
+            )
         if not wait_for(lambda: process.poll() is not None or self._answers(), _START_S_MAX) or not self._answers():
             process.kill()
             process.wait()

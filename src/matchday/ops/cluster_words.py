@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from matchday.ops.cluster_local import LINES, Cluster, Report, Wish
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
@@ -119,6 +117,9 @@ def _print_status(report: Report, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     else:
+        from rich.console import Console  # slow to load, and most commands print none
+        from rich.table import Table
+
         table = Table("process", "pid", "door", "ops", "state", title=report.door, title_justify="left")
         for one in report.members:
             state = "ready" if one.ready else "; ".join(one.reasons) or "not ready"
