@@ -11,14 +11,16 @@ from typing import cast
 import pytest
 
 from matchday.backends.clock_wall import WallClock
+from matchday.backends.ledger_postgres import postgres_ledger
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
-from matchday.config import Kafka, Storage
+from matchday.config import Kafka, Postgres, Storage
 from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import Clock, Ledger, Log, Shares
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
+from tests.engines import QUICK, Server, postgres_servers
 
 PATIENCE_S = 10.0
 
@@ -26,9 +28,10 @@ PATIENCE_S = 10.0
 class World:
     """A clock, and a way to let its callbacks run until a condition holds."""
 
-    def __init__(self, clock: Clock, run: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, clock: Clock, run: Callable[[Callable[[], bool]], None], engine: str) -> None:
         self.clock = clock
         self.until = run
+        self.engine = engine
 
 
 def fatal(error: BaseException) -> None:
@@ -36,13 +39,14 @@ def fatal(error: BaseException) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What asks for a log or for shares runs on Kafka, too, and with one partition or three."""
+    """Each test on every backend of its port: what asks for a log or for shares with one partition and with three."""
     names = set(metafunc.fixturenames)
     if "partitions" in names:
         found = [("inline", 1), ("inline", 3), ("threads", 1), ("threads", 3), ("kafka", 3)]
         metafunc.parametrize(("world", "partitions"), found, indirect=True)
     elif "world" in names:
-        metafunc.parametrize("world", ["inline", "threads"], indirect=True)
+        engines = ["inline", "threads"] + ["postgres"] * ("ledger" in names)
+        metafunc.parametrize("world", engines, indirect=True)
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             virtual.run_for(10)
             assert happened()
 
-        yield World(virtual, run)
+        yield World(virtual, run, request.param)
         return
     with asyncio.Runner() as runner:
 
@@ -63,7 +67,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
                 while not happened():  # noqa: ASYNC110 - rooms know no event to wait for
                     await asyncio.sleep(0.001)
 
-        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)))
+        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)), request.param)
 
 
 @pytest.fixture
@@ -77,8 +81,28 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(found)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server of our own."""
+    with contextlib.closing(postgres_servers()) as servers:
+        yield servers.new("primary")
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres: Server) -> str:
+    """Used by one test after the other, each of which finds it empty."""
+    return postgres.database()
+
+
 @pytest.fixture
-def ledger(world: World, folder: Path) -> Iterator[Ledger]:
+def ledger(world: World, folder: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    if world.engine == "postgres":
+        server, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
+        server.empty(name)
+        settings, loop = Postgres(address=server.address(name), **QUICK), cast("WallClock", world.clock)._loop
+        with postgres_ledger(settings, world.clock, loop.call_soon_threadsafe, fatal) as found:
+            yield found
+        return
     if isinstance(world.clock, VirtualClock):
         with contextlib.closing(SqliteLedgerCore(":memory:")) as core:
             yield InlineLedger(core, world.clock)

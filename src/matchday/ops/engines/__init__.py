@@ -47,13 +47,15 @@ def cache_folder() -> Path:
 
 
 class Engine:
-    """A server's process, its words in a file."""
+    """A server's process, its words in a file. It outlives the terminal it was started from."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, port: int) -> None:
         self.name, self.port = name, port
         self._log = log
         with log.open("ab") as out:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=log.parent)  # noqa: S603 - ours
+            self._process = subprocess.Popen(  # noqa: S603 - ours
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=log.parent, start_new_session=True
+            )
 
     @property
     def pid(self) -> int:

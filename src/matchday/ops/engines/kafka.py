@@ -14,6 +14,7 @@ import hashlib
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -119,9 +120,10 @@ def _check(folder: Path, wanted: dict[str, str]) -> None:
 class Kafka:
     """Brokers, numbered from 0. Use it as a context, or start and stop it."""
 
-    def __init__(self, folder: Path, brokers: int = 1, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = ()) -> None:
+        """``ports``: of brokers whose files are in the folder already."""
         self._folder, self._cache = folder, cache
-        ports = free_ports(2 * brokers)
+        ports = list(ports) or free_ports(2 * brokers)
         self._ports, self._controllers = ports[:brokers], ports[brokers:]
         self._running: dict[int, Engine] = {}
 
@@ -129,6 +131,15 @@ class Kafka:
     def bootstrap(self) -> str:
         """Addresses of all brokers, as clients want them."""
         return ",".join(f"127.0.0.1:{port}" for port in self._ports)
+
+    @property
+    def ports(self) -> list[int]:
+        """Of the brokers, then of the same as controllers."""
+        return [*self._ports, *self._controllers]
+
+    def log(self, number: int = 0) -> Path:
+        """Where a broker writes what it does."""
+        return self._folder / f"broker{number}" / "kafka.log"
 
     def start(self) -> None:
         """Returns when all brokers take connections. EngineError says why they do not."""
@@ -189,7 +200,7 @@ class Kafka:
     def _launch(self, number: int, classpath: str) -> None:
         home = self._folder / f"broker{number}"
         command = [self._java(), *_JAVA, "-cp", classpath, "kafka.Kafka", str(home / "server.properties")]
-        self._running[number] = Engine(f"kafka broker {number}", command, home / "kafka.log", self._ports[number])
+        self._running[number] = Engine(f"kafka broker {number}", command, self.log(number), self._ports[number])
 
     def _java(self) -> str:
         return program("java", "openjdk-17-jre-headless")
