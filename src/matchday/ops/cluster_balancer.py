@@ -26,7 +26,6 @@ _CONFIG: Final = """\
 global
     stats socket {socket} mode 600 level admin
     stats timeout 10s
-    maxconn 20000
     hard-stop-after 30s
 
 defaults

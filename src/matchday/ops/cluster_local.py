@@ -77,7 +77,8 @@ class Cluster:
             self._folder.save(state)
             engines = Engines(self._folder, state)
             if wish.config is None:
-                self._say("engines: starting (the first time this takes a while)")
+                if not state.engines:
+                    self._say("engines: starting (the first time this takes a while)")
                 engines.start(wish.brokers, self._folder.path / CONFIG)
                 self._folder.save(state)
             init(Path(state.config))
