@@ -220,6 +220,7 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.cluster_command import add_init
     from matchday.ops.cluster_words import DESCRIPTION, add_words
 
     cluster = commands.add_parser(
@@ -228,7 +229,9 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_words(cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND"))
+    words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
+    add_words(words)
+    add_init(words)
 
 
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -29,6 +29,7 @@ from matchday.model.messages import Strengths
 from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
 from matchday.model.role import Role
+from matchday.ops.cluster_command import init
 from matchday.ops.cluster_words import Local
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
@@ -76,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
 
 def cluster(options: argparse.Namespace) -> int:
     """``matchday cluster``."""
+    if options.cluster_command == "init":
+        return init(options)
 
     def secret() -> bytes:
         with asyncio.Runner() as runner:

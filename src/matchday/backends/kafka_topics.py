@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from matchday.backends.errors import BackendError
-from matchday.backends.kafka_client import RECORD_BYTES_MAX, administering, consuming, ends, named, producing
+from matchday.backends.kafka import RECORD_BYTES_MAX, administering, consuming, ends, named, producing
 from matchday.config import Kafka
 from matchday.model.messages import COMPACTED, SINGLE, Topic
 
@@ -81,6 +81,10 @@ def _declared(settings: Kafka, topic: str) -> Declared:
         config.update({"cleanup.policy": "delete", "retention.ms": str(_KEPT_MS[topic])})
     many = topic not in SINGLE and topic != PLATFORM
     return Declared(named(settings, topic), settings.partitions if many else 1, settings.replicas, config)
+
+
+class _Refused(Exception):
+    """More replicas were asked for than there are brokers."""
 
 
 class TopicReport(msgspec.Struct, frozen=True):
@@ -193,8 +197,14 @@ class Topics:
             NewTopic(one.name, num_partitions=one.partitions, replication_factor=one.replicas, config=dict(one.config))
             for one in missing
         ]
-        for asked in self._asked(lambda: self._admin.create_topics(new)).values():
-            self._answer(asked, KafkaError.TOPIC_ALREADY_EXISTS)  # another init is as good
+        for name, asked in self._asked(lambda: self._admin.create_topics(new)).items():
+            try:
+                self._answer(asked, KafkaError.TOPIC_ALREADY_EXISTS)  # another init is as good
+            except _Refused as refused:
+                raise BackendError(
+                    f"{self._where} did not make {name}: {refused}; with fewer than {self._settings.replicas} brokers, "
+                    "set kafka.replicas to as many as there are (--replicas)"
+                ) from refused
 
     def _compared(self, declared: Declared, found: Found) -> TopicReport:
         said = []
@@ -236,6 +246,8 @@ class Topics:
             except KafkaException as error:
                 if error.args[0].code() in harmless:
                     return None
+                if error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+                    raise _Refused(error.args[0].str()) from error
                 raise
 
     @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from matchday.backends.kafka_client import named, producing, unavailable
+from matchday.backends.kafka import named, producing, unavailable
 from matchday.backends.partitions import Done, Part
 from matchday.backends.writer import Post
 from matchday.config import Kafka

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from matchday.backends.kafka_client import administering, named, unavailable
+from matchday.backends.kafka import administering, named, unavailable
 from matchday.backends.partitions import Part
 from matchday.backends.writer import Post
 from matchday.config import Kafka

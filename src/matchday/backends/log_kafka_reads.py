@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from matchday.backends.kafka_client import consuming, ends, named, unavailable
+from matchday.backends.kafka import consuming, ends, named, unavailable
 from matchday.backends.log_kafka_tails import stored
 from matchday.backends.partitions import Part
 from matchday.config import Kafka

@@ -15,7 +15,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from matchday.backends.errors import BackendError
-from matchday.backends.kafka_client import consuming, ends, named
+from matchday.backends.kafka import consuming, ends, named
 from matchday.backends.partitions import Hear, Part
 from matchday.backends.writer import Post
 from matchday.config import Kafka

@@ -12,7 +12,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from matchday.backends.kafka_client import consuming, named
+from matchday.backends.kafka import consuming, named
 from matchday.backends.kafka_topics import SHARES
 from matchday.backends.writer import Post
 from matchday.config import Kafka

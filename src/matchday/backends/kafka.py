@@ -90,8 +90,10 @@ def _shared(settings: Kafka, fatal: Callable[[BaseException], None]) -> dict[str
     def failed(error: KafkaError) -> None:
         if error.fatal():
             fatal(BackendError(f"kafka: {error.str()}; the log lost what was acknowledged, or is another one"))
-        else:
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             _log.warning("kafka: %s", error.str())
+        else:
+            _log.info("kafka: %s", error.str())  # a connection, which is made anew
 
     return {
         **settings.client,
