@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.types.numeric import Int4, Int8
 
 from matchday.backends.ledger_columns import (
     ACCOUNT_GUARD,
@@ -80,14 +81,15 @@ _KNOWN: Final = (
     "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part WHERE k.id = ANY(%s) AND k.account = ANY(%s)"
 )
 _GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
-_DRAWN: Final = (  # a transaction that has its own number before it draws those of its facts: see ``_HORIZON``
-    "SELECT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s::int)), "
-    "ARRAY(SELECT nextval('players') FROM generate_series(1, %s::int))"
+DRAWING: Final = 0x4D41 << 48
+"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before theirs.
+See ``ledger_postgres_reads``."""
+_DRAWN: Final = (  # locked before it is drawn
+    "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared(%s + last_value - (NOT is_called)::int) IS NOT NULL "
+    "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s)), "
+    "ARRAY(SELECT nextval('players') FROM generate_series(1, %s))"
 )
-_HORIZON: Final = "pg_snapshot_xmax(pg_current_snapshot())"
-"""The first number that no transaction had when this one had drawn the numbers of its facts: whoever has it or a higher
-one draws higher ones. See ``ledger_postgres_reads``."""
-_SAVE: Final = f"""WITH
+_SAVE: Final = """WITH
 a AS (UPDATE accounts SET status = v.status, balance = v.balance, exposed = nullif(v.exposed, -1), facts = v.facts,
   limits = v.limits
   FROM unnest(%(player)s, %(player_part)s, %(status)s, %(balance)s, %(exposed)s, %(facts)s, %(limits)s)
@@ -105,10 +107,10 @@ b AS (INSERT INTO bets
 l AS (INSERT INTO legs
   SELECT * FROM unnest(%(selection)s, %(leg)s, %(leg_part)s, %(leg_player)s)),
 e AS (INSERT INTO entries SELECT v.entry, v.part, nullif(v.player, 0), v.at_ms, v.reason, v.currency, nullif(v.bet, 0),
-  v.postings, {_HORIZON}
+  v.postings
   FROM unnest(%(entry)s, %(entry_part)s, %(entry_player)s, %(entry_at)s, %(reason)s, %(entry_currency)s, %(entry_bet)s,
   %(postings)s) v (entry, part, player, at_ms, reason, currency, bet, postings)),
-f AS (INSERT INTO facts SELECT v.seq, v.part, v.body, {_HORIZON}
+f AS (INSERT INTO facts SELECT v.seq, v.part, v.body
   FROM unnest(%(seq)s, %(fact_part)s, %(fact)s) v (seq, part, body))
 UPDATE guards SET used = coalesce(guards.used, 0) + v.amount
   FROM unnest(%(guard)s, %(amount)s) v (number, amount) WHERE guards.number = v.number"""
@@ -213,7 +215,7 @@ class RowStore:
         known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts(sorted({name for name, _ in ids}))))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
-        drawn = db.execute(_DRAWN, (bets, opens))
+        drawn = db.execute(_DRAWN, (Int8(DRAWING), Int4(bets), Int4(opens)))
         held = {number for placed in rows.bets.values() for charge in placed.charges for number in charge.guards}
         held.update(self._guards[name] for name in need.guards.difference(ours))
         judged = [number for number in held if number > 0]
