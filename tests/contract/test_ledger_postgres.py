@@ -1,10 +1,13 @@
 """What only a ledger on PostgreSQL can get wrong: several processes at once, connections that break in the middle of a
 commit, facts that commit out of order, schemas of other releases."""
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,7 +38,7 @@ from matchday.model.messages import Decision
 from matchday.ports import LedgerUnavailable
 from tests.contract.test_ledger import LOST, NOW, WON, bet, opened
 from tests.contract.wire import Wire
-from tests.engines import QUICK, Server
+from tests.engines import OWNER, QUICK, Server, missing
 
 PATIENCE_S = 20.0
 RACES = 150
@@ -457,3 +460,52 @@ def test_a_ledger_that_may_lose_answered_bets_is_refused(fresh: str) -> None:
                 Core(settings(fresh))
         finally:
             owner.execute("ALTER ROLE bet RESET synchronous_commit")
+
+
+# --- a full disk ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(postgres: Server) -> Iterator[Path]:
+    """A disk of 4 MB for tables."""
+    folder = postgres.folder / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=False, capture_output=True
+    )  # fmt: skip
+    if mounted.returncode:
+        missing("the right to mount a small file system")
+    try:
+        shutil.chown(folder, OWNER)
+        postgres.say(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        yield folder
+        postgres.say("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_unavailable_and_the_same_ids_are_taken_when_there_is_room_again(
+    postgres: Server, small_disk: Path
+) -> None:  # fmt: skip
+    database = postgres.database()
+    postgres.say("ALTER TABLE facts SET TABLESPACE small; ALTER TABLE bets SET TABLESPACE small", database)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(3 << 20))
+    with closing(Core(settings(postgres.address(database)))) as core:
+        core.commit(opened(10**6, per_day=10**9))
+        batches = [[bet(1, name=f"b{batch}-{n}") for n in range(100)] for batch in range(40)]
+        taken, refused = 0, list[list[PlaceBet]]()
+        for batch in batches:
+            try:
+                taken += len(core.commit(batch))
+            except LedgerUnavailable as failure:
+                assert "No space left" in str(failure)
+                refused.append(batch)
+        assert refused
+        assert (core.open_bets(), core.balances()["anna"]) == (taken, 10**6 - taken)
+        filler.unlink()
+        for batch in refused[:5]:
+            assert [answer.repeated for answer in core.commit(batch)] == [False] * 100
+        assert core.open_bets() == taken + 100 * len(refused[:5])
+        consistent(core)
+    postgres.drop(database)
