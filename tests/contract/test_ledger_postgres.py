@@ -19,6 +19,7 @@ from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.backends.ledger_postgres_rows import RowStore, Working
 from matchday.backends.postgres import Connection, connect
+from matchday.bench.postgres_server import OWNER
 from matchday.config import Postgres
 from matchday.model.bet import BetStatus
 from matchday.model.ledger import (
@@ -27,7 +28,6 @@ from matchday.model.ledger import (
     Command,
     DecideLegs,
     GrantFreeBet,
-    OpenAccount,
     PlaceBet,
     Refusal,
     SettleBet,
@@ -38,7 +38,7 @@ from matchday.model.messages import Decision
 from matchday.ports import LedgerUnavailable
 from tests.contract.test_ledger import LOST, NOW, WON, bet, opened
 from tests.contract.wire import Wire
-from tests.engines import OWNER, QUICK, Server, missing
+from tests.engines import QUICK, Databases, missing
 
 PATIENCE_S = 20.0
 RACES = 150
@@ -46,14 +46,14 @@ Core = PostgresLedgerCore
 
 
 @pytest.fixture
-def database(postgres: Server, shared_database: str) -> str:
+def database(postgres: Databases, shared_database: str) -> str:
     postgres.empty(shared_database)
     return shared_database
 
 
 @pytest.fixture
-def address(postgres: Server, database: str) -> str:
-    return postgres.address(database)
+def address(postgres: Databases, database: str) -> str:
+    return postgres.server.address(database)
 
 
 def settings(address: str, **more: Any) -> Postgres:
@@ -210,9 +210,9 @@ def test_a_settlement_is_made_once_while_money_leaves(two: Processes) -> None:
     assert {two.cores[0].balances()[fan] for fan in names} == {0}
 
 
-def test_nobody_waits_in_a_circle(postgres: Server, address: str) -> None:
+def test_nobody_waits_in_a_circle(postgres: Databases, address: str) -> None:
     """Batches of the same accounts, guards and fixtures, in opposite orders."""
-    log = postgres.folder / "primary.log"
+    log = postgres.server.log
     before = log.read_text().count("deadlock detected")
     with closing(Processes(address, 4)) as four:
         names = fans(four.cores[0], 12, 10**6)
@@ -313,8 +313,8 @@ def test_who_follows_the_outbox_misses_nothing(address: str) -> None:
 
 
 @pytest.fixture
-def wire(postgres: Server) -> Iterator[Wire]:
-    with closing(Wire(postgres.port)) as found:
+def wire(postgres: Databases) -> Iterator[Wire]:
+    with closing(Wire(postgres.server.port)) as found:
         yield found
 
 
@@ -396,7 +396,7 @@ def test_a_read_that_takes_too_long_is_unavailable(address: str) -> None:
 # --- at start ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_that_cannot_be_reached_says_so_without_its_password(postgres: Server) -> None:
+def test_a_ledger_that_cannot_be_reached_says_so_without_its_password(postgres: Databases) -> None:
     address = "host=127.0.0.1 port=1 user=bet password=hunter2 dbname=nowhere"
     with pytest.raises(BackendError, match="MATCHDAY_POSTGRES_ADDRESS") as error:
         Core(settings(address))
@@ -413,10 +413,10 @@ def test_another_platforms_ledger_is_refused(address: str) -> None:
 
 
 @pytest.fixture
-def fresh(postgres: Server) -> Iterator[str]:
+def fresh(postgres: Databases) -> Iterator[str]:
     """A database of one's own."""
-    name = postgres.database()
-    yield postgres.address(name)
+    name = postgres.new()
+    yield postgres.server.address(name)
     postgres.drop(name)
 
 
@@ -466,9 +466,9 @@ def test_a_ledger_that_may_lose_answered_bets_is_refused(fresh: str) -> None:
 
 
 @pytest.fixture
-def small_disk(postgres: Server) -> Iterator[Path]:
+def small_disk(postgres: Databases) -> Iterator[Path]:
     """A disk of 4 MB for tables."""
-    folder = postgres.folder / "small"
+    folder = postgres.server.folder / "small"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=False, capture_output=True
@@ -477,21 +477,21 @@ def small_disk(postgres: Server) -> Iterator[Path]:
         missing("the right to mount a small file system")
     try:
         shutil.chown(folder, OWNER)
-        postgres.say(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        postgres.server.say(f"CREATE TABLESPACE small LOCATION '{folder}'")
         yield folder
-        postgres.say("DROP TABLESPACE small")
+        postgres.server.say("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_unavailable_and_the_same_ids_are_taken_when_there_is_room_again(
-    postgres: Server, small_disk: Path
+    postgres: Databases, small_disk: Path
 ) -> None:  # fmt: skip
-    database = postgres.database()
-    postgres.say("ALTER TABLE facts SET TABLESPACE small; ALTER TABLE bets SET TABLESPACE small", database)
+    database = postgres.new()
+    postgres.server.say("ALTER TABLE facts SET TABLESPACE small; ALTER TABLE bets SET TABLESPACE small", database)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(3 << 20))
-    with closing(Core(settings(postgres.address(database)))) as core:
+    with closing(Core(settings(postgres.server.address(database)))) as core:
         core.commit(opened(10**6, per_day=10**9))
         batches = [[bet(1, name=f"b{batch}-{n}") for n in range(100)] for batch in range(40)]
         taken, refused = 0, list[list[PlaceBet]]()

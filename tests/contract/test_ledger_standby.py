@@ -10,12 +10,13 @@ from typing import NamedTuple
 import pytest
 
 from matchday.backends.ledger_postgres import PostgresLedgerCore
+from matchday.bench.postgres_server import Server
 from matchday.config import Postgres
 from matchday.model.ledger import Answer, Command
 from matchday.ports import LedgerUnavailable
 from tests.contract.test_ledger import NOW, WON, bet, decide, opened, settle
 from tests.contract.test_ledger_postgres import PATIENCE_S, consistent, eventually, fans
-from tests.engines import QUICK, Server, postgres_servers
+from tests.engines import QUICK, Databases, postgres_servers
 
 
 class Pair(NamedTuple):
@@ -33,18 +34,14 @@ class Pair(NamedTuple):
         sql = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         return [row[0] for row in self.primary.say(sql)]
 
-    def require(self, standby: str) -> None:
-        self.primary.say(f"ALTER SYSTEM SET synchronous_standby_names = '{standby}'")
-        self.primary.say("SELECT pg_reload_conf()")
-
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     with closing(postgres_servers()) as servers:
         primary = servers.new("primary")
-        database = primary.database()
+        database = Databases(primary).new()
         found = Pair(primary, servers.new("standby", primary), database)
-        found.require("standby")
+        primary.require("standby")
         yield found
 
 
@@ -58,7 +55,7 @@ def test_a_commit_is_answered_when_the_standby_has_it_whoever_ends_its_wait(
         answering = pool.submit(core.commit, [bet(100)])
         assert eventually(lambda: bool(pair.waiting()))
         assert eventually(lambda: core.open_bets() == 0)  # nobody sees it either
-        pair.primary.say("SELECT pg_cancel_backend(%s)", values=pair.waiting())
+        pair.primary.say("SELECT pg_cancel_backend(%s)", "postgres", *pair.waiting())
         assert eventually(lambda: "sent again" in caplog.text and bool(pair.waiting()))
         assert core.open_bets() == 1  # it stands here, and is not answered
         assert not answering.done()
@@ -103,7 +100,7 @@ def test_a_standby_is_read_as_far_as_it_has_come_and_settlement_misses_nothing(p
         with pytest.raises(LedgerUnavailable):  # what must be of this moment is not read there
             core.decisions(["F:1x2/home"])
         core._reader = primary
-        pair.require("")
+        pair.primary.require("")
         pair.standby.stop()
         assert core.statement("anna", None, 1)[0].reason == "settlement"  # the primary is there
         assert core.standby_age_ms() is None

@@ -237,7 +237,9 @@ class PostgresReads:
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
         found: dict[str, list[Window]] = {}
-        sql = "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        sql = (
+            "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        )
         for fixture, *window in self._read(sql, (list(fixtures),)):
             found.setdefault(fixture, []).append(Window(*window))
         return dict(found)
