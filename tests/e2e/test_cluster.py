@@ -99,6 +99,7 @@ def cluster() -> Iterator[Local]:
         finally:
             done = local.command("down")
             assert done.returncode == 0 or not (Path(folder) / STATE).exists(), done.stderr
+            assert "was killed" not in done.stderr
 
 
 def epochs(said: list[BookChanged | OddsAlive | OddsOwned]) -> dict[int, int]:
@@ -172,6 +173,7 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
         asking = asyncio.create_task(ask_on())
         done = await asyncio.to_thread(cluster.command, "scale", "gate=1")
         assert done.returncode == 0, done.stderr
+        assert "was killed" not in done.stderr
         at = max(client.held["home"].offset for client in clients)
         await until(lambda: all(client.held["home"].whole and client.held["home"].offset > at for client in clients))
         for task in [*running, asking]:
