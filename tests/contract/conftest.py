@@ -20,7 +20,7 @@ from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import Clock, Ledger, Log, Shares
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
-from tests.engines import QUICK, Server, postgres_servers
+from tests.engines import QUICK, Databases, postgres_servers
 
 PATIENCE_S = 10.0
 
@@ -82,24 +82,24 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[Databases]:
     """A server of our own."""
     with contextlib.closing(postgres_servers()) as servers:
-        yield servers.new("primary")
+        yield Databases(servers.new("primary"))
 
 
 @pytest.fixture(scope="session")
-def shared_database(postgres: Server) -> str:
+def shared_database(postgres: Databases) -> str:
     """Used by one test after the other, each of which finds it empty."""
-    return postgres.database()
+    return postgres.new()
 
 
 @pytest.fixture
 def ledger(world: World, folder: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
     if world.engine == "postgres":
-        server, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
-        server.empty(name)
-        settings, loop = Postgres(address=server.address(name), **QUICK), cast("WallClock", world.clock)._loop
+        databases, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
+        databases.empty(name)
+        settings, loop = Postgres(address=databases.server.address(name), **QUICK), cast("WallClock", world.clock)._loop
         with postgres_ledger(settings, world.clock, loop.call_soon_threadsafe, fatal) as found:
             yield found
         return

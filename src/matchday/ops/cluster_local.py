@@ -13,8 +13,8 @@ import msgspec
 from matchday.ops import cluster_rooms
 from matchday.ops.cluster_balancer import Balancer
 from matchday.ops.cluster_engines import Engines
-from matchday.ops.cluster_rooms import ROOMS, SECRET, Rooms, readiness, stop, tail
-from matchday.ops.cluster_state import ClusterError, Folder, Member, State
+from matchday.ops.cluster_rooms import ROOMS, Rooms, readiness, stop, tail
+from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State
 
 CONFIG: Final = "cluster.toml"
 LINES: Final = 20
@@ -77,7 +77,8 @@ class Cluster:
             self._folder.save(state)
             engines = Engines(self._folder, state)
             if wish.config is None:
-                self._say("engines: starting (the first time this takes a while)")
+                if not state.engines:
+                    self._say("engines: starting (the first time this takes a while)")
                 engines.start(wish.brokers, self._folder.path / CONFIG)
                 self._folder.save(state)
             init(Path(state.config))
