@@ -30,7 +30,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from matchday.backends.kafka_topics import Topics
 from matchday.backends.log_kafka import KafkaLog
@@ -226,25 +226,36 @@ def test_positions_survive_their_process_and_the_last_is_kept(wall: World, setti
         assert log.partition_view(2).position("relay", Topic.ACCOUNTS) == -1
 
 
-def test_topics_of_an_append_come_one_after_the_other(wall: World, settings: Kafka) -> None:
-    """Whoever reads a snapshot finds what it is of."""
+def test_what_brokers_refuse_is_refused_with_all_that_follows_it(wall: World, settings: Kafka) -> None:
+    """Whoever reads a snapshot finds what it is of; and the next append is none the worse."""
+    admin = AdminClient({"bootstrap.servers": ",".join(settings.brokers)})
+    less = ConfigEntry("max.message.bytes", "2000", incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, f"{settings.platform}.incidents", incremental_configs=[less])
+    (asked,) = admin.incremental_alter_configs([topic]).values()
+    asked.result(30)
     with opened(wall, settings) as log:
-        seen: list[tuple[Topic, int]] = []
-        for topic in (Topic.FIXTURES, Topic.INCIDENTS):
-            log.tail(topic, None, lambda records: seen.extend((s.topic, int(s.value)) for s in records))
-        for number in range(100):
-            records = [(Topic.INCIDENTS, b"%d" % number), (Topic.FIXTURES, b"%d" % number)]
-            log.append([Record(topic, "F", value) for topic, value in records])
-        wall.until(lambda: len(seen) == 200)
+        found: list[Sequence[int] | LogUnavailable] = []
+        for value in (b"x" * 5_000, b"short"):
+            before = len(found)
+            log.append([Record(topic, "F", value) for topic in (Topic.INCIDENTS, Topic.FIXTURES)], found.append)
+            wall.until(lambda before=before: len(found) > before)  # type: ignore[misc]
+        assert [isinstance(outcome, LogUnavailable) for outcome in found] == [True, False]
         view = log.partition_view(partition_of("F", 3))
-        for topic in (Topic.FIXTURES, Topic.INCIDENTS):
-            assert [number for said, number in seen if said == topic] == list(range(100))
-        said_at = {
-            (s.topic, s.value): s.at_ms for t in (Topic.INCIDENTS, Topic.FIXTURES) for s in view.read(t, -1, 999)
-        }
-        assert all(
-            said_at[Topic.INCIDENTS, b"%d" % n] <= said_at.get((Topic.FIXTURES, b"%d" % n), 2**62) for n in range(100)
-        )
+        for topic_ in (Topic.INCIDENTS, Topic.FIXTURES):
+            assert [stored.value for stored in view.read(topic_, -1, 9)] == [b"short"]
+
+
+def test_what_was_said_later_stands_later_though_it_had_less_to_wait_for(wall: World, settings: Kafka) -> None:
+    with opened(wall, settings) as log:
+        found: list[object] = []
+        for number in range(0, 100, 2):
+            both = [Record(topic, "F", b"%d" % number) for topic in (Topic.INCIDENTS, Topic.FIXTURES)]
+            log.append(both, found.append)
+            log.append([Record(Topic.FIXTURES, "F", b"%d" % (number + 1))], found.append)
+        wall.until(lambda: len(found) == 100)
+        view = log.partition_view(partition_of("F", 3))
+        assert [int(stored.value) for stored in view.read(Topic.FIXTURES, -1, 999)] == list(range(100))
+        assert [stored.value for stored in view.latest(Topic.FIXTURES)] == [b"99"]
 
 
 class Holder:
