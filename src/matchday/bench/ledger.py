@@ -63,6 +63,10 @@ def bets(fans: int = FANS) -> Iterator[PlaceBet]:
 
 def measure(run: Run) -> list[Row]:
     """The rows of every size of batch."""
+    if run.engine == "postgres":
+        from matchday.bench import ledger_postgres  # its client is not installed everywhere
+
+        return ledger_postgres.measure(run)
     rows: list[Row] = []
     with pinned(SERVER_CORE):
         for done, batch in enumerate(BATCHES):
