@@ -32,11 +32,14 @@ _CLOSED_BY_SERVER: Final = ("08", "57P", "25006")
 only since its server became a standby."""
 _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
 """serialization_failure, deadlock_detected, unique_violation: somebody else was first, to be looked at anew."""
+_NUL: Final = "\ue000"
+"""What stands for the one character that PostgreSQL does not store: one that nobody uses (private use)."""
 _NO_ROOM: Final = ("53", "58", "55P03", "57014")
 """States in which the server does not take it now: resources and disk, its own faults, a lock or a statement that took
 too long."""
 
 
+@lru_cache(maxsize=65_536)
 def part_of(account: str) -> int:
     """The partition of an account."""
     return crc32(account.encode()) % PARTS
@@ -121,7 +124,9 @@ def _heard(connection: Connection, notice: psycopg.errors.Diagnostic) -> None:
 
 def lost(error: psycopg.Error, connection: Connection) -> bool:
     """Whether the connection is of no more use."""
-    return connection.closed or (error.sqlstate or "08").startswith(_CLOSED_BY_SERVER)
+    if error.sqlstate is None:  # not said by the server
+        return connection.closed or isinstance(error, psycopg.OperationalError)
+    return connection.closed or error.sqlstate.startswith(_CLOSED_BY_SERVER)
 
 
 def conflict(error: psycopg.Error) -> bool:
@@ -137,6 +142,11 @@ def no_room(error: psycopg.Error) -> bool:
 def said(error: psycopg.Error) -> str:
     """One line of it."""
     return str(error).strip().partition("\n")[0]
+
+
+def plain(text: str) -> str:
+    """As a column of text takes it: whoever makes an id may put a NUL into it."""
+    return text.replace("\0", _NUL) if "\0" in text else text
 
 
 # --- columns of many rows ---------------------------------------------------------------------------------------------
@@ -167,7 +177,8 @@ _HEAD: Final = struct.Struct("!iiIii")
 _LENGTH: Final = struct.Struct("!i").pack
 _NULL: Final = _LENGTH(-1)
 _INT8, _TEXT, _BYTEA = 20, 25, 17
-_LENGTHS: Final = [_LENGTH(length) for length in range(4_096)]
+_LENGTHS_MAX: Final = 4_096
+_LENGTHS: Final = [_LENGTH(length) for length in range(_LENGTHS_MAX)]
 
 
 @lru_cache(maxsize=4_096)
@@ -185,7 +196,7 @@ def numbers(values: Sequence[int]) -> Numbers:
 
 def texts(values: Sequence[str | bytes | None]) -> Texts:
     """A column of text; bytes are UTF-8."""
-    return Texts(_packed(_TEXT, [value.encode() if isinstance(value, str) else value for value in values]))
+    return Texts(_packed(_TEXT, values))
 
 
 def hashes(values: Sequence[bytes]) -> Hashes:
@@ -193,14 +204,15 @@ def hashes(values: Sequence[bytes]) -> Hashes:
     return Hashes(_packed(_BYTEA, values))
 
 
-def _packed(oid: int, values: Sequence[bytes | None]) -> bytes:
+def _packed(oid: int, values: Sequence[str | bytes | None]) -> bytes:
     parts = [_HEAD.pack(1, None in values, oid, len(values), 1)]
     for value in values:
         if value is None:
             parts.append(_NULL)
-        else:
-            length = len(value)
-            parts += (_LENGTHS[length] if length < 4_096 else _LENGTH(length), value)
+            continue
+        data = plain(value).encode(errors="replace") if isinstance(value, str) else value
+        length = len(data)
+        parts += (_LENGTHS[length] if length < _LENGTHS_MAX else _LENGTH(length), data)
     return b"".join(parts)
 
 

@@ -92,7 +92,7 @@ def bench(options: argparse.Namespace) -> int:
             rows += PARTS[part](
                 Run(
                     folder, options.quick, progress, say, options.minutes, options.match, options.engine, profiles[part]
-                )  # fmt: skip
+                )
             )
             steal[part] = watch.percent()
     noise = Noise(steal, round(load, 2), round(os.getloadavg()[0], 2))
