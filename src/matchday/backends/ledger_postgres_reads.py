@@ -32,7 +32,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.types.numeric import Int8
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     account_row,

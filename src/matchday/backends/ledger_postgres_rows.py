@@ -14,6 +14,7 @@ names of free bets (advisory locks), accounts, guards. So nobody waits in a circ
   on it and waits for the account. A bet that was not yet there for that sweep committed after the decision, so that
   whoever hears of the bet finds the decision (``services/settlement``); both reads are of the primary, or of a standby
   that has come as far (``ledger_postgres_reads``);
+* an account that is opened between two looks of a batch has the batch begin anew;
 * two who insert the same id, account or name at once: one of them fails on its uniqueness and begins anew.
 
 House accounts are summed up over rows of which every writer has its own. Numbers of entries and facts come from the
@@ -28,7 +29,7 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int4, Int8
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,
@@ -52,6 +53,7 @@ from matchday.model.ledger import (
     Refusal,
     VoidLegs,
     Window,
+    is_player,
 )
 from matchday.model.posting import (
     Account,
@@ -180,6 +182,7 @@ class RowStore:
             self._take_guards(work, guards)
             _take_more(rows, more)
             bets = _take_known(rows, ids, known.fetchall())
+            _see_one_moment(rows)
             work.waited = {key for key, held in rows.known.items() if held.pending_until_ms}
             if bets:
                 self._load_repeated(db, rows, bets)
@@ -348,6 +351,13 @@ def _take_known(rows: Rows, ids: Sequence[tuple[str, str]], found: Iterable[Any]
         if bet is not None and bet not in rows.bets:
             bets.append(bet)
     return bets
+
+
+def _see_one_moment(rows: Rows) -> None:
+    """An account that was opened after it had been looked for, and before its ids were, is to be looked for anew."""
+    for (account, _), known in rows.known.items():
+        if known.refusal is None and is_player(account) and account not in rows.accounts:
+            raise psycopg.errors.SerializationFailure(f"account {account} was opened meanwhile")
 
 
 # --- columns of what is written ---------------------------------------------------------------------------------------
