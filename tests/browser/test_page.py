@@ -506,6 +506,28 @@ def test_the_account_channel_tells_before_the_door_does(page: Page, platform: Fa
     expect(page.get_by_test_id("balance")).to_have_text("€990.00")
 
 
+def test_many_bets_in_an_outage_share_one_budget_of_retries(page: Page, platform: FakePlatform) -> None:
+    """Three bets, each tried again after 0.4, 0.8, 1.6, 3.2, 6.4 s and then every 8, would ask 57 times in two min."""
+    page.clock.install()
+    page.reload()
+    sign_in(page)
+    pick_several(page, HOME_WIN, OTHER_WIN, THIRD_WIN)
+    page.get_by_test_id("slip-type").select_option("singles")
+    page.get_by_test_id("slip-stake").fill("1")
+    asked: list[str] = []
+
+    def nobody_answers(route: Route) -> None:
+        asked.append(route.request.method)
+        route.abort()
+
+    page.route("**/api/bets**", nobody_answers)
+    place(page)
+    for _ in range(240):
+        page.clock.run_for(500)
+        platform.stale(stale=False)
+    assert 3 + 12 <= len(asked) <= 3 + 12 + 120 / 5 + 1
+
+
 def test_a_bet_on_its_way_survives_a_reload(page: Page, platform: FakePlatform) -> None:
     platform.offset.pop("account")
     page.route("**/api/bets", Loser(99))

@@ -30,8 +30,12 @@ KICKS_OFF_LATER_MS: Final = 900_000
 
 def _raised() -> dict[str, str]:
     settings = Settings()
-    many = {(part, name): 10**6 for part in ("doors", "push") for name in getattr(settings, part).__struct_fields__
-            if name.endswith(_MANY)}  # fmt: skip
+    many = {
+        (part, name): 10**6
+        for part in ("doors", "push", "lobby")
+        for name in getattr(settings, part).__struct_fields__
+        if name.endswith(_MANY)
+    }
     money = {("bets", name): _MONEY for name in settings.bets.__struct_fields__ if name.startswith("exposure_")}
     fans = {("accounts", "grant"): _MONEY, ("accounts", "stake_per_day"): _MONEY}
     raised = {**many, **money, **fans}

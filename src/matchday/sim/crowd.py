@@ -188,8 +188,7 @@ class Crowd:
         """A gate is gone, its connections with it."""
         for fan in self.fans:
             if fan.screen.door is push:
-                fan.screen.door = None
-                fan.screen.blocked = None
+                fan.screen.away()
 
     @property
     def waiting(self) -> int:
@@ -324,8 +323,12 @@ class Crowd:
 
     def _consider(self, fan: Fan, asked: str) -> None:
         """Something else was offered for a request: most take it up at once, and many of them twice."""
+
+        def take() -> None:
+            self._take_offer(fan, asked)
+
         for _ in range(fan.chance.choice(_TAKES)):
-            self._later(fan.chance.randrange(*_TAKES_MS), lambda: self._take_offer(fan, asked))
+            self._later(fan.chance.randrange(*_TAKES_MS), take)
 
     def given(self, account: str, free_bet: str, amount: int, until_ms: int) -> None:
         """The house gives a fan a free bet."""

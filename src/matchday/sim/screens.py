@@ -84,6 +84,10 @@ class Screen:
         """What it was sent while it takes nothing."""
         self.closed_by = ""
         self.resumed = 0
+        self.connection = 0
+        """Number of the connection that it has, or had last."""
+        self.followed: set[str] = set()
+        """Channels that were begun on this connection."""
 
     # --- what the room calls ------------------------------------------------------------------------------------------
 
@@ -105,8 +109,7 @@ class Screen:
 
     def close(self, code: int, reason: str) -> None:
         """See ``Connection.close``."""
-        self.door = None
-        self.blocked = None
+        self.away()
         self.closed_by = f"{code} {reason}"
 
     # --- what the fan does --------------------------------------------------------------------------------------------
@@ -114,6 +117,7 @@ class Screen:
     def connect(self, door: Door, token: str, channels: list[str]) -> None:
         """Open a connection, sign in, and follow channels from where this screen has got to."""
         self.door, self.blocked, self.closed_by = door, None, ""
+        self.connection, self.followed = self.connection + 1, set()
         door.opened(self)
         self._say({"op": "auth", "token": token})
         if self._rate_hz is not None:
@@ -131,9 +135,15 @@ class Screen:
 
     def lose(self) -> None:
         """The connection is gone, without a word; what was on its way is lost."""
-        door, self.door, self.blocked = self.door, None, None
+        door = self.door
+        self.away()
         if door is not None:
             door.closed(self)
+
+    def away(self) -> None:
+        """There is no connection any more."""
+        self.door = self.blocked = None
+        self.connection += 1
 
     def unblock(self) -> None:
         """Take what has waited."""
@@ -167,6 +177,7 @@ class Screen:
     def _resumed(self, frame: dict[str, Any]) -> None:
         view = self._view(frame["channel"])
         self.resumed += 1
+        self.followed.add(frame["channel"])
         if (view.epoch, view.offset) != (frame["epoch"], frame["to"]):
             raise Violation("screen_follows", f"{self.name} resumed {frame} while at {view.offset}", [self.name])
 
@@ -174,6 +185,7 @@ class Screen:
         channel = frame["channel"]
         self.views[channel] = View(channel)
         self.views[channel].snapshot(frame)
+        self.followed.add(channel)
         self._changed(self, channel)
 
     def _delta(self, frame: dict[str, Any]) -> None:

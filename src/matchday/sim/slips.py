@@ -69,12 +69,12 @@ def _combined(chance: random.Random, fixture: str, view: View, ask: Ask) -> Leg 
 
 def _is_whole(market: Shown) -> bool:
     """Whether a market's selections never half win: others are not combined."""
-    return not market["market"].endswith((".25", ".75"))
+    return not str(market["market"]).endswith((".25", ".75"))
 
 
 def _can_be_void(market: Shown) -> bool:
     """Whether the result itself may void a market's selections."""
-    return market["market"].endswith((".0", ":draw_no_bet"))
+    return str(market["market"]).endswith((".0", ":draw_no_bet"))
 
 
 def _market(chance: random.Random, view: View, fits: Callable[[Shown], bool]) -> Shown | None:

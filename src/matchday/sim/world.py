@@ -47,6 +47,7 @@ from matchday.sim.faults import Fault, Faults
 from matchday.sim.gate import GATES, GateProcess, sim_settings
 from matchday.sim.obedience import Obedience
 from matchday.sim.process import SHORT_JUMP_MS, Process, ProcessClock
+from matchday.sim.promptness import Promptness
 from matchday.sim.provider import Provider
 from matchday.sim.screens import Screen
 from matchday.sim.stores import LedgerStore, LogStore, ProcessLedger, ProcessLog
@@ -118,6 +119,7 @@ class World:
         self.ledger = LedgerStore(anchor, torn, self._ledger_written)
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
         self.trader = Trader(self.clock, self.faults, self._gates, self._commanded)
+        self.promptness = Promptness(self.clock, lambda: [fan.screen for fan in self.crowd.fans])
         self.obedience = Obedience(self.settings, self.trader.nonsense)
         self._odds = 0
         self.desk = Desk(self.clock, self.faults, self.crowd, self._gates, self.ledger)
@@ -189,10 +191,11 @@ class World:
 
     # --- what the checkers are told -----------------------------------------------------------------------------------
 
-    def _gate_heard(self, process: Process) -> Callable[[Sequence[Stored]], None]:
+    def _gate_heard(self, process: GateProcess) -> Callable[[Sequence[Stored]], None]:
         def heard(records: Sequence[Stored]) -> None:
             if records[0].topic == Topic.BOOKS:
                 self.acceptance.gate_heard(process.name, records, self.clock.now_ms())
+                self.promptness.heard(process, records)
 
         return heard
 

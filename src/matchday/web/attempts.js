@@ -3,6 +3,7 @@
 
 import * as api from "./api.js";
 import { effect, signal } from "./html.js";
+import * as retries from "./retries.js";
 import * as store from "./store.js";
 
 const ATTEMPTS = "matchday.attempts";
@@ -93,7 +94,7 @@ async function pursue(made, asking) {
         return;
       }
       tell(made, { state: "retrying" });
-      await wait(answer.waitMs);
+      await wait(Math.max(answer.waitMs, retries.turn()));
       continue;
     }
     if (answer.answer === "pending") {
@@ -106,7 +107,7 @@ async function pursue(made, asking) {
     ask = answer.answer === "unknown" ? false : silences >= 1 && !ask;
     silences += 1;
     tell(made, { state: silences > SILENCES_MAX ? "unknown" : "retrying" });
-    await wait(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(silences, 8)));
+    await wait(Math.max(retries.turn(), Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(silences, 8))));
   }
 }
 

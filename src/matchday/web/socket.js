@@ -2,6 +2,8 @@
 // Says snapshots and deltas in an unbroken chain to its listener; a delta that does not continue what is held is not
 // handed on, a snapshot is asked for instead. Knows nothing of what the data means.
 
+import * as retries from "./retries.js";
+
 const BACKOFF_MS = 400; // doubles with each failure
 const BACKOFF_MS_MAX = 15_000;
 const STEADY_MS = 5_000; // a connection that lasted this long begins the backoff anew
@@ -122,7 +124,7 @@ export class Socket {
     if (FAULTS.has(code)) this.again(Infinity);
     else if (told) this.again(Number(told[1]));
     else if (AT_ONCE.has(code) && this.failures === 1) this.again(0);
-    else this.again(span * Math.random()); // all of it by chance, so that a crowd does not come back as one
+    else this.again(Math.max(retries.turn(), span) * Math.random()); // all of it by chance, so that a crowd does not come back as one
   }
 
   again(delayMs) {
@@ -139,6 +141,6 @@ export class Socket {
 
   /** The machine woke up or is on line again: do not wait the backoff out. */
   hurry() {
-    if (!this.socket) this.connect();
+    if (!this.socket && retries.spare()) this.connect();
   }
 }
