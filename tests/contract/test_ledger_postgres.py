@@ -212,9 +212,7 @@ def test_a_settlement_is_made_once_while_money_leaves(two: Processes) -> None:
     assert {two.cores[0].balances()[fan] for fan in names} == {0}
 
 
-def test_an_account_is_opened_while_a_batch_waits(
-    two: Processes, postgres: Databases, address: str
-) -> None:
+def test_an_account_is_opened_while_a_batch_waits(two: Processes, postgres: Databases, address: str) -> None:
     """The batch looked for accounts before that, and for ids after it: it looks again."""
     slow, quick = two.cores
     quick.commit(opened(account="bert"))
