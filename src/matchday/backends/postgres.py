@@ -65,12 +65,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def connect(address: str, settings: Postgres, *, read_only: bool = False, **more: str) -> Connection:
-    """Connect to the first host of an address that answers and, unless it is only to be read from, can be written to.
+    """Connect to the first host of an address that answers and, unless ``more`` says otherwise, can be written to.
     psycopg.Error: none does."""
-    statement_ms = settings.read_ms_max if read_only else settings.statement_ms_max
     connection = Connection.connect(
-        _conninfo(address, settings, statement_ms, more), autocommit=True, prepare_threshold=0
-    )  # fmt: skip
+        _conninfo(address, settings, more, read_only=read_only), autocommit=True, prepare_threshold=0
+    )
     connection.patience_s = (settings.read_ms_max if read_only else settings.silence_ms_max) / 1_000
     for dumper in (_NumbersDumper, _TextsDumper, _HashesDumper):
         connection.adapters.register_dumper(dumper.of, dumper)
@@ -78,15 +77,20 @@ def connect(address: str, settings: Postgres, *, read_only: bool = False, **more
     return connection
 
 
-def _conninfo(address: str, settings: Postgres, statement_ms: int, more: dict[str, str]) -> str:
-    options = (
+def _conninfo(address: str, settings: Postgres, more: dict[str, str], *, read_only: bool) -> str:
+    given = _parsed(address)
+    options = {
         # A plan that was made while a table was empty would read all of it for ever. What has to be read whole then
         # looks so dear that it would be compiled first.
-        "-c enable_seqscan=off -c jit=off "
-        f"-c statement_timeout={statement_ms} -c lock_timeout={settings.lock_ms_max} "
-        f"-c idle_in_transaction_session_timeout={2 * settings.silence_ms_max}"
-    )
-    given = _parsed(address)
+        "enable_seqscan": "off",
+        "jit": "off",
+        # To plan the same few joins for each batch anew costs as much as to run them.
+        "plan_cache_mode": "auto" if read_only else "force_generic_plan",
+        "statement_timeout": settings.read_ms_max if read_only else settings.statement_ms_max,
+        "lock_timeout": settings.lock_ms_max,
+        "idle_in_transaction_session_timeout": 2 * settings.silence_ms_max,
+    }
+    words = [*(f"-c {name}={value}" for name, value in options.items()), str(given.get("options", ""))]
     defaults: dict[str, Any] = {
         "target_session_attrs": "read-write",
         "application_name": f"matchday {settings.platform}",
@@ -94,7 +98,7 @@ def _conninfo(address: str, settings: Postgres, statement_ms: int, more: dict[st
         "tcp_user_timeout": settings.silence_ms_max,
         "client_encoding": "UTF8",
     }
-    return make_conninfo("", **defaults | given | more | {"options": f"{options} {given.get('options', '')}".strip()})
+    return make_conninfo("", **defaults | given | more | {"options": " ".join(words)})
 
 
 def _parsed(address: str) -> dict[str, Any]:
