@@ -1,6 +1,7 @@
 """What only a ledger on PostgreSQL can get wrong: several processes at once, connections that break in the middle of a
 commit, facts that commit out of order, schemas of other releases."""
 
+import random
 import shutil
 import subprocess
 import threading
@@ -38,7 +39,7 @@ from matchday.model.ledger import (
 from matchday.model.messages import Decision
 from matchday.ports import LedgerUnavailable
 from matchday.sim.clock import VirtualClock
-from tests.contract.test_ledger import LOST, NOW, WON, bet, opened
+from tests.contract.test_ledger import LOST, NOW, WON, bet, decide, opened
 from tests.contract.wire import Wire
 from tests.engines import QUICK, Databases, missing
 
@@ -256,6 +257,45 @@ def test_nobody_waits_in_a_circle(postgres: Databases, address: str) -> None:
         assert four.at_once(*map(works, range(4))) == [15 * (len(names) + 2)] * 4
         consistent(four.cores[0])
         assert set(four.cores[0].guards([f"exposure:G{n}" for n in range(len(names))]).values()) == {60}
+    assert log.read_text().count("deadlock detected") == before
+
+
+def test_four_processes_settle_the_same_bets_again_and_again(postgres: Databases, address: str) -> None:
+    """Each goes through them in an order of its own, while the leg is decided otherwise and other bets are placed."""
+    log = postgres.server.log
+    before = log.read_text().count("deadlock detected")
+    with closing(Processes(address, 4)) as four:
+        core, names = four.cores[0], fans(four.cores[0], 12, 10**6)
+        guards = [f"exposure:G{n}" for n in range(len(names))]
+
+        def charged(name: str, number: int) -> PlaceBet:
+            charges = tuple(
+                Charge(guard, 15, 10**9, Refusal.EXPOSURE_REACHED) for guard in (guards[number], guards[-1])
+            )
+            return bet(10, name=name, account=names[number], charges=charges)
+
+        core.commit([charged(f"b{number}", number) for number in range(len(names))])
+        numbers = [number for _, number in core.bets_on(["F:1x2/home"], 0, 100)]
+
+        def settles(process: int) -> Callable[[Core], None]:
+            order = tuple(random.Random(process).sample(numbers, len(numbers)))
+
+            def work(core: Core) -> None:
+                for turn in range(12):
+                    if turn % 4 == process:
+                        core.commit([decide(turn + 1, (WON, LOST)[turn % 2])])
+                    core.commit([SettleBets("s", "F", order, NOW)])
+                    core.commit([charged(f"c{process}-{turn}", (turn + process) % 12, "away")])
+                core.commit([SettleBets("s", "F", order, NOW)])
+
+            return work
+
+        four.at_once(*map(settles, range(4)))
+        consistent(core)
+        found = [core.bet(f"b{number}") for number in range(len(names))]
+        assert {(held.version, held.returns) for held in found if held is not None} == {(12, 0)}
+        used = core.guards(guards)
+        assert (sum(used.values()), used[guards[-1]]) == (2 * 15 * 4 * 12, 15 * (4 * 12 + 4))
     assert log.read_text().count("deadlock detected") == before
 
 
