@@ -268,11 +268,10 @@ def test_four_processes_settle_the_same_bets_again_and_again(postgres: Databases
         core, names = four.cores[0], fans(four.cores[0], 12, 10**6)
         guards = [f"exposure:G{n}" for n in range(len(names))]
 
-        def charged(name: str, number: int) -> PlaceBet:
-            charges = tuple(
-                Charge(guard, 15, 10**9, Refusal.EXPOSURE_REACHED) for guard in (guards[number], guards[-1])
-            )
-            return bet(10, name=name, account=names[number], charges=charges)
+        def charged(name: str, number: int, outcome: str = "home") -> PlaceBet:
+            two = (guards[number], guards[-1])
+            charges = tuple(Charge(guard, 15, 10**9, Refusal.EXPOSURE_REACHED) for guard in two)
+            return bet(10, name=name, account=names[number], charges=charges, selection=f"F:1x2/{outcome}")
 
         core.commit([charged(f"b{number}", number) for number in range(len(names))])
         numbers = [number for _, number in core.bets_on(["F:1x2/home"], 0, 100)]
