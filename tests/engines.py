@@ -1,5 +1,5 @@
-"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is missing
-is skipped loudly here and fails in CI."""
+"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is
+missing is skipped loudly here and fails in CI."""
 
 import os
 from pathlib import Path
@@ -50,7 +50,7 @@ class Databases:
         """One with the ledger's schema in it."""
         if not self._count:
             self.server.say(f"CREATE DATABASE {_TEMPLATE}")
-            opened(Postgres(address=self.server.address(_TEMPLATE)))
+            opened(Postgres(address=self.server.address(_TEMPLATE))).close()
         self._count += 1
         name = f"matchday_{self._count}"
         self.server.say(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
