@@ -48,6 +48,42 @@ Exit status: 0 if every slip was calculated; 1 if one was not, or the file is no
 words."""
 
 
+ROOMS = {
+    "gate": "the doors (HTTP, WebSocket, streams), push, bets, cash-out, trading, accounts; as many as wanted",
+    "feed": "a provider's reports onto the log; one works, others stand by",
+    "odds": "books and prices; each takes a share of the fixtures",
+    "settlement": "decides legs and settles bets; each takes a share of the fixtures and of the accounts",
+    "relay": "what the ledger holds onto the log; one works, others stand by",
+}
+"""Room -> what it does."""
+_RUN_DESCRIPTION = (
+    """\
+Run some of the rooms of the platform as one process, together with other processes over the same log and ledger.
+
+ROOM is any of:
+"""
+    + "\n".join(f"  {name:<11} {text}" for name, text in ROOMS.items())
+    + """
+
+The settings name log and ledger. Kafka and PostgreSQL are shared by as many processes as wanted (what they need is
+installed with `pip install 'matchday[cluster]'`); files of a folder (sqlite, the default) belong to one process, which
+then must run all rooms.
+
+Besides the gate's door each process answers at an ops port, which is not for the public: /healthz (it lives), /readyz
+(it can do its work; 503 and the reasons where it cannot), /metrics (for Prometheus). SIGTERM drains: a gate sends its
+clients elsewhere, the others finish what is on its way and hand their shares over; then it ends with status 0. A second
+one ends it at once."""
+)
+_RUN_EPILOG = """\
+Examples:
+  matchday run gate --config cluster.toml --host 0.0.0.0 --port 8000 --ops-port 9000
+  matchday run odds settlement relay --config cluster.toml --ops-port 9001
+  matchday run feed --config cluster.toml --ops-port 9002
+  matchday run gate feed odds settlement relay      all rooms over one folder, as `matchday up` does
+
+All gates sign tokens with one key: settings doors.secret_file or MATCHDAY_DOORS_SECRET. Gates share the house's
+exposure limits: bets.writers says how many at most, bets.writer which of them this is. docs/operating.md explains."""
+
 _BENCH_PARTS = ("odds", "ledger", "push", "bets", "overload", "soak")
 _BENCH_DESCRIPTION = """\
 Measure Matchday on this machine. What is measured runs on one core, the load comes from another. A figure that has a
@@ -92,13 +128,8 @@ def _parser() -> argparse.ArgumentParser:
         "the next start takes up every match and every bet where it was.",
     )
     up.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (default: 8000)")
-    up.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="where it keeps log, ledger and key")
-    up.add_argument("--seed", type=int, default=1, help="of the simulated league (default: 1)")
-    up.add_argument("--feed", nargs="+", default=["simulated"], metavar="PATH", help=_FEED_HELP)
-    up.add_argument("--meta", type=Path, metavar="DIR", help="Wyscout's matches and teams, if not beside the matches")
-    up.add_argument("--prices", type=Path, metavar="CSV", help="bookmakers' prices for shown matches (see replay)")
-    up.add_argument("--speed", type=float, default=1.0, metavar="X", help="match seconds per second (default: 1)")
-    up.add_argument("--config", type=Path, metavar="TOML", help="settings (see docs/operating.md)")
+    _add_platform(up)
+    _add_run(commands)
     replay = commands.add_parser(
         "replay",
         help="run recorded matches through the platform, as fast as it can",
@@ -133,6 +164,41 @@ def _parser() -> argparse.ArgumentParser:
     calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
     _add_token(commands)
     return parser
+
+
+def _add_platform(command: argparse.ArgumentParser) -> None:
+    """What `up` and `run` are both told."""
+    data_help = "where it keeps log, ledger and key (default: data)"
+    command.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help=data_help)
+    command.add_argument("--seed", type=int, default=1, help="of the simulated league (default: 1)")
+    command.add_argument("--feed", nargs="+", default=["simulated"], metavar="PATH", help=_FEED_HELP)
+    meta_help = "Wyscout's matches and teams, if not beside the matches"
+    command.add_argument("--meta", type=Path, metavar="DIR", help=meta_help)
+    prices_help = "bookmakers' prices for shown matches (see replay)"
+    command.add_argument("--prices", type=Path, metavar="CSV", help=prices_help)
+    command.add_argument("--speed", type=float, default=1.0, metavar="X", help="match seconds per second (default: 1)")
+    command.add_argument("--config", type=Path, metavar="TOML", help="settings (see docs/operating.md)")
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="run some of the rooms as one process of many",
+        description=_RUN_DESCRIPTION,
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("rooms", nargs="+", type=_room, metavar="ROOM", help=", ".join(ROOMS))
+    run.add_argument("--host", metavar="ADDRESS", help="where a gate listens (setting doors.host: 127.0.0.1)")
+    run.add_argument("--port", type=int, help="of a gate; 0: any that is free (setting doors.port: 8000)")
+    run.add_argument("--ops-port", type=int, metavar="PORT", help="0: any that is free (setting ops.port: 9000)")
+    _add_platform(run)
+
+
+def _room(word: str) -> str:
+    if word not in ROOMS:
+        raise argparse.ArgumentTypeError(f"{word!r} is no room; they are {', '.join(ROOMS)}")
+    return word
 
 
 def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -226,6 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "up": _up,
+        "run": _run,
         "replay": _replay,
         "sim": _sim,
         "bench": _bench,
@@ -250,6 +317,12 @@ def _up(options: argparse.Namespace) -> int:
     from matchday.cli import up
 
     return up(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from matchday.cli import run
+
+    return run(options)
 
 
 def _sim(options: argparse.Namespace) -> int:

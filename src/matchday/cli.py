@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from matchday.app import StartError, serve, sign_token
+from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
 from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
+from matchday.config import PORT_MAX, Settings
 from matchday.config import load as load_settings
 from matchday.feeds.prices import PriceTable
 from matchday.feeds.simulated import SimulatedLeague
@@ -41,15 +42,44 @@ def up(options: argparse.Namespace) -> int:
     if not 0 < options.speed <= _SPEED_MAX:
         raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
     settings = load_settings(options.config)
+    for part in ("log", "ledger"):
+        if getattr(settings, part).kind != "sqlite":
+            raise StartError(f"setting {part}.kind: `up` keeps all in one folder; `matchday run ROOM...` uses servers")
+    settings = _at(settings, port=options.port)
+    plan = Plan(ROOMS, _adapter(options), options.speed, options.data, with_ops=False)
     serve(
-        _adapter(options),
+        plan,
         settings,
-        data=options.data,
-        port=options.port,
-        speed=options.speed,
-        ready=lambda address: _say(f"Matchday is up: {address}  (data in {options.data}, Ctrl-C stops it)"),
+        lambda started: _say(f"Matchday is up: {started.door}  (data in {options.data}, Ctrl-C stops it)"),
     )
     return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """``matchday run``."""
+    if not 0 < options.speed <= _SPEED_MAX:
+        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
+    settings = _at(load_settings(options.config), host=options.host, port=options.port, ops_port=options.ops_port)
+    rooms = tuple(dict.fromkeys(options.rooms))
+
+    def ready(started: Started) -> None:
+        door = f" at {started.door}," if started.door else ""
+        _say(f"Matchday runs {' '.join(rooms)}:{door} ops at {started.ops} (SIGTERM drains it)")
+
+    serve(Plan(rooms, _adapter(options), options.speed, options.data, with_ops=True), settings, ready)
+    return 0
+
+
+def _at(
+    settings: Settings, *, host: str | None = None, port: int | None = None, ops_port: int | None = None
+) -> Settings:
+    """Settings with what the words say of addresses."""
+    replace, doors, ops = msgspec.structs.replace, settings.doors, settings.ops
+    for name, number in (("--port", port), ("--ops-port", ops_port)):
+        if number is not None and not 0 <= number <= PORT_MAX:
+            raise StartError(f"{name} {number} is outside 0 to {PORT_MAX}")
+    doors = replace(doors, host=doors.host if host is None else host, port=doors.port if port is None else port)
+    return replace(settings, doors=doors, ops=replace(ops, port=ops.port if ops_port is None else ops_port))
 
 
 def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:

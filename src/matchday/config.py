@@ -8,7 +8,7 @@ import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +21,17 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 """What must leave room for something, or time for it."""
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 """What may be nothing."""
+PORT_MAX: Final = 65_535
+Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+"""A TCP port; 0: any that is free."""
+Text = Annotated[str, Meta(max_length=10_000)]
+"""May be empty: then nothing is named."""
 Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
 """A list; in a variable, separated by commas."""
+
+
+SECRET_MIN: Final = 16
+"""Bytes of a key."""
 
 
 class SettingsError(ValueError):
@@ -32,6 +41,16 @@ class SettingsError(ValueError):
 class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP and WebSocket."""
 
+    host: Text = "127.0.0.1"
+    """Address at which a gate listens; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 8_000
+    """Where a gate listens."""
+    secret_file: Text = ""
+    """File with the key that signs tokens, 16 bytes or more, the same for all gates. Without it, and without
+    ``secret``, a platform makes one in its data folder; where the ledger is no file there, a gate does not start."""
+    secret: Text = ""
+    """The key itself, 16 characters or more, for ``MATCHDAY_DOORS_SECRET``: it goes before ``secret_file``. Never
+    shown."""
     body_bytes_max: Limit = 65_536
     """Bytes of a request body; a larger one is answered 413 and not read."""
     answer_ms_max: Limit = 5_000
@@ -67,6 +86,15 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:
             ip_network(network)
+        if self.secret and len(self.secret) < SECRET_MIN:
+            raise ValueError(f"secret is shorter than {SECRET_MIN} characters")
+
+    def __repr__(self) -> str:
+        """All but the key."""
+        return f"Doors({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secret"]
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,6 +263,67 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What carries messages between rooms."""
+
+    kind: Literal["sqlite", "kafka"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``kafka``: for as many as wanted."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What keeps bets and money."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
+
+
+class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
+
+    host: Text = "127.0.0.1"
+    """Address at which it is answered; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 9_000
+    """Where it is answered, by ``matchday run``."""
+    drain_ms: Level = 10_000
+    """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
+    answered then is heard and done again by whoever takes over."""
+class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ledger on PostgreSQL, for more than one machine."""
+
+    address: str = ""
+    """A connection string of libpq, which may name several hosts: the one that can be written to is used. Passwords
+    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``. Empty: the embedded ledger."""
+    standby: str = ""
+    """The same of a standby, which then answers reports and scans as far as it is not behind. Empty: none."""
+    platform: str = "matchday"
+    """The platform's name: a ledger that was begun under another one is refused at start."""
+    writers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Connections of this process that commit. More: more commits at once, each of them with smaller batches."""
+    batch_max: Annotated[int, Meta(ge=1, le=2_000)] = 256
+    """Commands of one transaction, unless one commit alone has more."""
+    connect_ms_max: Annotated[int, Meta(ge=2_000, le=MOST)] = 2_000
+    """Milliseconds to connect to one host, in whole seconds; then the next is tried, and after the last one commands
+    are answered ``unavailable``."""
+    statement_ms_max: Limit = 5_000
+    """Milliseconds of one statement of a commit, locks included; then the commit is taken back: ``unavailable``."""
+    lock_ms_max: Limit = 2_000
+    """Milliseconds that a commit waits for an account, a guard or a fixture; then the same."""
+    silence_ms_max: Limit = 10_000
+    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is sent
+    again until its outcome is known."""
+    read_ms_max: Limit = 500
+    """Milliseconds of a read, for which it holds up its process; then it is ``unavailable``, as all reads are until
+    there is a new connection."""
+    retry_ms: Limit = 100
+    """Milliseconds between two attempts to connect, or to find out what became of a commit."""
+    outbox_ms: Limit = 20
+    """Milliseconds between two looks into the outbox for what other processes committed: so late is news of it."""
+
+    def __repr__(self) -> str:
+        """Without addresses, which may hold passwords."""
+        return f"Postgres(platform={self.platform!r}, …)"
+
+
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""
 
@@ -273,8 +362,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    log: Log = Log()
+    ledger: Ledger = Ledger()
+    ops: Ops = Ops()
 
 
 _LISTS: Final = {

@@ -82,7 +82,7 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("swallowed", ANY_ROOM, "try:\n    pass\nexcept Exception:\n    pass\n", "swallows Exception"),
     ("swallowed", ANY_ROOM, "try:\n    pass\nexcept:\n    LOST = True\n", "swallows everything"),
     ("swallowed", ANY_ROOM, "try:\n    pass\nexcept (ValueError, BaseException) as e:\n    print(e)\n", "swallows"),
-    ("swallowed", "app.py", "with contextlib.suppress(Exception):\n    pass\n", "suppress"),
+    ("swallowed", "app/process.py", "with contextlib.suppress(Exception):\n    pass\n", "suppress"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit\n    'Taps.'\n", "no default"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: int = 9\n    'Taps.'\n", "no range"),
     ("limitless_settings", "config.py", "class Home(Struct):\n    taps_max: Limit = 9\n", "no docstring"),

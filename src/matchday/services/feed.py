@@ -1,10 +1,10 @@
 """Feed: what happens on the pitch, in the order in which a provider says it.
 
 Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled`` (again where a start is
-put off), ``Incident``, ``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and ``FeedAlive`` on
-``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``. Says with each fixture until when it may kick
-off with bets on it standing; one that is put off beyond is cancelled at once, and what is reported of one that did not
-kick off by then is rejected.
+put off), ``Incident``, ``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and, to each partition,
+``FeedAlive`` on ``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``. Says with each fixture until
+when it may kick off with bets on it standing; one that is put off beyond is cancelled at once, and what is reported of
+one that did not kick off by then is rejected.
 Never prices anything, and never says it is alive while it is behind its provider.
 """
 
@@ -207,7 +207,9 @@ class Feed:
         now = self._clock.now_ms()
         if self.covers and not self._late(now) and self._adapter.in_touch(now):
             alive = FeedAlive(self._adapter.name, now)
-            self._voice.say([Record(Topic.INCIDENTS, alive.feed, encode(alive))])
+            said = encode(alive)
+            partitions = range(self._log.partitions(Topic.INCIDENTS))
+            self._voice.say([Record(Topic.INCIDENTS, alive.feed, said, number) for number in partitions])
         if self.covers or self._next is None:
             delay = self._settings.alive_ms
         else:

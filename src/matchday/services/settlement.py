@@ -67,7 +67,8 @@ GROUP_ACCOUNT = "settlement-by-account"
 
 
 class SettlementByFixture:
-    """Stage one: incidents and results in, decisions out."""
+    """Stage one: incidents and results in, decisions out, of the fixtures of the partition that ``log`` is a view
+    of."""
 
     def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
@@ -265,7 +266,9 @@ class _Sweep(msgspec.Struct):
 
 
 class SettlementByAccount:
-    """Stage two: decisions and accepted bets in, settlements to the ledger.
+    """Stage two: decisions and accepted bets in, settlements to the ledger; of the partition that ``log`` is a view of:
+    decisions on its fixtures, and bets of its accounts. A bet may have legs on fixtures of several: each decision has
+    it settled by what the ledger then holds.
 
     What was decided is swept wave by wave: bets are read as they were placed, some hundred thousands, and settled as
     their accounts are ordered: what the ledger changes of an account it then changes once for several bets, and what it

@@ -77,7 +77,7 @@ export function current(pick) {
   const market = held === "missing" ? null : held?.markets.get(pick.market);
   const selection = market?.selections.find((each) => each.selection === pick.selection);
   if (!selection) return { price: pick.price, generation: pick.generation, status: held ? "closed" : "waiting" };
-  const stale = store.connection.value.stale && market.status === "open";
+  const stale = store.isStale(pick.fixture) && market.status === "open";
   const now = { price: selection.price, generation: market.generation, status: stale ? "suspended" : market.status };
   return told(pick, now);
 }

@@ -1,6 +1,7 @@
 """Odds: the books. What happens on the pitch comes in, prices of all markets go out.
 
-Owns markets, prices, suspensions and what traders have set. Hears ``incidents`` (its own ticks and traders' commands
+Owns markets, prices, suspensions and what traders have set, of the fixtures of one share: one partition of
+``incidents``. Hears ``incidents`` (its own ticks and traders' commands
 among them); says ``BookChanged`` and ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never
 judges a bet and never decides a leg.
 
@@ -102,9 +103,12 @@ class _Book(msgspec.Struct):
 
 
 class Odds:
-    """The owner of all books of a partition."""
+    """The owner of a share of the books: of those of a partition. ``log``: a view of that partition."""
 
-    def __init__(self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0) -> None:
+    def __init__(
+        self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0, share: int = 0
+    ) -> None:
+        self._share = share
         self._clock = clock
         self._log = log
         self._price = price
@@ -125,9 +129,19 @@ class Odds:
         self.repriced = 0
         """Prices that changed, for reports."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether it owns its share."""
+        return self._epoch > 0
+
+    @property
+    def books(self) -> int:
+        """How many it holds."""
+        return len(self._books)
+
     def start(self) -> None:
         """Take ownership; then rebuild with every book suspended, and hear what came since."""
-        self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms())))], self._own)
+        self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms(), self._share)))], self._own)
 
     def _own(self) -> None:
         """What stands on ``books`` before our own record is all that former owners said with effect; readers may have
@@ -170,7 +184,7 @@ class Odds:
             for stored in records:
                 message = decode(stored.value)
                 if isinstance(message, OddsOwned):
-                    books.owned(stored.offset + 1)
+                    books.owned(stored.offset + 1, message.share)
                 elif isinstance(message, BookChanged) and message.fixture in books.fixtures:
                     books.apply(message, stored.offset)
             after = records[-1].offset
@@ -454,7 +468,8 @@ class Odds:
         running = [book.snapshot.scheduled.feed for book in books if book.snapshot.state.period in RUNNING]
         for feed in dict.fromkeys(running) if not self._voice.backlog else ():
             if feed in self._feeds:
-                self._say(Topic.INCIDENTS, "", encode(Ticked(self._feed_ms(feed), feed=feed)))
+                ticked = Ticked(self._feed_ms(feed), feed=feed)
+                self._voice.say([Record(Topic.INCIDENTS, "", encode(ticked), self._share)])
         self._ticking = bool(self._books)
         if self._ticking:
             self._clock.call_later(self._tick_ms, self._tick)
@@ -466,7 +481,7 @@ class Odds:
             elif feed in self._feeds:
                 self._give_up(feed)
         if self._voice.backlog < BACKLOG_MAX:
-            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms())))
+            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms(), self._share)))
         self._beating = bool(self._books)
         if self._beating:
             self._clock.call_later(self._settings.alive_ms, self._beat)
@@ -513,7 +528,9 @@ class Odds:
         board = board_of(book.snapshot, self._speed)
         now, model = self._clock.now_ms(), book.priced_on
         controls = None if book.controls is book.controls_said else book.controls
-        change = BookChanged(fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls)
+        change = BookChanged(
+            fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls, self._share
+        )  # fmt: skip
         records = [Record(Topic.BOOKS, fixture, encode(change))]
         book.controls_said = book.controls
         book.kept += 1
@@ -522,7 +539,7 @@ class Odds:
             said = self._voice.offsets.get(Topic.BOOKS, self._log.end(Topic.BOOKS)) + 1
             state = BookState(
                 fixture, self._epoch, book.n, max(self._heard, book.heard), said, book.snapshot, board,
-                tuple(book.markets.values()), book.resume_at_ms, model, book.controls,
+                tuple(book.markets.values()), book.resume_at_ms, model, book.controls, self._share,
             )  # fmt: skip
             records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)

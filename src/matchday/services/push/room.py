@@ -68,12 +68,14 @@ class Push:
         verify: Callable[[str], str | None],
         framing: Framing,
         stale: Callable[[], bool],
+        stale_fixtures: Callable[[], tuple[str, ...]] = tuple,
         account_epoch: str | None = None,
         bets: BetsDoor | None = None,
     ) -> None:
         self._clock, self._books, self._settings = clock, books, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
-        self._ledger, self._verify, self._stale = ledger, verify, stale
+        self._ledger, self._verify = ledger, verify
+        self._stale, self._stale_fixtures = stale, stale_fixtures
         self._bets = bets
         self._read = wire.reader(None if bets is None else bets.shape)
         self._out = Outbox(clock, framing, settings.buffer_bytes_max, self._took)
@@ -86,8 +88,8 @@ class Push:
         self._screens: dict[str, int] = {}
         """Account -> connections signed in as it."""
         self._drain: Drain | None = None
-        self._said_stale = False
-        """What connections were told of the prices' source last."""
+        self._said_stale: tuple[bool, tuple[str, ...]] = (False, ())
+        """What connections were told of the prices' source last: whether it is silent, or of which fixtures."""
         self._home = HomeSource(books)
         self._channels: dict[str, Channel] = {}
         """By name; an account's by ``account:ID``."""
@@ -132,7 +134,7 @@ class Push:
         now, self._opened = self._clock.now_ms(), self._opened + 1
         session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
         self._slots[session.slot][session] = None
-        self._out.tell(session, wire.Hello(self._clock.new_id(), self._settings.heartbeat_ms, now, self._stale()))
+        self._out.tell(session, self._hello(now))
         self._keep_sweeping()
 
     def closed(self, connection: Connection) -> None:
@@ -158,8 +160,8 @@ class Push:
         behind, session.behind = session.behind, None
         for name, sent in behind.items():
             self._catch_up(session, name, sent)
-        if self._said_stale:  # it may not have been told
-            self._out.tell(session, wire.Heartbeat(self._clock.now_ms(), self._said_stale))
+        if any(self._said_stale):  # it may not have been told
+            self._out.tell(session, self._heartbeat(self._clock.now_ms()))
 
     def received(self, connection: Connection, payload: bytes) -> None:
         """A client's message."""
@@ -544,7 +546,7 @@ class Push:
         now, settings = self._clock.now_ms(), self._settings
         period = settings.heartbeat_ms // SWEEPS
         self._say_stale(now)
-        beat = Shared(lambda: wire.Heartbeat(now, self._said_stale))
+        beat = Shared(lambda: self._heartbeat(now))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
             if session.behind is not None:
@@ -566,13 +568,22 @@ class Push:
         self._slot = (self._slot + 1) % SLOTS
         self._keep_sweeping()
 
+    def _hello(self, now: int) -> wire.Hello:
+        return wire.Hello(
+            self._clock.new_id(), self._settings.heartbeat_ms, now, self._stale(), self._stale_fixtures() or UNSET
+        )
+
+    def _heartbeat(self, now: int) -> wire.Heartbeat:
+        stale, fixtures = self._said_stale
+        return wire.Heartbeat(now, stale, fixtures or UNSET)
+
     def _say_stale(self, now: int) -> None:
         """That prices are stale, or no longer, does not wait for the next heartbeat."""
-        stale = self._stale()
+        stale = self._stale(), self._stale_fixtures()
         if stale == self._said_stale:
             return
         self._said_stale = stale
-        beat = Shared(lambda: wire.Heartbeat(now, stale))
+        beat = Shared(lambda: self._heartbeat(now))
         for session in self._sessions.values():
             if session.behind is None:
                 self._out.share(session, beat)

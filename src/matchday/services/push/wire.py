@@ -100,6 +100,7 @@ class Hello(_Told, frozen=True, tag="hello"):
     heartbeat_ms: int
     at: int
     stale: bool
+    stale_fixtures: tuple[str, ...] | UnsetType = UNSET
 
 
 class SignedIn(_Told, frozen=True, tag="signed_in"):
@@ -140,10 +141,12 @@ class Delta(_Told, frozen=True, tag="delta", rename={"from_": "from"}):
 
 
 class Heartbeat(_Told, frozen=True, tag="heartbeat"):
-    """The connection is alive. ``stale`` while the prices' owner is silent: said at once when that changes."""
+    """The connection is alive. ``stale`` while nobody who makes prices is heard, ``stale_fixtures`` those whose prices'
+    owner is silent while others' is not (absent: none): said at once when that changes."""
 
     at: int
     stale: bool
+    stale_fixtures: tuple[str, ...] | UnsetType = UNSET
 
 
 class Pong(_Told, frozen=True, tag="pong"):

@@ -1,0 +1,147 @@
+"""The gate: what the doors know of the books, from the log and from nothing else."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from matchday.config import Settings
+from matchday.model.book import Books
+from matchday.model.messages import (
+    OVER,
+    AccountFact,
+    BetCashedOut,
+    BetReopened,
+    BetSettled,
+    BookChanged,
+    BookState,
+    CashOutSet,
+    OddsAlive,
+    OddsOwned,
+    Topic,
+    decode,
+    kind,
+)
+from matchday.ports import Clock, Log, Stored
+from matchday.services.bets import Bets
+from matchday.services.cash_out import CashOuts
+from matchday.services.push import Push
+
+FORGET_MS: Final = 600_000
+"""Milliseconds a fixture that is over stays on the screens of a gate."""
+
+_BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
+_WATCHED: Final = _BEGIN_A_WATCH | {fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled)}
+"""Facts by which bets are watched for their own cash-out thresholds; the same, and those by which no more."""
+
+
+class Follower(Protocol):
+    """Somebody at the doors who is to hear what happens to some accounts."""
+
+    def follows(self, account: str) -> bool:
+        """Whether that account is one of them."""
+
+    def account_fact(self, fact: AccountFact) -> None:
+        """Something happened to an account."""
+
+
+class Gate:
+    """The doors' side: books in memory, push, bets and cash-out, fed from the log and from nothing else."""
+
+    def __init__(
+        self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, cash_outs: CashOuts, settings: Settings
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._settings = settings
+        self.books = books
+        self.push = push
+        self.bets = bets
+        self.cash_outs = cash_outs
+        self.watchers: list[Callable[[BookChanged, int], None]] = [cash_outs.book_changed]
+        self.followers: list[Follower] = [push]
+        self._over: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Load every book as it stands, fill the history for resuming clients, then follow the log."""
+        end = after = self._log.end(Topic.BOOKS)
+        kept = (decode(stored.value) for stored in self._log.latest(Topic.BOOK_STATES))
+        for state in Books.newest(state for state in kept if isinstance(state, BookState)):
+            self._owned(state.epoch, state.share)
+            if state.snapshot.status not in OVER:
+                self.books.load(state)
+                after = min(after, state.said - 1)
+        since = self._clock.now_ms() - self._settings.push.history_ms
+        after = max(-1, min(after, end - self._settings.push.history_frames_max))
+        self.push.begin(after)
+        while after < end and (records := self._log.read(Topic.BOOKS, after, 1_000)):
+            for stored in records:
+                message = decode(stored.value)
+                if isinstance(message, OddsOwned):
+                    self._owned(stored.offset + 1, message.share)
+                elif (
+                    isinstance(message, BookChanged)
+                    and message.fixture in self.books.fixtures
+                    and self.books.said_by_owner(message, stored.offset)
+                ):
+                    self.books.apply(message, stored.offset)
+                    if stored.at_ms >= since:
+                        self.push.preload(message, stored.offset)
+            after = records[-1].offset
+        self._log.tail(Topic.BOOKS, after, self._hear_books)
+        self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
+        self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
+        self._clock.call_later(FORGET_MS, self._forget)
+
+    def _hear_books(self, records: Sequence[Stored]) -> None:
+        for stored in records:
+            message = decode(stored.value)
+            if isinstance(message, OddsOwned):
+                self._owned(stored.offset + 1, message.share)
+                continue
+            if isinstance(message, OddsAlive):
+                self.bets.odds_alive(message.epoch, message.at_ms, message.share)
+                continue
+            if not isinstance(message, BookChanged) or self._is_past(message):
+                continue
+            if not self.books.apply(message, stored.offset):
+                continue
+            if message.board.status in OVER:
+                self._over[message.fixture] = self._clock.now_ms()
+            for watcher in self.watchers:
+                watcher(message, stored.offset)
+            self.push.book_changed(message, stored.offset)
+
+    def _is_past(self, change: BookChanged) -> bool:
+        """Whether a new owner speaks of a fixture that is over and shown no longer."""
+        return change.board.status in OVER and change.fixture not in self.books.fixtures
+
+    def _owned(self, epoch: int, share: int) -> None:
+        self.books.owned(epoch, share)
+        self.bets.odds_owned(epoch, share)
+
+    def _hear_accounts(self, records: Sequence[Stored]) -> None:
+        """Screens are told what happens to their fans; a threshold is watched whether or not its fan looks on."""
+        for stored in records:
+            followed = any(follower.follows(stored.key) for follower in self.followers)
+            if not followed and kind(stored.value) not in self._watched:
+                continue
+            message = decode(stored.value)
+            if isinstance(message, AccountFact):
+                for follower in self.followers:
+                    follower.account_fact(message)
+                self.cash_outs.account_fact(message)
+
+    @property
+    def _watched(self) -> frozenset[object]:
+        """Facts of fans who do not look on that matter all the same: most are settlements, and matter while any bet is
+        watched."""
+        return _WATCHED if self.cash_outs.watching else _BEGIN_A_WATCH
+
+    def _forget(self) -> None:
+        """Take fixtures that have been over for long off the screens."""
+        now = self._clock.now_ms()
+        for fixture in [f for f, at in self._over.items() if now - at >= FORGET_MS]:
+            del self._over[fixture]
+            self.books.forget(fixture)
+            self.push.removed(fixture)
+        if self.books.fixtures or self._over:
+            self._clock.call_later(FORGET_MS // 4, self._forget)
