@@ -351,6 +351,15 @@ class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds without a question after which somebody who waits has left."""
 
 
+class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What fans do on their screens, on its way to the log."""
+
+    gather_ms: Level = 20
+    """Milliseconds for which taps are gathered into one append: so late is their acknowledgement at least."""
+    waiting_max: Limit = 50_000
+    """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -365,6 +374,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    taps: Taps = Taps()
     log: Log = Log()
     ledger: Ledger = Ledger()
     ops: Ops = Ops()

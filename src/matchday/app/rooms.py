@@ -7,6 +7,7 @@ from matchday.config import Settings
 from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.placing import Placing
 from matchday.edge.pressure import Pressure
+from matchday.edge.tapping import Tapping
 from matchday.model.book import Books
 from matchday.model.messages import Topic
 from matchday.model.reports import Adapter
@@ -23,6 +24,7 @@ from matchday.services.odds import Odds
 from matchday.services.push import Framing, Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.taps import Taps
 from matchday.services.trading import Trading
 
 
@@ -37,10 +39,11 @@ class GateRooms:
         self.pressure = Pressure(clock, settings.overload)
         self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
         self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
+        self.taps = Taps(clock, log, settings.taps)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale,
-            stale_fixtures=lambda: self.bets.stale_fixtures, bets=self.placing,
+            stale_fixtures=lambda: self.bets.stale_fixtures, doors=(self.placing, Tapping(self.taps)),
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
