@@ -67,6 +67,7 @@ HANDED_ON = {"backends/writer.py", "sim/run.py", "services/bets/room.py"}
 """Where any exception is caught because it is handed on: to what stops the process, as a broken invariant, or to the
 log and the one fan whose bet it was, so that one market's fault does not hold up the others."""
 BOUNDED = {
+    "backends/log_kafka_tails.py": "by the tails that begin and end",
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",
     "edge/placing.py": "by what waits in the bets room: Bets.queue_max and waiting_max",
     "services/bets/queue.py": "Bets.queue_max and each market's share: beyond it the answer is busy",

@@ -152,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
+    _add_cluster(commands)
     _add_bench(commands)
     _add_settle_bench(commands)
     calc = commands.add_parser(
@@ -216,6 +217,21 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     token.add_argument("--name", required=True, help="whose name stands by what is done with it")
     token.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)")
     token.add_argument("--config", type=Path, metavar="TOML", help="settings of the platform, for the token's life")
+
+
+def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.cluster_command import add_init
+    from matchday.ops.cluster_words import DESCRIPTION, add_words
+
+    cluster = commands.add_parser(
+        "cluster",
+        help="a whole cluster on this machine, for development",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
+    add_words(words)
+    add_init(words)
 
 
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -295,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run": _run,
         "replay": _replay,
         "sim": _sim,
+        "cluster": _cluster,
         "bench": _bench,
         "settle-bench": _settle_bench,
         "calc": _calc,
@@ -305,10 +322,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.cluster_state import ClusterError
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError) as error:
+    except (StartError, SettingsError, BackendError, PricesError, ClusterError) as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -329,6 +347,12 @@ def _sim(options: argparse.Namespace) -> int:
     from matchday.sim.command import sim
 
     return sim(options)
+
+
+def _cluster(options: argparse.Namespace) -> int:
+    from matchday.cli import cluster
+
+    return cluster(options)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """What the commands do: options in, the platform run, a report for people or programs out."""
 
 import argparse
+import asyncio
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
+from matchday.app.secret import SECRET_BYTES
+from matchday.backends.clock_wall import WallClock
 from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
 from matchday.config import PORT_MAX, Settings
@@ -26,6 +29,8 @@ from matchday.model.messages import Strengths
 from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
 from matchday.model.role import Role
+from matchday.ops.cluster_command import init
+from matchday.ops.cluster_words import Local
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
@@ -68,6 +73,28 @@ def run(options: argparse.Namespace) -> int:
 
     serve(Plan(rooms, _adapter(options), options.speed, options.data, with_ops=True), settings, ready)
     return 0
+
+
+def cluster(options: argparse.Namespace) -> int:
+    """``matchday cluster``."""
+    if options.cluster_command == "init":
+        return init(options)
+
+    def secret() -> bytes:
+        with asyncio.Runner() as runner:
+            return WallClock(runner.get_loop()).entropy(SECRET_BYTES)
+
+    return Local(secret, _init)(options)
+
+
+def _init(config: Path) -> None:
+    """Make the topics that settings ask for."""
+    settings = load_settings(config)
+    if settings.log.kind == "kafka":
+        from matchday.backends.kafka_topics import Topics
+
+        if wrong := [f"{one.name}: {what}" for one in Topics(settings.kafka).init() for what in one.differences]:
+            raise StartError("topics are not as they must be:\n" + "\n".join(wrong))
 
 
 def _at(

@@ -287,12 +287,14 @@ class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     drain_ms: Level = 10_000
     """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
     answered then is heard and done again by whoever takes over."""
+
+
 class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ledger on PostgreSQL, for more than one machine."""
 
     address: str = ""
     """A connection string of libpq, which may name several hosts: the one that can be written to is used. Passwords
-    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``. Empty: the embedded ledger."""
+    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``."""
     standby: str = ""
     """The same of a standby, which then answers reports and scans as far as it is not behind. Empty: none."""
     platform: str = "matchday"
@@ -322,6 +324,33 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __repr__(self) -> str:
         """Without addresses, which may hold passwords."""
         return f"Postgres(platform={self.platform!r}, …)"
+
+
+class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log on Kafka."""
+
+    brokers: Names = ()
+    """Addresses (``host:port``) of some of the brokers; they name the others."""
+    platform: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")] = "matchday"
+    """This platform's name: it begins its topics' and groups' names, so that several may share brokers. A log of this
+    name that another platform has opened before is refused."""
+    client: dict[str, str] = {}
+    """Further properties of the client library (librdkafka's CONFIGURATION.md), such as ``security.protocol`` and
+    ``sasl.username``. Those that order and durability depend on stay as they are."""
+    partitions: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """Partitions of what is shared out: at most as many processes share a room's work. Stays as the topics are made."""
+    replicas: Annotated[int, Meta(ge=1, le=9)] = 3
+    """Brokers that hold each record. From three on, two must have it before it counts as appended: one may be lost."""
+    append_ms_max: Limit = 5_000
+    """Milliseconds that an append waits for brokers that do not answer; then it is refused, and nothing of it comes
+    later. What they had been handed before is waited for, however long: it may have been appended."""
+    read_ms_max: Limit = 10_000
+    """Milliseconds that a room that starts waits for what it reads; then the start fails."""
+    position_ms: Limit = 500
+    """Milliseconds after which a position that moved is committed: as much may be heard again after a crash."""
+    silence_ms_max: Annotated[int, Meta(ge=1_000, le=300_000)] = 6_000
+    """Milliseconds of silence of a process after which its shares are given to others. Not below the brokers'
+    ``group.min.session.timeout.ms`` (6 s by default)."""
 
 
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -371,6 +400,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    kafka: Kafka = Kafka()
     postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()

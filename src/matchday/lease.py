@@ -28,6 +28,8 @@ class Lease:
         """Timers and tails that go on."""
         self.on_their_way = 0
         """Appends and commits that have not been answered."""
+        self.trouble = ""
+        """Why the last of them was not taken; empty where it was."""
         self.clock: Clock = _Clock(self, clock)
 
     def log(self, log: Log) -> Log:
@@ -52,6 +54,7 @@ class Lease:
     def answered(self, done: Callable[[Any], None], outcome: object) -> None:
         """Something that was handed on came back."""
         self.on_their_way -= 1
+        self.trouble = str(outcome) if isinstance(outcome, LogUnavailable | LedgerUnavailable) else ""
         if not self.ended:
             done(outcome)
 

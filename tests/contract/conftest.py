@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -14,11 +15,12 @@ from matchday.backends.ledger_postgres import postgres_ledger
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
-from matchday.config import Postgres, Storage
+from matchday.config import Kafka, Postgres, Storage
+from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import Clock, Ledger, Log, Shares
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
-from tests.engines import QUICK, Server, postgres_servers
+from tests.engines import QUICK, Databases, postgres_servers
 
 PATIENCE_S = 10.0
 
@@ -36,14 +38,14 @@ def fatal(error: BaseException) -> None:
     raise error
 
 
-LEDGERS = ["inline", "threads", "postgres"]
-LOGS = ["inline", "threads"]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test on every backend of its port."""
-    if "world" in metafunc.fixturenames:
-        engines = LEDGERS if "ledger" in metafunc.fixturenames else LOGS
+    """Each test on every backend of its port: what asks for a log or for shares with one partition and with three."""
+    names = set(metafunc.fixturenames)
+    if "partitions" in names:
+        found = [("inline", 1), ("inline", 3), ("threads", 1), ("threads", 3), ("kafka", 3)]
+        metafunc.parametrize(("world", "partitions"), found, indirect=True)
+    elif "world" in names:
+        engines = ["inline", "threads"] + ["postgres"] * ("ledger" in names)
         metafunc.parametrize("world", engines, indirect=True)
 
 
@@ -80,24 +82,24 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[Databases]:
     """A server of our own."""
     with contextlib.closing(postgres_servers()) as servers:
-        yield servers.new("primary")
+        yield Databases(servers.new("primary"))
 
 
 @pytest.fixture(scope="session")
-def shared_database(postgres: Server) -> str:
+def shared_database(postgres: Databases) -> str:
     """Used by one test after the other, each of which finds it empty."""
-    return postgres.database()
+    return postgres.new()
 
 
 @pytest.fixture
 def ledger(world: World, folder: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
     if world.engine == "postgres":
-        server, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
-        server.empty(name)
-        settings, loop = Postgres(address=server.address(name), **QUICK), cast("WallClock", world.clock)._loop
+        databases, name = request.getfixturevalue("postgres"), request.getfixturevalue("shared_database")
+        databases.empty(name)
+        settings, loop = Postgres(address=databases.server.address(name), **QUICK), cast("WallClock", world.clock)._loop
         with postgres_ledger(settings, world.clock, loop.call_soon_threadsafe, fatal) as found:
             yield found
         return
@@ -112,24 +114,61 @@ def ledger(world: World, folder: Path, request: pytest.FixtureRequest) -> Iterat
             yield driver
 
 
-@pytest.fixture(params=[1, 3], ids=["one-partition", "three-partitions"])
+@pytest.fixture
 def partitions(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
 @pytest.fixture
-def log(world: World, folder: Path, partitions: int) -> Iterator[Log]:
+def kafka(request: pytest.FixtureRequest, partitions: int) -> Iterator[Kafka | None]:
+    """Settings of a platform with fresh topics, for backends on Kafka."""
+    if request.node.callspec.params["world"] != "kafka":
+        yield None
+        return
+    engine: KafkaEngine = request.getfixturevalue("kafka_engine")
+    from matchday.backends.kafka_topics import Topics
+
+    settings = fresh_kafka(engine, partitions)
+    topics = Topics(settings)
+    topics.init()
+    yield settings
+    topics.delete()
+
+
+def fresh_kafka(engine: KafkaEngine, partitions: int) -> Kafka:
+    """Settings of a platform that nobody knows."""
+    return Kafka(
+        brokers=tuple(engine.bootstrap.split(",")), platform=f"t{uuid.uuid4().hex[:12]}", partitions=partitions,
+        replicas=1, position_ms=10, silence_ms_max=2_000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def log(world: World, folder: Path, partitions: int, kafka: Kafka | None) -> Iterator[Log]:
     if isinstance(world.clock, VirtualClock):
         with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id, partitions)) as core:
             yield InlineLog(core, world.clock)
         return
+    loop = cast("WallClock", world.clock)._loop
+    if kafka is not None:
+        from matchday.backends.log_kafka import KafkaLog
+
+        with contextlib.closing(KafkaLog(kafka, world.clock, loop.call_soon_threadsafe, fatal, "contract")) as found:
+            yield found
+        return
     with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id, partitions)) as core:
-        loop = cast("WallClock", world.clock)._loop
         driver = SqliteLog(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
         with contextlib.closing(driver):
             yield driver
 
 
 @pytest.fixture
-def shares(world: World, partitions: int) -> Shares:
-    return SharesAlone(world.clock, partitions)
+def shares(world: World, partitions: int, kafka: Kafka | None) -> Iterator[Shares]:
+    if kafka is None:
+        yield SharesAlone(world.clock, partitions)
+        return
+    from matchday.backends.shares_kafka import SharesKafka
+
+    loop = cast("WallClock", world.clock)._loop
+    with contextlib.closing(SharesKafka(kafka, loop.call_soon_threadsafe, fatal)) as found:
+        yield found

@@ -54,7 +54,7 @@ from matchday.model.messages import BetAccepted, BetCashedOut, BetReopened, BetS
 from matchday.model.posting import DAY_MS, charged
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger_referrals import offered as offer_for
-from tests.engines import QUICK, Server
+from tests.engines import QUICK, Databases
 
 NOW: Final = 1_500_000_000_000
 FANS: Final = ("anna", "bert")
@@ -87,8 +87,8 @@ class Ledger(RuleBasedStateMachine):
         self.flows: dict[tuple[str, int], list[int]] = {}
         """(fan, day) -> staked, returned."""
 
-    @staticmethod
-    def new_core() -> SqliteLedgerCore | PostgresLedgerCore:
+    @classmethod
+    def new_core(cls) -> SqliteLedgerCore | PostgresLedgerCore:
         return SqliteLedgerCore(":memory:")
 
     def teardown(self) -> None:
@@ -421,13 +421,13 @@ TestMoney = Ledger.TestCase
 class LedgerOnPostgres(Ledger):
     """The same on PostgreSQL, which takes longer: a few examples."""
 
-    server: Server
+    databases: Databases
     database: str
 
     @classmethod
     def new_core(cls) -> PostgresLedgerCore:
-        cls.server.empty(cls.database)
-        return PostgresLedgerCore(Postgres(address=cls.server.address(cls.database), **QUICK))
+        cls.databases.empty(cls.database)
+        return PostgresLedgerCore(Postgres(address=cls.databases.server.address(cls.database), **QUICK))
 
 
 LedgerOnPostgres.TestCase.settings = settings(
@@ -438,5 +438,5 @@ LedgerOnPostgres.TestCase.settings = settings(
 class TestMoneyOnPostgres(LedgerOnPostgres.TestCase):
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
-    def _on(cls, postgres: Server, shared_database: str) -> None:
-        LedgerOnPostgres.server, LedgerOnPostgres.database = postgres, shared_database
+    def _on(cls, postgres: Databases, shared_database: str) -> None:
+        LedgerOnPostgres.databases, LedgerOnPostgres.database = postgres, shared_database

@@ -16,6 +16,22 @@ from matchday.app import ROOMS
 from tests.real import Server, command, new_id, poll
 
 
+def ask(ops_port: int, path: str) -> tuple[int, str]:
+    """What a process says at its ops port."""
+    connection = http.client.HTTPConnection("127.0.0.1", ops_port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def figure(ops_port: int, name: str) -> float:
+    """One of its figures."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", ask(ops_port, "/metrics")[1], re.MULTILINE)
+    assert found is not None, name
+    return float(found[1])
+
+
 class Running:
     """A process of some rooms."""
 
@@ -27,16 +43,7 @@ class Running:
         self.door = Server(process, int(door[2])) if door else None
 
     def ask(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-
-    def figure(self, name: str) -> float:
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
-        assert found is not None, name
-        return float(found[1])
+        return ask(self.ops_port, path)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -72,8 +79,8 @@ def test_all_rooms_in_one_process_are_the_platform(tmp_path: Path) -> None:
         token = door.guest()
         bet = poll(lambda: place(door, token))
         assert bet["answer"] == "accepted"
-        assert run.figure("matchday_bets_total") == 1
-        assert run.figure('matchday_shares{room="settlement"}') == 1
+        assert figure(run.ops_port, "matchday_bets_total") == 1
+        assert figure(run.ops_port, 'matchday_shares{room="settlement"}') == 1
         assert door.ask("GET", "/metrics")[0] == 404  # not for the public
         assert run.stop() == 0
 

@@ -106,3 +106,11 @@ def test_when_it_closes_what_is_on_its_way_is_still_answered_and_positions_move(
     assert desk.heard == []
     assert desk.whole_log.end(Topic.BOOKS) == 0
     assert (desk.lease.on_their_way, desk.whole_log.position("group", Topic.BOOKS)) == (0, 0)
+
+
+def test_what_was_not_taken_is_told_until_something_is(desk: Desk) -> None:
+    desk.lease.answered(desk.took, LogUnavailable("no broker answers"))
+    assert desk.lease.trouble == "no broker answers"
+    desk.say(b"1")
+    desk.clock.run_for(1)
+    assert desk.lease.trouble == ""

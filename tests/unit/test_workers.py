@@ -274,12 +274,12 @@ def test_a_room_that_cannot_begin_yet_says_so_and_begins_later(world: World) -> 
     world.log.__class__ = Deaf
     hand, workers = world.process("feed")
     hand.give("feed", 0)
-    assert workers.waiting == ["feed: share 0 has not begun"]
+    assert workers.reasons == ["feed: share 0 has not begun"]
     world.clock.run_for(3_000)
-    assert workers.waiting == ["feed: share 0 has not begun"]
+    assert workers.reasons == ["feed: share 0 has not begun"]
     Deaf.deaf = False
     world.clock.run_for(1_100)
-    assert workers.waiting == []
+    assert workers.reasons == []
     assert world.log.partition_view(0).end(Topic.FIXTURES) >= 0
 
 

@@ -185,7 +185,7 @@ class Process:
         """Why this process cannot do its work now; nothing where it can."""
         if self._stop.is_set() or (self._gate is not None and self._gate.push.draining):
             return ["it is stopping"]
-        found = list(self._workers.waiting)
+        found = self._workers.reasons
         try:
             self._stores.ledger.account("")
         except LedgerUnavailable as error:

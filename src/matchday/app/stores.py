@@ -84,16 +84,20 @@ def _make_folder(data: Path) -> None:
 
 @contextlib.contextmanager
 def _log_of_folder(data: Path, clock: Clock, post: Post, settings: Settings, fatal: Fatal) -> Iterator[SqliteLog]:
-    with contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)) as core:
-        with contextlib.closing(SqliteLog(core, clock, post, settings.storage, fatal)) as log:
-            yield log
+    with (
+        contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)) as core,
+        contextlib.closing(SqliteLog(core, clock, post, settings.storage, fatal)) as log,
+    ):
+        yield log
 
 
 @contextlib.contextmanager
 def _ledger_of_folder(data: Path, clock: Clock, post: Post, settings: Settings, fatal: Fatal) -> Iterator[SqliteLedger]:
-    with contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")) as core:
-        with contextlib.closing(SqliteLedger(core, clock, post, settings.storage, fatal)) as ledger:
-            yield ledger
+    with (
+        contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")) as core,
+        contextlib.closing(SqliteLedger(core, clock, post, settings.storage, fatal)) as ledger,
+    ):
+        yield ledger
 
 
 def _keep_house(clock: Clock, look: Callable[[], None]) -> None:

@@ -61,13 +61,15 @@ class Workers:
                 self._joined[room] = self._stores.shares.join(room, taken, lost)
 
     @property
-    def waiting(self) -> list[str]:
-        """What could not begin yet, for people."""
-        return [
-            f"{room}: share {share} has not begun"
-            for (room, share), held in self.held.items()
-            if held.room is None or (isinstance(held.room, Odds) and not held.room.begun)
-        ]
+    def reasons(self) -> list[str]:
+        """What does not work here now, for people."""
+        found = []
+        for (room, share), held in self.held.items():
+            if held.room is None or (isinstance(held.room, Odds) and not held.room.begun):
+                found.append(f"{room}: share {share} has not begun")
+            if held.lease.trouble:
+                found.append(f"{room}: share {share} could not go on: {held.lease.trouble}")
+        return found
 
     @property
     def on_their_way(self) -> int:

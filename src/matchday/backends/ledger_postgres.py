@@ -14,8 +14,8 @@ was cut short comes as a warning, and is sent again in the same way.
 
 *News.* ``listen`` is told of this process's own commits at once and of those of others by a look at the outbox every
 ``outbox_ms``. Not by NOTIFY: a transaction that notifies takes a lock of the whole database until it is committed and
-confirmed by the standby, which would put all commits one behind the other; and a fact that waits for an older
-transaction to end becomes visible with no commit at all.
+confirmed by the standby, which would put all commits one behind the other; and a fact that waits for
+another batch to end becomes visible with no commit at all.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from matchday.backends.errors import BackendError
-from matchday.backends.ledger_postgres_reads import PostgresReads, Reader
+from matchday.backends.ledger_postgres_reads import PostgresReads, Reader, certain
 from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, RowStore, size_of
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said, where
 from matchday.backends.postgres_schema import prepare
@@ -54,10 +54,7 @@ _PURGE: Final = (
     "DELETE FROM known WHERE ctid = ANY(ARRAY("
     "SELECT ctid FROM known WHERE refusal IS NOT NULL AND at_ms < %s LIMIT %s))"
 )
-_NEWEST: Final = (
-    "SELECT seq FROM facts WHERE seq > %s AND horizon <= pg_snapshot_xmin(pg_current_snapshot()) "
-    "ORDER BY seq DESC LIMIT 1"
-)
+_NEWS: Final = "SELECT FROM facts WHERE seq > %s AND seq <= %s LIMIT 1"
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
 
@@ -81,6 +78,8 @@ class Committer:
         self._store = RowStore()
         self._db: Connection | None = None
         self._writer = 0
+        self._proven = False
+        """Whether a commit was made over this connection."""
         self.place = 0
         """Where in the write-ahead log its last commit ends, if there is a standby to be read from."""
         self.said = False
@@ -138,7 +137,7 @@ class Committer:
             self._take_back(error)
         if db.warned:
             raise _Unknown(f"the server warned: {db.warned}")
-        self.place = place.fetchall()[0][0]
+        self.place, self._proven = place.fetchall()[0][0], True
         return answers
 
     def _connected(self) -> Connection:
@@ -149,7 +148,7 @@ class Committer:
             except psycopg.Error as error:
                 self.close()
                 raise LedgerUnavailable(said(error)) from error
-            self._writer = found[0] if found is not None else 0
+            self._writer, self._proven = found[0] if found is not None else 0, False
         return self._db
 
     def _take_back(self, error: psycopg.Error) -> None:
@@ -158,6 +157,8 @@ class Committer:
         assert db is not None
         if lost(error, db):
             self.close()
+            if self._proven:  # it was good once: another server may have taken its place
+                raise _Conflict(said(error)) from error
             raise LedgerUnavailable(said(error)) from error
         try:
             db.execute("ROLLBACK")
@@ -314,16 +315,15 @@ class PostgresLedger(PostgresReads):
 
     def _look(self) -> None:
         """Into the outbox, now and again, on a connection of its own."""
-        newest, reader = 0, Reader(self._settings.address, self._settings, waits=True)
+        seen, reader = 0, Reader(self._settings.address, self._settings, waits=True)
         while not self._stopped.wait(self._settings.outbox_ms / 1_000):
-            try:
-                rows = reader.rows(_NEWEST, (newest,))
-            except LedgerUnavailable:
-                continue
-            if rows:
-                newest = rows[0][0]
-                with contextlib.suppress(RuntimeError):  # the loop is closed
-                    self._post(self._tell)
+            with contextlib.suppress(LedgerUnavailable), reader.connection() as db:
+                with db.pipeline():
+                    newest = certain(db)()
+                if newest > seen and db.execute(_NEWS, (seen, newest)).fetchall():
+                    with contextlib.suppress(RuntimeError):  # the loop is closed
+                        self._post(self._tell)
+                seen = newest
         reader.close()
 
     def account(self, account: str) -> AccountView | None:

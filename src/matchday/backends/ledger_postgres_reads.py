@@ -4,7 +4,7 @@
 ``read_ms_max`` without an answer the connection is given up, and until a thread has made a new one every read is
 ``LedgerUnavailable`` at once.
 
-*A standby* (``postgres.standby``) answers statements, entries, totals and the scans of settlement, which need not be of
+*A standby* (``postgres.standby``) answers statements, totals and the scans of settlement, which need not be of
 this moment but of one that is late enough: each time it is first asked whether it has replayed the last commit of this
 process that was answered (by its place in the write-ahead log), and where it has not the primary is read. That is what
 the port promises of every read, and it is what settlement needs. It reads the bets on a selection once the decision has
@@ -13,12 +13,14 @@ noted after the decision's commit, whichever process placed it. Bets that commit
 ``decisions``, which then says so, is always read on the primary, and so is the outbox.
 
 *The outbox without gaps.* Facts are numbered before they are committed, so that a lower number may become visible after
-a higher one. Each carries the horizon of its batch: the first transaction number that nobody had yet when its numbers had
-been drawn. Whoever has that number or a higher one draws higher numbers; so once no transaction below the horizon runs
-(the ``xmin`` of the reader's snapshot has reached it), nothing below the fact can appear any more. What is shown ends
-with the last fact of which that is so. A transaction that stays open, be it of somebody else's in the same server and
-only once it has written something, therefore holds back what is committed after it; ledger connections are ended by the
-server when they idle in one (``idle_in_transaction_session_timeout``).
+a higher one. Whoever draws numbers first takes a lock, until the end of the transaction, that names a batch before his
+own. A reader looks which batch was drawn last, then for the lowest that is named by such a lock, then at the facts: those
+of batches up to both are all there, since PostgreSQL shows what a transaction has written before it lets go of its
+locks, and whoever took his lock after that look draws a higher number. What is shown ends there. The usual rule (nothing
+above the ``xmin`` of the reader's snapshot) would need the number that the next transaction will have, which no
+transaction can ask for once it has one of its own (``pg_snapshot_xmax`` is that after the last one that has ended), and
+anybody's transaction that stays open anywhere in the server, a backup's or a forgotten one, would hold back every fact;
+so only a ledger's own does, which the server ends when it idles (``idle_in_transaction_session_timeout``).
 """
 
 import contextlib
@@ -27,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.numeric import Int8
 
 from matchday.backends.ledger_columns import (
     ACCOUNT_GUARD,
@@ -40,6 +43,7 @@ from matchday.backends.ledger_columns import (
     postings_of,
     referral_body,
 )
+from matchday.backends.ledger_postgres_rows import DRAWING, NUMBERS
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said
 from matchday.config import Postgres
 from matchday.model.bet import Bet, Outcome
@@ -63,6 +67,11 @@ _ON: Final = """WITH first (number) AS (
   SELECT min((SELECT min(number) FROM legs WHERE selection = name AND number > %(after)s)) FROM unnest(%(names)s::text[]) name
 ) SELECT DISTINCT l.player, l.number FROM first JOIN legs l
   ON l.selection = ANY(%(names)s) AND l.number >= first.number AND l.number < first.number + %(limit)s ORDER BY l.number"""
+_LOWEST: Final = (  # a lock's 64 bits are its classid and its objid
+    "SELECT min((classid::bigint & 65535) << 32 | objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND objsubid = 1 AND classid::bigint >> 16 = %s "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _AS_FAR: Final = "SELECT pg_is_in_recovery() AND pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= %s"
 _AGE: Final = """SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
   WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
@@ -228,7 +237,9 @@ class PostgresReads:
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
         found: dict[str, list[Window]] = {}
-        sql = "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        sql = (
+            "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
+        )
         for fixture, *window in self._read(sql, (list(fixtures),)):
             found.setdefault(fixture, []).append(Window(*window))
         return dict(found)
@@ -241,16 +252,13 @@ class PostgresReads:
     def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
         """See ``Ledger.statement``."""
         where = "WHERE player = (SELECT player FROM accounts WHERE account = %s) AND entry < %s ORDER BY entry DESC"
-        return self._entries(where, (account, _EVER if before is None else before, limit))
+        rows = self._read_late(f"{_ENTRIES} {where} LIMIT %s", (account, _EVER if before is None else before, limit))
+        return [_entry(row) for row in rows]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """See ``Ledger.entries``: as with facts, none that may yet have one with a lower number before it."""
-        sql = f"{_ENTRIES.replace(' FROM entries', ', horizon <= pg_snapshot_xmin(pg_current_snapshot()) FROM entries')}"
-        rows = self._read_late(f"{sql} WHERE entry > %s ORDER BY entry LIMIT %s", (after, limit))
-        return [_entry(row) for row in _certain(rows)]
-
-    def _entries(self, where: str, values: Sequence[object]) -> list[Entry]:
-        return [_entry(row) for row in self._read_late(f"{_ENTRIES} {where} LIMIT %s", values)]
+        rows = self._certain(f"{_ENTRIES} WHERE entry > %s ORDER BY entry LIMIT %s", (after, limit))
+        return [_entry(row) for row in rows]
 
     def totals(self) -> dict[str, int]:
         """See ``Ledger.totals``: over balances, in one snapshot."""
@@ -339,20 +347,29 @@ class PostgresReads:
 
     def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
         """See ``Ledger.outbox``."""
-        sql = (
-            "SELECT seq, convert_to(body, 'UTF8'), horizon <= pg_snapshot_xmin(pg_current_snapshot()) "
-            "FROM facts WHERE seq > %s ORDER BY seq LIMIT %s"
-        )
-        return [(seq, owner_of(body).account, body) for seq, body, _ in _certain(self._read(sql, (after, limit)))]
+        sql = "SELECT seq, convert_to(body, 'UTF8') FROM facts WHERE seq > %s ORDER BY seq LIMIT %s"
+        return [(seq, owner_of(body).account, body) for seq, body in self._certain(sql, (after, limit))]
+
+    def _certain(self, sql: str, values: Sequence[object]) -> list[Any]:
+        """Those rows, their numbers first, before which none can appear any more."""
+        with self._reader.connection() as db, db.pipeline():
+            until, rows = certain(db), db.execute(sql, values)
+            newest = until()
+            return [row for row in rows.fetchall() if row[0] <= newest]
 
 
-def _certain(rows: list[Any]) -> list[Any]:
-    """Up to the last one of which it is certain that nothing appears before it any more."""
-    while rows and not rows[-1][-1]:
-        rows.pop()
-    return rows
+def certain(db: Connection) -> Callable[[], int]:
+    """Asks, in a pipeline, and then says up to which number all entries and facts are visible to what is asked next."""
+    drawn = db.execute("SELECT last_value - (NOT is_called)::int FROM batches")
+    drawing = db.execute(_LOWEST, (Int8(DRAWING >> 48),))
+
+    def until() -> int:
+        (last,), (lowest,) = (cursor.fetchall()[0] for cursor in (drawn, drawing))
+        return NUMBERS * int(last if lowest is None else min(last, lowest))
+
+    return until
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    entry, at_ms, reason, currency, postings, bet = row[:6]
+    entry, at_ms, reason, currency, postings, bet = row
     return Entry(entry, at_ms, reason, currency, postings_of(postings), bet)

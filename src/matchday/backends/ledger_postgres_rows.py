@@ -6,7 +6,8 @@ as whoever held it before has left it. Everybody locks in the same order, and ea
 of free bets (advisory locks), accounts, guards. So nobody waits in a circle, and what is not locked need not be:
 
 * what belongs to an account (ids, standings of bets, free bets, offers, referrals) is only touched under its row's lock;
-* guards by which a bet is judged, or which a bet releases, are locked until the commit: no cap is passed;
+* guards by which a bet is judged are locked from then until the commit, so that no cap is passed; those that are only
+  released are locked last of all, so that a settlement keeps no bet waiting for longer than its commit;
 * decisions and windows change under their fixture's lock, and are read without it. A bet that is settled or cashed out
   while a leg of it is decided elsewhere comes before that decision; whoever committed the decision then sweeps the bets
   on it and waits for the account. A bet that was not yet there for that sweep committed after the decision, so that
@@ -24,6 +25,7 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.types.numeric import Int4, Int8
 
 from matchday.backends.ledger_columns import (
     ACCOUNT_GUARD,
@@ -80,14 +82,15 @@ _KNOWN: Final = (
     "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part WHERE k.id = ANY(%s) AND k.account = ANY(%s)"
 )
 _GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
-_DRAWN: Final = (  # a transaction that has its own number before it draws those of its facts: see ``_HORIZON``
-    "SELECT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s::int)), "
-    "ARRAY(SELECT nextval('players') FROM generate_series(1, %s::int))"
+DRAWING: Final = 0x4D41 << 48
+"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before theirs.
+See ``ledger_postgres_reads``."""
+_DRAWN: Final = (  # locked before it is drawn
+    "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared(%s + last_value - (NOT is_called)::int) IS NOT NULL "
+    "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s)), "
+    "ARRAY(SELECT nextval('players') FROM generate_series(1, %s))"
 )
-_HORIZON: Final = "pg_snapshot_xmax(pg_current_snapshot())"
-"""The first number that no transaction had when this one had drawn the numbers of its facts: whoever has it or a higher
-one draws higher ones. See ``ledger_postgres_reads``."""
-_SAVE: Final = f"""WITH
+_SAVE: Final = """WITH
 a AS (UPDATE accounts SET status = v.status, balance = v.balance, exposed = nullif(v.exposed, -1), facts = v.facts,
   limits = v.limits
   FROM unnest(%(player)s, %(player_part)s, %(status)s, %(balance)s, %(exposed)s, %(facts)s, %(limits)s)
@@ -105,13 +108,16 @@ b AS (INSERT INTO bets
 l AS (INSERT INTO legs
   SELECT * FROM unnest(%(selection)s, %(leg)s, %(leg_part)s, %(leg_player)s)),
 e AS (INSERT INTO entries SELECT v.entry, v.part, nullif(v.player, 0), v.at_ms, v.reason, v.currency, nullif(v.bet, 0),
-  v.postings, {_HORIZON}
+  v.postings
   FROM unnest(%(entry)s, %(entry_part)s, %(entry_player)s, %(entry_at)s, %(reason)s, %(entry_currency)s, %(entry_bet)s,
   %(postings)s) v (entry, part, player, at_ms, reason, currency, bet, postings)),
-f AS (INSERT INTO facts SELECT v.seq, v.part, v.body, {_HORIZON}
+f AS (INSERT INTO facts SELECT v.seq, v.part, v.body
   FROM unnest(%(seq)s, %(fact_part)s, %(fact)s) v (seq, part, body))
-UPDATE guards SET used = coalesce(guards.used, 0) + v.amount
-  FROM unnest(%(guard)s, %(amount)s) v (number, amount) WHERE guards.number = v.number"""
+SELECT"""
+_CHARGE: Final = (
+    "UPDATE guards SET used = coalesce(guards.used, 0) + v.amount FROM unnest(%s, %s) v (number, amount) "
+    "WHERE guards.number = v.number"
+)
 _FORGET: Final = "DELETE FROM known WHERE id = %s AND account = %s"
 """An id that waited for a trader, before it is written with its answer."""
 _STANDINGS: Final = (
@@ -213,12 +219,16 @@ class RowStore:
         known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts(sorted({name for name, _ in ids}))))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
-        drawn = db.execute(_DRAWN, (bets, opens))
-        held = {number for placed in rows.bets.values() for charge in placed.charges for number in charge.guards}
-        held.update(self._guards[name] for name in need.guards.difference(ours))
-        judged = [number for number in held if number > 0]
-        guards = db.execute(_GUARDS, (numbers(judged),)) if judged else None
+        drawn = db.execute(_DRAWN, (Int8(DRAWING), Int4(bets), Int4(opens)))
+        guards = db.execute(_GUARDS, (numbers(self._judging(work, ours)),)) if need.guards else None
         return accounts, known, drawn, guards, _ask_more(db, need, rows)
+
+    def _judging(self, work: Working, ours: Iterable[str]) -> list[int]:
+        """The guards that are locked at once: those by which bets are judged and, with them, those that others release.
+        Where none is judged they are locked when they are written."""
+        released = {number for bet in work.rows.bets.values() for held in bet.charges for number in held.guards}
+        judged = {self._guards[name] for name in work.need.guards.difference(ours)}
+        return [number for number in judged | released if number > 0]
 
     def _take_accounts(self, work: Working, commands: Sequence[Command], found: Sequence[Any]) -> None:
         for *row, exposed in found:
@@ -265,13 +275,19 @@ class RowStore:
                 db.execute(_FORGET, (id_, account))
             _save_new_accounts(db, work)
             values: dict[str, Any] = {"writer": writer}
-            for part in (_accounts(work), _house(rows), _known(rows, commands), _bets(work), _entries(work), _facts(rows)):
+            for part in (
+                _accounts(work),
+                _house(rows),
+                _known(rows, commands),
+                _bets(work),
+                _entries(work),
+                _facts(rows),
+            ):
                 values |= part
-            charged = [(number, amount) for number, amount in sorted(rows.charged.items()) if number > 0]
-            values |= {"guard": numbers([n for n, _ in charged]), "amount": numbers([a for _, a in charged])}
             db.execute(_SAVE, values)
         _save_standings(db, rows)
         _save_rarer(db, rows)
+        _save_guards(db, work)
 
 
 def _named(commands: Sequence[Command]) -> Iterable[int]:
@@ -438,6 +454,16 @@ def _facts(rows: Rows) -> dict[str, Any]:
         "seq": numbers([fact.seq for fact in new]), "fact_part": numbers([part_of(fact.account) for fact in new]),
         "fact": texts([encoded(fact) for fact in new]),
     }  # fmt: skip
+
+
+def _save_guards(db: Connection, work: Working) -> None:
+    """Last of all: whoever else needs these rows waits for the commit alone."""
+    charged = [(number, amount) for number, amount in sorted(work.rows.charged.items()) if number > 0]
+    if charged:
+        guards = numbers([number for number, _ in charged])
+        if not work.need.guards:
+            db.execute(_GUARDS, (guards,))  # in their order
+        db.execute(_CHARGE, (guards, numbers([amount for _, amount in charged])))
 
 
 def _save_standings(db: Connection, rows: Rows) -> None:

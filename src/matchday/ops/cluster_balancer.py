@@ -26,7 +26,6 @@ _CONFIG: Final = """\
 global
     stats socket {socket} mode 600 level admin
     stats timeout 10s
-    maxconn 20000
     hard-stop-after 30s
 
 defaults
@@ -72,9 +71,9 @@ class Balancer:
         self.write(gates)
         log = self._folder / LOG
         with log.open("ab") as out:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - ours
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-            )  # noqa: S603 - ours
+            )
         if not wait_for(lambda: process.poll() is not None or self._answers(), _START_S_MAX) or not self._answers():
             process.kill()
             process.wait()

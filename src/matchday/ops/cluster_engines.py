@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_state import ClusterError, Folder, Member, State, born, signalled, wait_for
+from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, signalled, wait_for
 from matchday.ops.engines import EngineError
 from matchday.ops.engines.kafka import Kafka
 from matchday.ops.engines.postgres import Postgres
@@ -21,6 +21,9 @@ _PORTS: Final = "ports.json"
 _STOP_S_MAX: Final = 30.0
 _SETTINGS: Final = """\
 # Written by `matchday cluster up`: the engines that it started.
+[doors]
+secret_file = "{secret}"
+
 [log]
 kind = "kafka"
 
@@ -41,6 +44,7 @@ class Engines:
 
     def __init__(self, folder: Folder, state: State) -> None:
         self._path, self._state = folder.path / FOLDER, state
+        self._secret = folder.path / SECRET
 
     def start(self, brokers: int, settings: Path) -> None:
         """Start them where they do not run, and write the settings that name them. ClusterError where they cannot."""
@@ -64,14 +68,17 @@ class Engines:
             self._add(f"postgres-{node}", pid, database.log(node))
         kafka = Kafka(self._path / "kafka", brokers, ports=ports.get("kafka", ()))
         if len(kafka.ports) != 2 * brokers:
-            raise EngineError(f"Kafka was started with {len(kafka.ports) // 2} brokers here; --brokers cannot change it")
+            raise EngineError(
+                f"Kafka was started with {len(kafka.ports) // 2} brokers here; --brokers cannot change it"
+            )
         kafka.start()
         for number in range(brokers):
             self._add(f"kafka-{number}", kafka.process(number), kafka.log(number))
         kept = {"postgres": database.ports, "kafka": kafka.ports}
         (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
         named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
-        settings.write_text(_SETTINGS.format(brokers=named, replicas=brokers, address=database.address))
+        text = _SETTINGS.format(secret=self._secret, brokers=named, replicas=brokers, address=database.address)
+        settings.write_text(text)
 
     def _add(self, name: str, pid: int, log: Path) -> None:
         self._state.engines.append(Member(name=name, room="engine", pid=pid, born=born(pid), log=str(log)))

@@ -4,18 +4,17 @@ For development and tests: whatever ends unasked stays away until ``up`` is said
 nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from matchday.ops import cluster_rooms
 from matchday.ops.cluster_balancer import Balancer
 from matchday.ops.cluster_engines import Engines
-from matchday.ops.cluster_rooms import ROOMS, ROOMS_MAX, SECRET, Rooms, readiness, stop, tail
-from matchday.ops.cluster_state import ClusterError, Folder, Member, State
+from matchday.ops.cluster_rooms import ROOMS, Rooms, readiness, stop, tail
+from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State
 
 CONFIG: Final = "cluster.toml"
 LINES: Final = 20
@@ -78,7 +77,8 @@ class Cluster:
             self._folder.save(state)
             engines = Engines(self._folder, state)
             if wish.config is None:
-                self._say("engines: starting (the first time this takes a while)")
+                if not state.engines:
+                    self._say("engines: starting (the first time this takes a while)")
                 engines.start(wish.brokers, self._folder.path / CONFIG)
                 self._folder.save(state)
             init(Path(state.config))

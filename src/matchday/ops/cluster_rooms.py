@@ -12,12 +12,11 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_state import ClusterError, Folder, Member, State, born, ended, signalled, wait_for
+from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, ended, signalled, wait_for
 from matchday.ops.engines import free_ports
 
 ROOMS: Final = {"relay": 1, "settlement": 2, "odds": 2, "feed": 1, "gate": 2}
 """Room -> processes of it, unless something else is said. Readers come before the feed, and fans last."""
-SECRET: Final = "secret"  # noqa: S105 - the file's name
 ROOMS_MAX: Final = 32
 """Processes of one room at most."""
 GATES_MAX: Final = 8

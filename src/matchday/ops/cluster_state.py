@@ -13,6 +13,7 @@ import msgspec
 
 STATE: Final = "cluster.json"
 LOCK: Final = "lock"
+SECRET: Final = "secret"  # noqa: S105 - the name of the key's file
 _LOOK_S: Final = 0.05
 
 

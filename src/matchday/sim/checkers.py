@@ -439,6 +439,8 @@ class Acceptance:
         self._truth = _Reader()
         self._whole, self._whole_at = _Reader(), -1
         """All that stands on the log, and up to where it was read."""
+        self._seen: dict[tuple[Topic, int], int] = {}
+        """Partition -> the last record that was seen."""
         self._played: dict[str, list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]] = defaultdict(list)
         """Fixture -> when the log had which score and sendings-off."""
         self.last: dict[str, tuple[int, Period, bool]] = {}
@@ -446,6 +448,7 @@ class Acceptance:
 
     def written(self, record: Stored, now: int) -> None:
         """A record of ``books`` stands on the log."""
+        self._seen[Topic.BOOKS, record.partition] = record.offset
         message = _message(record.value)
         before = self._truth.at.get(record.key)
         self._truth.hear(record, now)
@@ -455,6 +458,7 @@ class Acceptance:
 
     def incident(self, record: Stored, now: int) -> None:
         """A record of ``incidents`` stands on the log."""
+        self._seen[Topic.INCIDENTS, record.partition] = record.offset
         message = _message(record.value)
         if isinstance(message, Incident):
             state = message.state
@@ -473,9 +477,14 @@ class Acceptance:
             self._whole_at = page[-1].offset
         self._gates[gate] = self._whole.copy()
 
-    def power_cut(self) -> None:
-        """The log may have lost what was not durable: it is read from its beginning again."""
+    def power_cut(self, log: SqliteLogCore, now: int) -> None:
+        """The log may have lost what was not durable: it is read from its beginning again. What a torn group left there
+        was told to nobody, and stands all the same."""
         self._whole, self._whole_at = _Reader(), -1
+        for topic, take in ((Topic.INCIDENTS, self.incident), (Topic.BOOKS, self.written)):
+            for part in log.parts(topic):
+                for record in log.read_of(part, self._seen.get(part, -1), 10**9):
+                    take(record, now)
 
     def gate_heard(self, gate: str, records: Sequence[Stored], now: int) -> None:
         """A gate was given records of ``books``."""

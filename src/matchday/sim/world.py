@@ -452,7 +452,7 @@ class World:
         for process in self.processes:
             process.stop()
         self.log.power_cut()
-        self.acceptance.power_cut()
+        self.acceptance.power_cut(self.log.core, self.clock.now_ms())
         self.ledger.power_cut()
         self._take_facts()
         self._recount()

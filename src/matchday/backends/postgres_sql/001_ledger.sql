@@ -37,11 +37,11 @@ CREATE TABLE standings (
 CREATE INDEX standings_to_cash_out ON standings (number) WHERE status = 'open' AND cash_out_at IS NOT NULL;
 CREATE TABLE entries (
   entry bigint NOT NULL, part smallint NOT NULL, player bigint, at_ms bigint NOT NULL, reason text NOT NULL,
-  currency text NOT NULL, bet bigint, postings text NOT NULL, horizon xid8 NOT NULL, PRIMARY KEY (entry, part)
+  currency text NOT NULL, bet bigint, postings text NOT NULL, PRIMARY KEY (entry, part)
 );
 CREATE INDEX entries_of_players ON entries (player, entry) WHERE player IS NOT NULL;
 CREATE TABLE facts (
-  seq bigint NOT NULL, part smallint NOT NULL, body text NOT NULL, horizon xid8 NOT NULL, PRIMARY KEY (seq, part)
+  seq bigint NOT NULL, part smallint NOT NULL, body text NOT NULL, PRIMARY KEY (seq, part)
 );
 CREATE TABLE guards (
   number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, guard text COLLATE "C" NOT NULL UNIQUE,
