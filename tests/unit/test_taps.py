@@ -1,12 +1,12 @@
 """Taps: acknowledged ones are on the log, in order, many in one append; what cannot be kept is refused and not lost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from matchday.backends.log_sqlite import Done, SqliteLogCore
+from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Taps as TapsSettings
 from matchday.edge.tapping import TAPS_MAX, Tapping
 from matchday.model.book import Books
@@ -29,7 +29,7 @@ class CountingLog(InlineLog):
     appends = 0
     away = False
 
-    def append(self, records: Sequence[Record], done: Done | None = None) -> None:
+    def append(self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None) -> None:
         """See ``Log.append``."""
         assert done is not None
         self.appends += 1
