@@ -277,6 +277,23 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gates tell each other in passing: it may be lost at any time, and then costs a little speed."""
+
+    kind: Literal["none", "redis", "memcached"] = "none"
+    """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
+    address: str = ""
+    """``redis://HOST:PORT/NUMBER`` or ``HOST:PORT``. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
+    """Before every key: platforms that share a server have one each."""
+    timeout_ms: Limit = 200
+    """Milliseconds without an answer after which it counts as away, for a second."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"Cache(kind={self.kind!r}, …)"
+
+
 class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
 
@@ -405,6 +422,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
     taps: Taps = Taps()
+    cache: Cache = Cache()
     log: Log = Log()
     ledger: Ledger = Ledger()
     ops: Ops = Ops()

@@ -11,7 +11,7 @@ from matchday.edge.tapping import Tapping
 from matchday.model.book import Books
 from matchday.model.messages import Topic
 from matchday.model.reports import Adapter
-from matchday.ports import Clock, Ledger, Log
+from matchday.ports import Cache, Clock, Ledger, Log
 from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
 from matchday.pricing.worth import leg_worth
@@ -31,14 +31,16 @@ from matchday.services.trading import Trading
 class GateRooms:
     """The rooms behind the doors of one gate."""
 
-    def __init__(self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes) -> None:
-        self.clock, self.log, self.ledger = clock, log, ledger
+    def __init__(
+        self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None
+    ) -> None:
+        self.clock, self.log, self.ledger, self.cache = clock, log, ledger, cache
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.pressure = Pressure(clock, settings.overload)
         self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
-        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
+        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen, cache)
         self.taps = Taps(clock, log, settings.taps)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
