@@ -29,7 +29,7 @@ from matchday.model.messages import Strengths
 from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
 from matchday.model.role import Role
-from matchday.ops.cluster_command import init
+from matchday.ops.cluster_command import init, make_topics
 from matchday.ops.cluster_words import Local
 from matchday.ports import Clock
 from matchday.pricing.calibrate import PRIOR
@@ -91,9 +91,8 @@ def _init(config: Path) -> None:
     """Make the topics that settings ask for."""
     settings = load_settings(config)
     if settings.log.kind == "kafka":
-        from matchday.backends.kafka_topics import Topics
-
-        if wrong := [f"{one.name}: {what}" for one in Topics(settings.kafka).init() for what in one.differences]:
+        wrong = [f"{topic.name}: {what}" for topic in make_topics(settings.kafka) for what in topic.differences]
+        if wrong:
             raise StartError("topics are not as they must be:\n" + "\n".join(wrong))
 
 

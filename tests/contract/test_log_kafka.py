@@ -44,7 +44,7 @@ def wall() -> Iterator[World]:
                 while not happened():  # noqa: ASYNC110 - rooms know no event to wait for
                     await asyncio.sleep(0.001)
 
-        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)))
+        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)), "kafka")
 
 
 @pytest.fixture

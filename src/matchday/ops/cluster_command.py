@@ -4,12 +4,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from matchday.backends.errors import BackendError
 from matchday.config import Kafka, load
+
+if TYPE_CHECKING:
+    from matchday.backends.kafka_topics import TopicReport
 
 _DESCRIPTION: Final = """\
 Make the topics of a platform where they are missing, and compare those that are there with what they must be. Nothing
@@ -37,16 +40,20 @@ def add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     init.add_argument("--json", action="store_true", help="for programs: {topics: [{name, state, differences}]}")
 
 
-def init(options: argparse.Namespace) -> int:
-    """Make and compare; the exit status."""
-    settings = _settings(options)
+def make_topics(settings: Kafka) -> "Sequence[TopicReport]":
+    """Make what is missing; what became of each topic."""
     try:
-        from matchday.backends.kafka_topics import TopicReport, Topics
+        from matchday.backends.kafka_topics import Topics
     except ImportError as error:
         raise BackendError(
             f"the client of Kafka is not installed ({error}): pip install 'matchday[cluster]'"
         ) from error
-    found: Sequence[TopicReport] = Topics(settings).init()
+    return Topics(settings).init()
+
+
+def init(options: argparse.Namespace) -> int:
+    """Make and compare; the exit status."""
+    found = make_topics(_settings(options))
     if options.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode({"topics": found}), indent=2).decode() + "\n")
     else:
