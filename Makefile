@@ -59,7 +59,7 @@ bench: $(VENV)/ready
 	$(BIN)/matchday bench $(ARGS)
 
 lock: $(VENV)/ready
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --no-annotate --quiet -o requirements.lock
 
 clean:

@@ -1,5 +1,5 @@
-"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is missing
-is skipped loudly here and fails in CI."""
+"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is
+missing is skipped loudly here and fails in CI."""
 
 import os
 from pathlib import Path

@@ -106,6 +106,7 @@ Examples:
   matchday bench odds ledger --json           for programs: {machine, noise, quick, profiled, rows: [{name, what, unit,
                                               value, reference, ratio, target, met, ...}]}
   matchday bench bets --profile bets.txt      where time goes, as text here and as stacks for a flame graph
+  matchday bench ledger --engine postgres     beside a bare batch, on a server that is started for it
   matchday bench soak --minutes 60
 
 Takes some minutes in all, up to 2 GB in /var/tmp, and 10,200 open files for push (`ulimit -Hn`). Exit status: 0 where
@@ -273,6 +274,9 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bench.add_argument("parts", nargs="*", type=_bench_part, metavar="PART", help=", ".join(_BENCH_PARTS))
+    bench.add_argument(
+        "--engine", choices=("sqlite", "postgres"), default="sqlite", help="of the ledger part (default: sqlite)"
+    )
     bench.add_argument("--quick", action="store_true", help="a small share in seconds, to see that it works")
     bench.add_argument("--minutes", type=float, default=10, metavar="N", help="of a soak (default: 10)")
     bench.add_argument("--match", type=Path, metavar="FILE", help="a Wyscout match, for push: bytes per fan")

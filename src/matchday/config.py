@@ -328,8 +328,8 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lock_ms_max: Limit = 2_000
     """Milliseconds that a commit waits for an account, a guard or a fixture; then the same."""
     silence_ms_max: Limit = 10_000
-    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is sent
-    again until its outcome is known."""
+    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is
+    sent again until its outcome is known."""
     read_ms_max: Limit = 500
     """Milliseconds of a read, for which it holds up its process; then it is ``unavailable``, as all reads are until
     there is a new connection."""

@@ -12,15 +12,16 @@ committed, and must find every bet that committed before: that bet stands earlie
 noted after the decision's commit, whichever process placed it. Bets that commit later are heard of in the outbox, and
 ``decisions``, which then says so, is always read on the primary, and so is the outbox.
 
-*The outbox without gaps.* Facts are numbered before they are committed, so that a lower number may become visible after
-a higher one. Whoever draws numbers first takes a lock, until the end of the transaction, that names a batch before his
-own. A reader looks which batch was drawn last, then for the lowest that is named by such a lock, then at the facts: those
-of batches up to both are all there, since PostgreSQL shows what a transaction has written before it lets go of its
-locks, and whoever took his lock after that look draws a higher number. What is shown ends there. The usual rule (nothing
-above the ``xmin`` of the reader's snapshot) would need the number that the next transaction will have, which no
-transaction can ask for once it has one of its own (``pg_snapshot_xmax`` is that after the last one that has ended), and
-anybody's transaction that stays open anywhere in the server, a backup's or a forgotten one, would hold back every fact;
-so only a ledger's own does, which the server ends when it idles (``idle_in_transaction_session_timeout``).
+*The outbox without gaps.* Facts are numbered before they are committed, so that a lower number may become visible
+after a higher one. Whoever draws numbers first takes a lock, until the end of the transaction, that names the last
+batch before his own. A reader looks which batch was drawn last, then for the lowest that is named by such a lock, then
+at the facts: those of batches up to both are all there, since PostgreSQL shows what a transaction has written before it
+lets go of its locks, and whoever took his lock after that look draws a higher number. What is shown ends there. The
+usual rule (nothing above the ``xmin`` of the reader's snapshot) would need the number that the next transaction will
+have, which no transaction can ask for once it has one of its own: ``pg_snapshot_xmax`` is that after the last one that
+has ended. And anybody's transaction that stays open anywhere in the server, a backup's or a forgotten one, would hold
+back every fact; so only a ledger's own does, which the server ends when it idles
+(``idle_in_transaction_session_timeout``).
 """
 
 import contextlib
@@ -64,9 +65,10 @@ _BACKED: Final = """WITH RECURSIVE found (selection) AS (
   FROM found WHERE found.selection IS NOT NULL
 ) SELECT selection FROM found WHERE selection IS NOT NULL"""
 _ON: Final = """WITH first (number) AS (
-  SELECT min((SELECT min(number) FROM legs WHERE selection = name AND number > %(after)s)) FROM unnest(%(names)s::text[]) name
-) SELECT DISTINCT l.player, l.number FROM first JOIN legs l
-  ON l.selection = ANY(%(names)s) AND l.number >= first.number AND l.number < first.number + %(limit)s ORDER BY l.number"""
+  SELECT min((SELECT min(number) FROM legs WHERE selection = name AND number > %(after)s))
+  FROM unnest(%(names)s::text[]) name
+) SELECT DISTINCT l.player, l.number FROM first JOIN legs l ON l.selection = ANY(%(names)s)
+  AND l.number >= first.number AND l.number < first.number + %(limit)s ORDER BY l.number"""
 _LOWEST: Final = (  # a lock's 64 bits are its classid and its objid
     "SELECT min((classid::bigint & 65535) << 32 | objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND granted "
     "AND objsubid = 1 AND classid::bigint >> 16 = %s "

@@ -1,11 +1,12 @@
 """The rows of a batch on PostgreSQL: locked and loaded by a few statements, and what the rules changed written by one
 for all that is common and a few for what is rare.
 
-Several processes commit at once, each transaction at READ COMMITTED: what a batch reads after it has locked something is
-as whoever held it before has left it. Everybody locks in the same order, and each kind by its numbers: fixtures and names
-of free bets (advisory locks), accounts, guards. So nobody waits in a circle, and what is not locked need not be:
+Several processes commit at once, each transaction at READ COMMITTED: what a batch reads after it has locked something
+is as whoever held it before has left it. Everybody locks in the same order, and each kind by its numbers: fixtures and
+names of free bets (advisory locks), accounts, guards. So nobody waits in a circle, and what is not locked need not be:
 
-* what belongs to an account (ids, standings of bets, free bets, offers, referrals) is only touched under its row's lock;
+* what belongs to an account (ids, standings of bets, free bets, offers, referrals) is only touched under its row's
+  lock;
 * guards by which a bet is judged are locked from then until the commit, so that no cap is passed; those that are only
   released are locked last of all, so that a settlement keeps no bet waiting for longer than its commit;
 * decisions and windows change under their fixture's lock, and are read without it. A bet that is settled or cashed out
@@ -77,14 +78,15 @@ _ACCOUNTS: Final = (
     "SELECT player, account, currency, status, balance, facts, limits, exposed FROM accounts WHERE account = ANY(%s) "
     "ORDER BY player FOR NO KEY UPDATE"
 )
-_KNOWN: Final = (
-    "SELECT k.account, k.id, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms FROM known k "
-    "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part WHERE k.id = ANY(%s) AND k.account = ANY(%s)"
+_KNOWN: Final = (  # joined: of two conditions with ANY an index tries each pair
+    "SELECT k.account, k.id, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms "
+    "FROM unnest(%s, %s) w (id, account) JOIN known k USING (id, account) "
+    "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part"
 )
 _GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
 DRAWING: Final = 0x4D41 << 48
-"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before theirs.
-See ``ledger_postgres_reads``."""
+"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before
+theirs. See ``ledger_postgres_reads``."""
 _DRAWN: Final = (  # locked before it is drawn
     "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared(%s + last_value - (NOT is_called)::int) IS NOT NULL "
     "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s)), "
@@ -173,7 +175,7 @@ class RowStore:
             accounts, known, drawn, guards, more = self._ask(db, commands, work)
             sent.sync()
             self._take_accounts(work, commands, accounts.fetchall())
-            self._take_numbers(work, commands, drawn.fetchall())
+            self._take_numbers(work, drawn.fetchall())
             self._take_guards(work, guards)
             _take_more(rows, more)
             bets = _take_known(rows, known.fetchall())
@@ -216,7 +218,7 @@ class RowStore:
             db.execute("SELECT pg_advisory_xact_lock(v) FROM unnest(%s) v", (numbers(locks),))
         accounts = db.execute(_ACCOUNTS, (texts(list(need.accounts)),))
         ids = sorted(set(need.ids), key=lambda key: key[1])
-        known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts(sorted({name for name, _ in ids}))))
+        known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts([account for account, _ in ids])))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
         drawn = db.execute(_DRAWN, (Int8(DRAWING), Int4(bets), Int4(opens)))
@@ -236,7 +238,7 @@ class RowStore:
             work.players[row[1]], work.exposed[row[0]] = row[0], exposed
         work.opened = {c.account for c in commands if isinstance(c, OpenAccount) and c.account not in work.players}
 
-    def _take_numbers(self, work: Working, commands: Sequence[Command], found: Sequence[Any]) -> None:
+    def _take_numbers(self, work: Working, found: Sequence[Any]) -> None:
         ((batch, work.bet_numbers, players),) = found
         work.rows.next_entry = work.rows.next_fact = (batch - 1) * NUMBERS + 1
         for name, player in zip(sorted(work.opened), players, strict=False):
@@ -498,8 +500,8 @@ def _save_rarer(db: Connection, rows: Rows) -> None:
             [(account, id_, part_of(account), referral.until_ms, encoded(referral).decode())
              for (account, id_), referral in rows.new_referrals.items()],
         "DELETE FROM referrals WHERE account = %s AND id = %s": list(rows.answered_referrals),
-        "INSERT INTO offers VALUES (%s, %s, %s, %s, %s) ON CONFLICT (offer, part) DO UPDATE SET taken = excluded.taken, "
-        "body = excluded.body":
+        "INSERT INTO offers VALUES (%s, %s, %s, %s, %s) ON CONFLICT (offer, part) DO UPDATE SET "
+        "taken = excluded.taken, body = excluded.body":
             [(name, part_of(held.account), held.account, held.taken, encoded(held.offer).decode())
              for name, held in sorted((name, rows.offers[name]) for name in rows.changed_offers)],
         "INSERT INTO free_bets VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (free_bet, part) DO UPDATE SET "

@@ -1,15 +1,15 @@
 """PostgreSQL servers as backends use them: connections with limits, what their errors mean, and columns of many rows.
 
-The client is psycopg 3, synchronous: the ledger's port calls back and knows no event loop, its rules are plain functions,
-and a commit is two round trips, so that threads which wait for a socket are all the concurrency there is to have. asyncpg
-encodes faster, but would run every commit on the rooms' own loop. Statements of one step go out together (pipeline
-mode) and are prepared once per connection; the columns of many rows travel as binary arrays, packed here: psycopg's own
-lists cost four times as much.
+The client is psycopg 3, synchronous: the ledger's port calls back and knows no event loop, its rules are plain
+functions, and a commit is two round trips, so that threads which wait for a socket are all the concurrency there is to
+have. asyncpg encodes faster, but would run every commit on the rooms' own loop. Statements of one step go out together
+(pipeline mode) and are prepared once per connection; the columns of many rows travel as binary arrays, packed here:
+psycopg's own lists cost four times as much.
 """
 
 import logging
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 from zlib import crc32
@@ -222,6 +222,3 @@ class _TextsDumper(_ColumnDumper):
 
 class _HashesDumper(_ColumnDumper):
     oid, of = 1001, Hashes
-
-
-Values = Mapping[str, Any]

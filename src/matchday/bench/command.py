@@ -90,7 +90,9 @@ def bench(options: argparse.Namespace) -> int:
             folder = Path(name) / part
             folder.mkdir()
             rows += PARTS[part](
-                Run(folder, options.quick, progress, say, options.minutes, options.match, profiles[part])
+                Run(
+                    folder, options.quick, progress, say, options.minutes, options.match, options.engine, profiles[part]
+                )  # fmt: skip
             )
             steal[part] = watch.percent()
     noise = Noise(steal, round(load, 2), round(os.getloadavg()[0], 2))
