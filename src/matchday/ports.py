@@ -243,9 +243,9 @@ class Ledger(Protocol):
 class Cache(Protocol):
     """Fast, shared by all processes, and forgetful: whatever it was told may be gone at any moment, wholly or in part.
 
-    So it holds nothing that cannot be had elsewhere, if slower: losing it costs speed, never correctness. It never fails:
-    while it cannot be reached it is empty, at once, and what it is told is lost. Keys have 200 characters of ASCII
-    without spaces at most, values 100,000 bytes; ``ValueError`` otherwise.
+    So it holds nothing that cannot be had elsewhere, if slower: losing it costs speed, never correctness. It never
+    fails: while it cannot be reached it is empty, at once, and what it is told is lost. Keys have 200 characters of
+    ASCII without spaces at most, values 100,000 bytes; ``ValueError`` otherwise.
     """
 
     def get(self, keys: Sequence[str], done: Callable[[Sequence[bytes | None]], None]) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +15,11 @@ from matchday.backends.cache_driver import WAITING_MAX, Ask, CacheDriver
 from matchday.backends.cache_memory import MemoryCache
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Cache as CacheSettings
-from matchday.ops.engines import Engine, free_ports
 from matchday.ops.engines.redis import Redis
 from matchday.ports import Cache
 from matchday.sim.clock import VirtualClock
 from tests.contract.conftest import World
-from tests.engines import missing
+from tests.engines import Memcached, missing
 
 Values = list[Sequence[bytes | None]]
 TTL_MS = 60_000
@@ -62,19 +62,10 @@ def _memcached(stack: contextlib.ExitStack, folder: Path, world: World, post: Ca
         missing("Memcached (apt-get install memcached)")
     from matchday.backends.cache_memcached import MemcachedServer
 
-    (port,) = free_ports(1)
-    command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-u", "nobody", "-m", "16"]
-    engines: list[Engine] = []
-
-    def start() -> None:
-        engines.append(Engine("memcached", command, folder / "memcached.log", port))
-        engines[-1].wait_until_ready()
-
-    start()
-    stack.callback(lambda: engines[-1].stop())
-    adapter = MemcachedServer(CacheSettings(kind="memcached", address=f"127.0.0.1:{port}"))
+    server = stack.enter_context(Memcached(folder / "memcached"))
+    adapter = MemcachedServer(CacheSettings(kind="memcached", address=server.address))
     cache = stack.enter_context(contextlib.closing(CacheDriver(adapter, world.clock, post)))
-    return Served(cache, lambda: adapter._client.flush_all(noreply=False), lambda: engines[-1].kill(), start)
+    return Served(cache, partial(adapter._client.flush_all, noreply=False), server.kill, server.start)
 
 
 def got(world: World, cache: Cache, *keys: str) -> list[bytes | None]:

@@ -1,4 +1,4 @@
-"""Messages between versions: what a former release has put on the log, today's code reads, whole, and acts on as it did.
+"""Messages between versions: what a former release put on the log, today's code reads, whole, and acts on as it did.
 
 ``recorded/RELEASE-kinds.jsonl`` has one message of each kind that the release said, from ``matchday sim``;
 ``recorded/RELEASE-match.jsonl`` all that was said of one match on ``incidents``, ``fixtures`` and ``decisions``. A

@@ -29,7 +29,9 @@ class CountingLog(InlineLog):
     appends = 0
     away = False
 
-    def append(self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None) -> None:
+    def append(
+        self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None
+    ) -> None:
         """See ``Log.append``."""
         assert done is not None
         self.appends += 1
