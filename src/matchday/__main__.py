@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
     _add_cluster(commands)
+    _add_dead_letters(commands)
     _add_bench(commands)
     _add_settle_bench(commands)
     calc = commands.add_parser(
@@ -233,6 +234,30 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
     add_words(words)
     add_init(words)
+
+
+def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    letters = commands.add_parser(
+        "dead-letters",
+        help="what rooms could not read or take: list it, have it said again",
+        description="A record that a room cannot read, or that cannot be, is put aside with its reason, and the room "
+        "goes on. What an older release could not read, a newer one may: then it can be said again. Rooms drop what "
+        "newer words have overtaken. The log of a data folder belongs to its platform: stop that one first.",
+        epilog="Examples: `matchday dead-letters list --json --config cluster.toml`; `matchday dead-letters retry 17`.",
+    )
+    words = letters.add_subparsers(dest="letters_command", required=True, metavar="COMMAND")
+    listing = words.add_parser("list", help="what was put aside, the oldest first")
+    listing.add_argument("--all", action="store_true", help="those that were retried, too")
+    listing.add_argument("--json", action="store_true", help="for programs: {letters: [{letter, rooms, topic, ...}]}")
+    retry = words.add_parser("retry", help="have records said again, at the end of their partitions")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("letters", nargs="*", type=int, default=[], metavar="LETTER", help="numbers, as in list")
+    which.add_argument("--all", action="store_true", help="all that were not retried")
+    for command in (listing, retry):
+        command.add_argument(
+            "--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)"
+        )
+        command.add_argument("--config", type=Path, metavar="TOML", help="its settings, where its log is on servers")
 
 
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -316,6 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "replay": _replay,
         "sim": _sim,
         "cluster": _cluster,
+        "dead-letters": _dead_letters,
         "bench": _bench,
         "settle-bench": _settle_bench,
         "calc": _calc,
@@ -357,6 +383,12 @@ def _cluster(options: argparse.Namespace) -> int:
     from matchday.cli import cluster
 
     return cluster(options)
+
+
+def _dead_letters(options: argparse.Namespace) -> int:
+    from matchday.cli import dead_letters
+
+    return dead_letters(options)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -369,6 +369,10 @@ class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds of silence of a process after which its shares are given to others. Not below the brokers'
     ``group.min.session.timeout.ms`` (6 s by default)."""
 
+    def __repr__(self) -> str:
+        """Without the client's properties, which may hold passwords."""
+        return f"Kafka(brokers={self.brokers!r}, platform={self.platform!r}, …)"
+
 
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""

@@ -76,6 +76,22 @@ def stores(
         yield log, ledger
 
 
+@contextlib.contextmanager
+def open_log(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fatal) -> Iterator[Log]:
+    """The log alone. StartError or BackendError where it cannot be used."""
+    _check(settings)
+    if settings.log.kind == "kafka":
+        with _kafka(settings, clock, post, fatal) as (log, _):
+            yield log
+        return
+    if not (data / "log.sqlite").is_file():
+        raise StartError(
+            f"data folder {data} has no log; name that of a platform that has been started, with --data DIR"
+        )
+    with _log_of_folder(data, clock, post, settings, fatal) as embedded:
+        yield embedded
+
+
 # --- a folder ---------------------------------------------------------------------------------------------------------
 
 

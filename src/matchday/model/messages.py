@@ -488,6 +488,18 @@ class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind
     offset: int
     reason: str
     at_ms: int
+    partition: int = 0
+    key: str = ""
+    value: bytes = b""
+    """The record itself, so that it can be said again when its topic has dropped it; empty: it was too long."""
+
+
+class LetterRetried(msgspec.Struct, frozen=True, tag="letter_retried", tag_field="kind"):
+    """Somebody had a dead letter's record said again, as what could not read it can by now."""
+
+    letter: int
+    """Its offset in ``dead_letters``."""
+    at_ms: int
 
 
 Message = (
@@ -516,6 +528,7 @@ Message = (
     | CashOutSet
     | FreeBetChanged
     | DeadLetter
+    | LetterRetried
     | Tapped
 )
 
