@@ -1,6 +1,7 @@
 """Rooms, wired: those of a gate, and all of them over one log, one ledger and one clock."""
 
 from collections.abc import Callable
+from typing import Final
 
 from matchday.app.gate import Gate
 from matchday.config import Settings
@@ -27,13 +28,16 @@ from matchday.services.settlement import SettlementByAccount, SettlementByFixtur
 from matchday.services.taps import Taps
 from matchday.services.trading import Trading
 
+_FRAMING: Final = Framing(frame_text, frame_binary, deflated)
+
 
 class GateRooms:
     """The rooms behind the doors of one gate."""
 
     def __init__(
-        self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None
-    ) -> None:
+        self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None,
+        framing: Framing = _FRAMING,
+    ) -> None:  # fmt: skip
         self.clock, self.log, self.ledger, self.cache = clock, log, ledger, cache
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
@@ -44,7 +48,7 @@ class GateRooms:
         self.taps = Taps(clock, log, settings.taps)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale,
+            framing=framing, stale=lambda: self.bets.stale,
             stale_fixtures=lambda: self.bets.stale_fixtures, doors=(self.placing, Tapping(self.taps)),
         )  # fmt: skip
         self.cash_outs = CashOuts(
@@ -80,8 +84,9 @@ class Platform(GateRooms):
         *,
         secret: bytes,
         speed: float = 1.0,
+        framing: Framing = _FRAMING,
     ) -> None:
-        super().__init__(clock, log, ledger, settings, secret=secret)
+        super().__init__(clock, log, ledger, settings, secret=secret, framing=framing)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
         self.by_fixture = SettlementByFixture(clock, log)
