@@ -35,7 +35,7 @@ from matchday.sim.settle_population import charges
 BATCHES: Final = (16, 64, 256)
 WRITERS: Final = 2
 FANS: Final = 10_000
-_BETS: Final = 8_192
+_BETS: Final = 4_096
 """Of a round, each process."""
 _BETS_QUICK: Final = 512
 _BEFORE: Final = 1_024
