@@ -277,6 +277,23 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gates tell each other in passing: it may be lost at any time, and then costs a little speed."""
+
+    kind: Literal["none", "redis", "memcached"] = "none"
+    """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
+    address: str = ""
+    """``redis://HOST:PORT/NUMBER`` or ``HOST:PORT``. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
+    """Before every key: platforms that share a server have one each."""
+    timeout_ms: Limit = 200
+    """Milliseconds without an answer after which it counts as away, for a second."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"Cache(kind={self.kind!r}, …)"
+
+
 class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
 
@@ -384,6 +401,15 @@ class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds without a question after which somebody who waits has left."""
 
 
+class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What fans do on their screens, on its way to the log."""
+
+    gather_ms: Level = 20
+    """Milliseconds for which taps are gathered into one append: so late is their acknowledgement at least."""
+    waiting_max: Limit = 50_000
+    """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -399,6 +425,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    taps: Taps = Taps()
+    cache: Cache = Cache()
     log: Log = Log()
     ledger: Ledger = Ledger()
     ops: Ops = Ops()

@@ -70,13 +70,21 @@ class Gate:
     def start(self) -> None:
         """Load every book as it stands, fill the history for resuming clients, then follow the log."""
         end = after = self._log.end(Topic.BOOKS)
-        kept = self._letters.opened(self._log.latest(Topic.BOOK_STATES), self._unread)
+        now, history_ms = self._clock.now_ms(), self._settings.push.history_ms
+        kept = list(self._letters.opened(self._log.latest(Topic.BOOK_STATES), self._unread))
+        said_ms = {(m.fixture, m.epoch, m.n): stored.at_ms for stored, m in kept if isinstance(m, BookState)}
+        gone = []
         for state in Books.newest(state for _, state in kept if isinstance(state, BookState)):
             self._owned(state.epoch, state.share)
-            if state.snapshot.status not in OVER:
+            over_for_ms = now - said_ms[state.fixture, state.epoch, state.n] if state.snapshot.status in OVER else 0
+            if over_for_ms < FORGET_MS:
                 self.books.load(state)
                 after = min(after, state.said - 1)
-        since = self._clock.now_ms() - self._settings.push.history_ms
+                if state.snapshot.status in OVER:
+                    self._over[state.fixture] = now - over_for_ms
+            elif over_for_ms < FORGET_MS + history_ms:
+                gone.append(state.fixture)  # screens that were elsewhere when it was taken off still have it
+        since = now - history_ms
         after = max(-1, min(after, end - self._settings.push.history_frames_max))
         self.push.begin(after)
         while after < end and (records := self._log.read(Topic.BOOKS, after, 1_000)):
@@ -92,6 +100,8 @@ class Gate:
                     if stored.at_ms >= since:
                         self.push.preload(message, stored.offset)
             after = records[-1].offset
+        for fixture in gone:
+            self.push.removed(fixture)
         self._log.tail(Topic.BOOKS, after, self._hear_books)
         self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
         self.cash_outs.start()  # what it does not find in the ledger yet is said after that end

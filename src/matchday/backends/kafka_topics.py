@@ -32,6 +32,7 @@ _KEPT_MS: Final[dict[str, int]] = {
     Topic.DECISIONS: 7 * 24 * _HOUR_MS,  # money follows from them, and they are few
     Topic.ACCOUNTS: 72 * _HOUR_MS,  # the ledger keeps what they say; bets that came late are settled by them
     Topic.DEAD_LETTERS: 30 * 24 * _HOUR_MS,  # people read them
+    Topic.TAPS: 24 * _HOUR_MS,  # whoever learns from them does so within minutes; they name accounts
     SHARES: _HOUR_MS,
     PLATFORM: -1,  # for ever
 }

@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.taps import Tapped
 from matchday.model.trading import Controls, TraderCommand
 
 
@@ -35,6 +36,7 @@ class Topic(StrEnum):
     DECISIONS = "decisions"
     ACCOUNTS = "accounts"
     DEAD_LETTERS = "dead_letters"
+    TAPS = "taps"
 
 
 COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
@@ -527,6 +529,7 @@ Message = (
     | FreeBetChanged
     | DeadLetter
     | LetterRetried
+    | Tapped
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
