@@ -8,7 +8,7 @@ import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +21,17 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 """What must leave room for something, or time for it."""
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 """What may be nothing."""
+PORT_MAX: Final = 65_535
+Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+"""A TCP port; 0: any that is free."""
+Text = Annotated[str, Meta(max_length=10_000)]
+"""May be empty: then nothing is named."""
 Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
 """A list; in a variable, separated by commas."""
+
+
+SECRET_MIN: Final = 16
+"""Bytes of a key."""
 
 
 class SettingsError(ValueError):
@@ -32,6 +41,16 @@ class SettingsError(ValueError):
 class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP and WebSocket."""
 
+    host: Text = "127.0.0.1"
+    """Address at which a gate listens; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 8_000
+    """Where a gate listens."""
+    secret_file: Text = ""
+    """File with the key that signs tokens, 16 bytes or more, the same for all gates. Without it, and without
+    ``secret``, a platform makes one in its data folder; where the ledger is no file there, a gate does not start."""
+    secret: Text = ""
+    """The key itself, 16 characters or more, for ``MATCHDAY_DOORS_SECRET``: it goes before ``secret_file``. Never
+    shown."""
     body_bytes_max: Limit = 65_536
     """Bytes of a request body; a larger one is answered 413 and not read."""
     answer_ms_max: Limit = 5_000
@@ -67,6 +86,15 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:
             ip_network(network)
+        if self.secret and len(self.secret) < SECRET_MIN:
+            raise ValueError(f"secret is shorter than {SECRET_MIN} characters")
+
+    def __repr__(self) -> str:
+        """All but the key."""
+        return f"Doors({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secret"]
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,12 +263,55 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What carries messages between rooms."""
+
+    kind: Literal["sqlite", "kafka"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``kafka``: for as many as wanted."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What keeps bets and money."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gates tell each other in passing: it may be lost at any time, and then costs a little speed."""
+
+    kind: Literal["none", "redis", "memcached"] = "none"
+    """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
+    address: str = ""
+    """``redis://HOST:PORT/NUMBER`` or ``HOST:PORT``. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
+    """Before every key: platforms that share a server have one each."""
+    timeout_ms: Limit = 200
+    """Milliseconds without an answer after which it counts as away, for a second."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"Cache(kind={self.kind!r}, …)"
+
+
+class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
+
+    host: Text = "127.0.0.1"
+    """Address at which it is answered; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 9_000
+    """Where it is answered, by ``matchday run``."""
+    drain_ms: Level = 10_000
+    """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
+    answered then is heard and done again by whoever takes over."""
+
+
 class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ledger on PostgreSQL, for more than one machine."""
 
     address: str = ""
     """A connection string of libpq, which may name several hosts: the one that can be written to is used. Passwords
-    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``. Empty: the embedded ledger."""
+    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``."""
     standby: str = ""
     """The same of a standby, which then answers reports and scans as far as it is not behind. Empty: none."""
     platform: str = "matchday"
@@ -272,6 +343,37 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Postgres(platform={self.platform!r}, …)"
 
 
+class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log on Kafka."""
+
+    brokers: Names = ()
+    """Addresses (``host:port``) of some of the brokers; they name the others."""
+    platform: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")] = "matchday"
+    """This platform's name: it begins its topics' and groups' names, so that several may share brokers. A log of this
+    name that another platform has opened before is refused."""
+    client: dict[str, str] = {}
+    """Further properties of the client library (librdkafka's CONFIGURATION.md), such as ``security.protocol`` and
+    ``sasl.username``. Those that order and durability depend on stay as they are."""
+    partitions: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """Partitions of what is shared out: at most as many processes share a room's work. Stays as the topics are made."""
+    replicas: Annotated[int, Meta(ge=1, le=9)] = 3
+    """Brokers that hold each record. From three on, two must have it before it counts as appended: one may be lost."""
+    append_ms_max: Limit = 5_000
+    """Milliseconds that an append waits for brokers that do not answer; then it is refused, and nothing of it comes
+    later. What they had been handed before is waited for, however long: it may have been appended."""
+    read_ms_max: Limit = 10_000
+    """Milliseconds that a room that starts waits for what it reads; then the start fails."""
+    position_ms: Limit = 500
+    """Milliseconds after which a position that moved is committed: as much may be heard again after a crash."""
+    silence_ms_max: Annotated[int, Meta(ge=1_000, le=300_000)] = 6_000
+    """Milliseconds of silence of a process after which its shares are given to others. Not below the brokers'
+    ``group.min.session.timeout.ms`` (6 s by default)."""
+
+    def __repr__(self) -> str:
+        """Without the client's properties, which may hold passwords."""
+        return f"Kafka(brokers={self.brokers!r}, platform={self.platform!r}, …)"
+
+
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""
 
@@ -299,6 +401,15 @@ class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds without a question after which somebody who waits has left."""
 
 
+class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What fans do on their screens, on its way to the log."""
+
+    gather_ms: Level = 20
+    """Milliseconds for which taps are gathered into one append: so late is their acknowledgement at least."""
+    waiting_max: Limit = 50_000
+    """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -310,9 +421,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    kafka: Kafka = Kafka()
     postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    taps: Taps = Taps()
+    cache: Cache = Cache()
+    log: Log = Log()
+    ledger: Ledger = Ledger()
+    ops: Ops = Ops()
 
 
 _LISTS: Final = {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -13,8 +14,10 @@ from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_postgres import postgres_ledger
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
-from matchday.config import Postgres, Storage
-from matchday.ports import Clock, Ledger, Log
+from matchday.backends.shares_alone import SharesAlone
+from matchday.config import Kafka, Postgres, Storage
+from matchday.ops.engines.kafka import Kafka as KafkaEngine
+from matchday.ports import Clock, Ledger, Log, Shares
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 from tests.engines import QUICK, Databases, postgres_servers
@@ -35,14 +38,16 @@ def fatal(error: BaseException) -> None:
     raise error
 
 
-LEDGERS = ["inline", "threads", "postgres"]
-LOGS = ["inline", "threads"]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test on every backend of its port."""
-    if "world" in metafunc.fixturenames:
-        engines = LEDGERS if "ledger" in metafunc.fixturenames else LOGS
+    """Each test on every backend of its port: what asks for a log or for shares with one partition and with three."""
+    names = set(metafunc.fixturenames)
+    if "partitions" in names:
+        found = [("inline", 1), ("inline", 3), ("threads", 1), ("threads", 3), ("kafka", 3)]
+        metafunc.parametrize(("world", "partitions"), found, indirect=True)
+    elif "served" in names:
+        metafunc.parametrize("world", ["inline", "redis", "memcached"], indirect=True)
+    elif "world" in names:
+        engines = ["inline", "threads"] + ["postgres"] * ("ledger" in names)
         metafunc.parametrize("world", engines, indirect=True)
 
 
@@ -112,13 +117,60 @@ def ledger(world: World, folder: Path, request: pytest.FixtureRequest) -> Iterat
 
 
 @pytest.fixture
-def log(world: World, folder: Path) -> Iterator[Log]:
+def partitions(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest, partitions: int) -> Iterator[Kafka | None]:
+    """Settings of a platform with fresh topics, for backends on Kafka."""
+    if request.node.callspec.params["world"] != "kafka":
+        yield None
+        return
+    engine: KafkaEngine = request.getfixturevalue("kafka_engine")
+    from matchday.backends.kafka_topics import Topics
+
+    settings = fresh_kafka(engine, partitions)
+    topics = Topics(settings)
+    topics.init()
+    yield settings
+    topics.delete()
+
+
+def fresh_kafka(engine: KafkaEngine, partitions: int) -> Kafka:
+    """Settings of a platform that nobody knows."""
+    return Kafka(
+        brokers=tuple(engine.bootstrap.split(",")), platform=f"t{uuid.uuid4().hex[:12]}", partitions=partitions,
+        replicas=1, position_ms=10, silence_ms_max=2_000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def log(world: World, folder: Path, partitions: int, kafka: Kafka | None) -> Iterator[Log]:
     if isinstance(world.clock, VirtualClock):
-        with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id)) as core:
+        with contextlib.closing(SqliteLogCore(":memory:", world.clock.new_id, partitions)) as core:
             yield InlineLog(core, world.clock)
         return
-    with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id)) as core:
-        loop = cast("WallClock", world.clock)._loop
+    loop = cast("WallClock", world.clock)._loop
+    if kafka is not None:
+        from matchday.backends.log_kafka import KafkaLog
+
+        with contextlib.closing(KafkaLog(kafka, world.clock, loop.call_soon_threadsafe, fatal, "contract")) as found:
+            yield found
+        return
+    with contextlib.closing(SqliteLogCore(folder / "log.sqlite", world.clock.new_id, partitions)) as core:
         driver = SqliteLog(core, world.clock, loop.call_soon_threadsafe, Storage(), fatal)
         with contextlib.closing(driver):
             yield driver
+
+
+@pytest.fixture
+def shares(world: World, partitions: int, kafka: Kafka | None) -> Iterator[Shares]:
+    if kafka is None:
+        yield SharesAlone(world.clock, partitions)
+        return
+    from matchday.backends.shares_kafka import SharesKafka
+
+    loop = cast("WallClock", world.clock)._loop
+    with contextlib.closing(SharesKafka(kafka, loop.call_soon_threadsafe, fatal)) as found:
+        yield found
