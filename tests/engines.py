@@ -1,9 +1,9 @@
-"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is missing
-is skipped loudly here and fails in CI."""
+"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is
+missing is skipped loudly here and fails in CI."""
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from matchday.backends.ledger_postgres import opened
 from matchday.bench.postgres_server import Server, Servers, programs
 from matchday.config import Postgres
+from matchday.ops.engines import Engine, free_ports
 
 _TEMPLATE: Final = "matchday_template"
 _TABLES: Final = (
@@ -50,7 +51,7 @@ class Databases:
         """One with the ledger's schema in it."""
         if not self._count:
             self.server.say(f"CREATE DATABASE {_TEMPLATE}")
-            opened(Postgres(address=self.server.address(_TEMPLATE)))
+            opened(Postgres(address=self.server.address(_TEMPLATE))).close()
         self._count += 1
         name = f"matchday_{self._count}"
         self.server.say(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
@@ -65,3 +66,34 @@ class Databases:
         words += [f"ALTER SEQUENCE {sequence} RESTART" for sequence in _SEQUENCES]
         with psycopg.connect(self.server.address(name), autocommit=True) as connection:
             connection.execute("; ".join(words))
+
+
+class Memcached:
+    """One server of it, on a port of its own. Use it as a context."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_ports(1)[0]
+        self._engine: Engine | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = ["memcached", "-l", "127.0.0.1", "-p", str(self._port), "-u", "nobody", "-m", "16"]
+        self._engine = Engine("memcached", command, self._folder / "memcached.log", self._port)
+        self._engine.wait_until_ready()
+
+    def kill(self) -> None:
+        assert self._engine is not None
+        self._engine.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._engine is not None
+        self._engine.stop()

@@ -106,6 +106,7 @@ Examples:
   matchday bench odds ledger --json           for programs: {machine, noise, quick, profiled, rows: [{name, what, unit,
                                               value, reference, ratio, target, met, ...}]}
   matchday bench bets --profile bets.txt      where time goes, as text here and as stacks for a flame graph
+  matchday bench ledger --engine postgres     beside a bare batch, on a server that is started for it
   matchday bench soak --minutes 60
 
 Takes some minutes in all, up to 2 GB in /var/tmp, and 10,200 open files for push (`ulimit -Hn`). Exit status: 0 where
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
     _add_cluster(commands)
+    _add_dead_letters(commands)
     _add_bench(commands)
     _add_settle_bench(commands)
     calc = commands.add_parser(
@@ -234,6 +236,30 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_init(words)
 
 
+def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    letters = commands.add_parser(
+        "dead-letters",
+        help="what rooms could not read or take: list it, have it said again",
+        description="A record that a room cannot read, or that cannot be, is put aside with its reason, and the room "
+        "goes on. What an older release could not read, a newer one may: then it can be said again. Rooms drop what "
+        "newer words have overtaken. The log of a data folder belongs to its platform: stop that one first.",
+        epilog="Examples: `matchday dead-letters list --json --config cluster.toml`; `matchday dead-letters retry 17`.",
+    )
+    words = letters.add_subparsers(dest="letters_command", required=True, metavar="COMMAND")
+    listing = words.add_parser("list", help="what was put aside, the oldest first")
+    listing.add_argument("--all", action="store_true", help="those that were retried, too")
+    listing.add_argument("--json", action="store_true", help="for programs: {letters: [{letter, rooms, topic, ...}]}")
+    retry = words.add_parser("retry", help="have records said again, at the end of their partitions")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("letters", nargs="*", type=int, default=[], metavar="LETTER", help="numbers, as in list")
+    which.add_argument("--all", action="store_true", help="all that were not retried")
+    for command in (listing, retry):
+        command.add_argument(
+            "--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)"
+        )
+        command.add_argument("--config", type=Path, metavar="TOML", help="its settings, where its log is on servers")
+
+
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     sim = commands.add_parser(
         "sim",
@@ -273,6 +299,9 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bench.add_argument("parts", nargs="*", type=_bench_part, metavar="PART", help=", ".join(_BENCH_PARTS))
+    bench.add_argument(
+        "--engine", choices=("sqlite", "postgres"), default="sqlite", help="of the ledger part (default: sqlite)"
+    )
     bench.add_argument("--quick", action="store_true", help="a small share in seconds, to see that it works")
     bench.add_argument("--minutes", type=float, default=10, metavar="N", help="of a soak (default: 10)")
     bench.add_argument("--match", type=Path, metavar="FILE", help="a Wyscout match, for push: bytes per fan")
@@ -312,6 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "replay": _replay,
         "sim": _sim,
         "cluster": _cluster,
+        "dead-letters": _dead_letters,
         "bench": _bench,
         "settle-bench": _settle_bench,
         "calc": _calc,
@@ -353,6 +383,12 @@ def _cluster(options: argparse.Namespace) -> int:
     from matchday.cli import cluster
 
     return cluster(options)
+
+
+def _dead_letters(options: argparse.Namespace) -> int:
+    from matchday.cli import dead_letters
+
+    return dead_letters(options)
 
 
 def _bench(options: argparse.Namespace) -> int:

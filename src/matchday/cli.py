@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
+from matchday.app.letters import Letter, letters, retry
 from matchday.app.secret import SECRET_BYTES
+from matchday.app.stores import open_log
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
@@ -31,7 +34,7 @@ from matchday.model.reports import Adapter
 from matchday.model.role import Role
 from matchday.ops.cluster_command import init, make_topics
 from matchday.ops.cluster_words import Local
-from matchday.ports import Clock
+from matchday.ports import Clock, Log, LogUnavailable
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
@@ -73,6 +76,56 @@ def run(options: argparse.Namespace) -> int:
 
     serve(Plan(rooms, _adapter(options), options.speed, options.data, with_ops=True), settings, ready)
     return 0
+
+
+def dead_letters(options: argparse.Namespace) -> int:
+    """``matchday dead-letters``."""
+    settings = load_settings(options.config)
+    failed: list[BaseException] = []
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        clock = WallClock(loop)
+        with open_log(settings, options.data, clock, loop.call_soon_threadsafe, failed.append) as log:
+            found = letters(log)
+            if options.letters_command == "retry":
+                chosen = _chosen(found, options.letters, every=options.all)
+                runner.run(_retry(log, clock, chosen))
+                _say(f"{len(chosen)} said again")
+                return 0
+    shown = found if options.all else [letter for letter in found if not letter.retried]
+    if options.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"letters": shown}), indent=2).decode() + "\n")
+    else:
+        _print_letters(shown)
+    return 0
+
+
+def _chosen(found: Sequence[Letter], numbers: Sequence[int], *, every: bool) -> list[Letter]:
+    if every:
+        return [letter for letter in found if not letter.retried]
+    by_number = {letter.letter: letter for letter in found}
+    if unknown := [number for number in numbers if number not in by_number]:
+        raise StartError(f"no letter {unknown[0]}; `matchday dead-letters list --all` names those there are")
+    return [by_number[number] for number in dict.fromkeys(numbers)]
+
+
+async def _retry(log: Log, clock: Clock, chosen: Sequence[Letter]) -> None:
+    if not chosen:
+        return
+    done: asyncio.Future[LogUnavailable | None] = asyncio.get_running_loop().create_future()
+    retry(log, clock, chosen, done.set_result)
+    if (failure := await done) is not None:
+        raise StartError(f"the log did not take them: {failure}; try again")
+
+
+def _print_letters(shown: Sequence[Letter]) -> None:
+    table = Table("letter", "at", "record", "key", "rooms", "reason")
+    for one in shown:
+        at = datetime.fromtimestamp(one.at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        record = f"{one.topic} {one.partition}/{one.offset}"
+        reason = f"{one.reason} (retried)" if one.retried else one.reason
+        table.add_row(str(one.letter), at, record, one.key, ", ".join(one.rooms), reason)
+    Console().print(table if shown else "no dead letters")
 
 
 def cluster(options: argparse.Namespace) -> int:

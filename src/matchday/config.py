@@ -277,6 +277,23 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gates tell each other in passing: it may be lost at any time, and then costs a little speed."""
+
+    kind: Literal["none", "redis", "memcached"] = "none"
+    """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
+    address: str = ""
+    """``redis://HOST:PORT/NUMBER`` or ``HOST:PORT``. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
+    """Before every key: platforms that share a server have one each."""
+    timeout_ms: Limit = 200
+    """Milliseconds without an answer after which it counts as away, for a second."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"Cache(kind={self.kind!r}, …)"
+
+
 class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
 
@@ -311,8 +328,8 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lock_ms_max: Limit = 2_000
     """Milliseconds that a commit waits for an account, a guard or a fixture; then the same."""
     silence_ms_max: Limit = 10_000
-    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is sent
-    again until its outcome is known."""
+    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is
+    sent again until its outcome is known."""
     read_ms_max: Limit = 500
     """Milliseconds of a read, for which it holds up its process; then it is ``unavailable``, as all reads are until
     there is a new connection."""
@@ -352,6 +369,10 @@ class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds of silence of a process after which its shares are given to others. Not below the brokers'
     ``group.min.session.timeout.ms`` (6 s by default)."""
 
+    def __repr__(self) -> str:
+        """Without the client's properties, which may hold passwords."""
+        return f"Kafka(brokers={self.brokers!r}, platform={self.platform!r}, …)"
+
 
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""
@@ -380,6 +401,15 @@ class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds without a question after which somebody who waits has left."""
 
 
+class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What fans do on their screens, on its way to the log."""
+
+    gather_ms: Level = 20
+    """Milliseconds for which taps are gathered into one append: so late is their acknowledgement at least."""
+    waiting_max: Limit = 50_000
+    """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -395,6 +425,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    taps: Taps = Taps()
+    cache: Cache = Cache()
     log: Log = Log()
     ledger: Ledger = Ledger()
     ops: Ops = Ops()

@@ -238,3 +238,25 @@ class Ledger(Protocol):
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Be called after commits that added facts (perhaps once for several)."""
+
+
+class Cache(Protocol):
+    """Fast, shared by all processes, and forgetful: whatever it was told may be gone at any moment, wholly or in part.
+
+    So it holds nothing that cannot be had elsewhere, if slower: losing it costs speed, never correctness. It never
+    fails: while it cannot be reached it is empty, at once, and what it is told is lost. Keys have 200 characters of
+    ASCII without spaces at most, values 100,000 bytes; ``ValueError`` otherwise.
+    """
+
+    def get(self, keys: Sequence[str], done: Callable[[Sequence[bytes | None]], None]) -> None:
+        """What it holds of each key, None where nothing."""
+
+    def put(self, key: str, value: bytes, ttl_ms: int) -> None:
+        """Hold a value for so long at most. Rounded up to seconds where it cannot do better."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Hold it no longer."""
+
+    def count(self, counts: Sequence[tuple[str, int]], ttl_ms: int, done: Callable[[Sequence[int]], None]) -> None:
+        """Add to counters, each of which lives so long from its first count; their sums over all processes. While it
+        cannot be reached: what was to be added."""

@@ -44,6 +44,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "partitions" in names:
         found = [("inline", 1), ("inline", 3), ("threads", 1), ("threads", 3), ("kafka", 3)]
         metafunc.parametrize(("world", "partitions"), found, indirect=True)
+    elif "served" in names:
+        metafunc.parametrize("world", ["inline", "redis", "memcached"], indirect=True)
     elif "world" in names:
         engines = ["inline", "threads"] + ["postgres"] * ("ledger" in names)
         metafunc.parametrize("world", engines, indirect=True)

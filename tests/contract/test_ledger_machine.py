@@ -435,8 +435,9 @@ LedgerOnPostgres.TestCase.settings = settings(
 )
 
 
-class TestMoneyOnPostgres(LedgerOnPostgres.TestCase):
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _on(cls, postgres: Databases, shared_database: str) -> None:
-        LedgerOnPostgres.databases, LedgerOnPostgres.database = postgres, shared_database
+@pytest.fixture
+def machine_on_postgres(postgres: Databases, shared_database: str) -> None:
+    LedgerOnPostgres.databases, LedgerOnPostgres.database = postgres, shared_database
+
+
+TestMoneyOnPostgres = pytest.mark.usefixtures("machine_on_postgres")(LedgerOnPostgres.TestCase)

@@ -363,6 +363,7 @@ FIELDS = [(part, name) for part in Settings.__struct_fields__ for name in getatt
 toml_values = (
     st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=8).map(json.dumps)
     | st.sampled_from(["true", "[]", "{}", "1979-05-27", "07:32:00", "nan", "-inf", "0", "-1", "1e400", "9" * 5_000])
+    | st.sampled_from(['{a = "b"}', "{a = 1}"])
     | st.sampled_from(['["10.0.0.0/8"]', '["::1", "192.0.2.1"]', '["10.0.0.1/8"]', '[""]', "[1]", '["https://a.example"]'])
 )  # fmt: skip
 
@@ -379,8 +380,8 @@ def settings_read(raw: bytes, environment: dict[str, str]) -> None:
             return
     for part, name in FIELDS:
         value = getattr(getattr(read, part), name)
-        if isinstance(value, tuple):
-            assert all(isinstance(each, str) for each in value)
+        if isinstance(value, tuple | dict):
+            assert all(isinstance(each, str) for each in (*value, *getattr(value, "values", tuple)()))
             continue
         assert isinstance(value, str) or (math.isfinite(value) and value >= 0), (part, name, value)
     assert len(networks(read.doors.trusted_proxies)) == len(read.doors.trusted_proxies)

@@ -26,6 +26,6 @@ def test_a_thread_that_ends_by_an_error_when_all_is_over_is_left_alone() -> None
     def closed(_: Callable[[], None]) -> None:
         raise RuntimeError("Event loop is closed")
 
-    found: list[BaseException] = []
-    stop_for_thread(closed, found.append, threading.ExceptHookArgs((ValueError, ValueError("late"), None, None)))
-    assert found == []
+    nobody: list[BaseException] = []
+    stop_for_thread(closed, nobody.append, threading.ExceptHookArgs((ValueError, ValueError("late"), None, None)))
+    assert nobody == []

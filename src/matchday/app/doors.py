@@ -64,6 +64,7 @@ def make_server(rooms: GateRooms, settings: Settings) -> uvicorn.Server:
         bets=rooms.bets, placing=rooms.placing, cash_outs=rooms.cash_outs, accounts=rooms.accounts,
         trading=rooms.trading, ledger=rooms.ledger, books=rooms.gate.books, lobby=rooms.lobby,
         pressure=rooms.pressure, clock=rooms.clock, settings=settings, web=WEB, draining=lambda: rooms.push.draining,
+        cache=rooms.cache,
     )  # fmt: skip
     http, ws = _protocols(rooms, settings)
     server = uvicorn.Server(uvicorn.Config(

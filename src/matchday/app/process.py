@@ -138,7 +138,9 @@ class Process:
             warm_up()
         if "gate" in self._rooms:
             secret = secret_of(settings, plan.data, self.clock)
-            self._gate = gate = GateRooms(self.clock, stores.log, stores.ledger, settings, secret=secret)
+            self._gate = gate = GateRooms(
+                self.clock, stores.log, stores.ledger, settings, secret=secret, cache=stores.cache
+            )
             gate.start()
             gate.lobby.start()
             gate.pressure.start()

@@ -1,16 +1,18 @@
 """Rooms, wired: those of a gate, and all of them over one log, one ledger and one clock."""
 
 from collections.abc import Callable
+from typing import Final
 
 from matchday.app.gate import Gate
 from matchday.config import Settings
 from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.placing import Placing
 from matchday.edge.pressure import Pressure
+from matchday.edge.tapping import Tapping
 from matchday.model.book import Books
 from matchday.model.messages import Topic
 from matchday.model.reports import Adapter
-from matchday.ports import Clock, Ledger, Log
+from matchday.ports import Cache, Clock, Ledger, Log
 from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
 from matchday.pricing.worth import leg_worth
@@ -23,24 +25,31 @@ from matchday.services.odds import Odds
 from matchday.services.push import Framing, Push
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
+from matchday.services.taps import Taps
 from matchday.services.trading import Trading
+
+_FRAMING: Final = Framing(frame_text, frame_binary, deflated)
 
 
 class GateRooms:
     """The rooms behind the doors of one gate."""
 
-    def __init__(self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes) -> None:
-        self.clock, self.log, self.ledger = clock, log, ledger
+    def __init__(
+        self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None,
+        framing: Framing = _FRAMING,
+    ) -> None:  # fmt: skip
+        self.clock, self.log, self.ledger, self.cache = clock, log, ledger, cache
         books = Books()
         self.accounts = Accounts(clock, ledger, settings, secret)
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.pressure = Pressure(clock, settings.overload)
         self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
-        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen)
+        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen, cache)
+        self.taps = Taps(clock, log, settings.taps)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
-            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: self.bets.stale,
-            stale_fixtures=lambda: self.bets.stale_fixtures, bets=self.placing,
+            framing=framing, stale=lambda: self.bets.stale,
+            stale_fixtures=lambda: self.bets.stale_fixtures, doors=(self.placing, Tapping(self.taps)),
         )  # fmt: skip
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
@@ -75,8 +84,9 @@ class Platform(GateRooms):
         *,
         secret: bytes,
         speed: float = 1.0,
+        framing: Framing = _FRAMING,
     ) -> None:
-        super().__init__(clock, log, ledger, settings, secret=secret)
+        super().__init__(clock, log, ledger, settings, secret=secret, framing=framing)
         self.feed = Feed(clock, log, adapter, settings.feed)
         self.odds = Odds(clock, log, price_book, settings.odds, speed)
         self.by_fixture = SettlementByFixture(clock, log)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from matchday.app.errors import StartError
+from matchday.backends.cache_driver import CacheDriver, Server
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
 from matchday.backends.writer import Post
 from matchday.config import Settings
-from matchday.ports import Clock, Ledger, Log, Shares
+from matchday.ports import Cache, Clock, Ledger, Log, Shares
 
 Fatal = Callable[[BaseException], None]
 KEEP_HOUSE_MS: Final = 300_000
@@ -25,6 +26,8 @@ class Stores(NamedTuple):
     log: Log
     ledger: Ledger
     shares: Shares
+    cache: Cache | None = None
+    """None: this process is alone, and needs nothing that others would have to know."""
 
 
 class KeptLedger(Ledger, Protocol):
@@ -57,7 +60,8 @@ def open_stores(settings: Settings, data: Path, clock: Clock, post: Post, fatal:
         else:
             ledger = stack.enter_context(_ledger_of_folder(data, clock, post, settings, fatal))
         _keep_house(clock, lambda: ledger.purge(clock.now_ms()))
-        yield Stores(log, ledger, shares)
+        cache = None if settings.cache.kind == "none" else stack.enter_context(_cache(settings, clock, post))
+        yield Stores(log, ledger, shares, cache)
 
 
 @contextlib.contextmanager
@@ -70,6 +74,22 @@ def stores(
         _ledger_of_folder(data, clock, post, settings, fatal) as ledger,
     ):
         yield log, ledger
+
+
+@contextlib.contextmanager
+def open_log(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fatal) -> Iterator[Log]:
+    """The log alone. StartError or BackendError where it cannot be used."""
+    _check(settings)
+    if settings.log.kind == "kafka":
+        with _kafka(settings, clock, post, fatal) as (log, _):
+            yield log
+        return
+    if not (data / "log.sqlite").is_file():
+        raise StartError(
+            f"data folder {data} has no log; name that of a platform that has been started, with --data DIR"
+        )
+    with _log_of_folder(data, clock, post, settings, fatal) as embedded:
+        yield embedded
 
 
 # --- a folder ---------------------------------------------------------------------------------------------------------
@@ -156,3 +176,25 @@ def _postgres(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Ite
         from matchday.backends.ledger_postgres import postgres_ledger
     with postgres_ledger(settings.postgres, clock, post, fatal) as ledger:
         yield ledger
+
+
+@contextlib.contextmanager
+def _cache(settings: Settings, clock: Clock, post: Post) -> Iterator[Cache]:
+    server: Server
+    if not settings.cache.address:
+        raise StartError(
+            f'setting cache.address is missing, and cache.kind is "{settings.cache.kind}"; say where it is'
+        )
+    try:
+        if settings.cache.kind == "redis":
+            with _client("Redis"):
+                from matchday.backends.cache_redis import RedisServer
+            server = RedisServer(settings.cache)
+        else:
+            with _client("Memcached"):
+                from matchday.backends.cache_memcached import MemcachedServer
+            server = MemcachedServer(settings.cache)
+    except ValueError as error:
+        raise StartError(f"setting cache.address: {error}") from error
+    with contextlib.closing(CacheDriver(server, clock, post)) as cache:
+        yield cache

@@ -4,13 +4,13 @@
 locked and loaded in one round trip and written, with the commit, in a second one (``ledger_postgres_rows`` has what is
 locked and why that is enough). ``PostgresLedger`` drives several of them and implements the port.
 
-*What is known of a commit.* Before its second round trip nothing is recorded: a server that cannot be reached, a lock or
-a disk that is not to be had is ``LedgerUnavailable``. Conflicts with other processes (a deadlock, an id that was inserted
-meanwhile) are tried again here. Once the second round trip is on its way and no answer comes, only the ledger knows:
-the batch is sent again, to whichever server can then be written to, until it is answered. It finds its ids, or it does
-not; it waits for the locks of the first attempt, should that still be under way; and it writes something itself in any
-case, so that a synchronous standby that confirms the second attempt has the first. A commit whose wait for the standby
-was cut short comes as a warning, and is sent again in the same way.
+*What is known of a commit.* Before its second round trip nothing is recorded: a server that cannot be reached, a lock
+or a disk that is not to be had is ``LedgerUnavailable``. Conflicts with other processes (a deadlock, an id that was
+inserted meanwhile) are tried again here. Once the second round trip is on its way and no answer comes, only the ledger
+knows: the batch is sent again, to whichever server can then be written to, until it is answered. It finds its ids, or
+it does not; it waits for the locks of the first attempt, should that still be under way; and it writes something itself
+in any case, so that a synchronous standby that confirms the second attempt has the first. A commit whose wait for the
+standby was cut short comes as a warning, and is sent again in the same way.
 
 *News.* ``listen`` is told of this process's own commits at once and of those of others by a look at the outbox every
 ``outbox_ms``. Not by NOTIFY: a transaction that notifies takes a lock of the whole database until it is committed and
@@ -29,9 +29,9 @@ import psycopg
 
 from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres_reads import PostgresReads, Reader, certain
-from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, RowStore, size_of
+from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, RowStore, Working, size_of
+from matchday.backends.ledger_postgres_schema import prepare
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said, where
-from matchday.backends.postgres_schema import prepare
 from matchday.backends.writer import Post
 from matchday.backends.writers import Writers
 from matchday.config import Postgres
@@ -104,6 +104,8 @@ class Committer:
                 conflicts += 1
                 if conflicts < CONFLICTS_MAX:
                     continue
+                if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                    raise error.__cause__ from None  # nobody was first: it is ours that is not unique
                 if not unknown:
                     raise LedgerUnavailable(str(error)) from error
             except LedgerUnavailable:
@@ -117,12 +119,17 @@ class Committer:
         try:
             work = self._store.load(db, commands)
             answers = [apply(command, work.rows) for command in commands]
-            self.said = bool(work.rows.new_facts)
         except psycopg.Error as error:
-            self._take_back(error)
+            raise self._taken_back(db, error) from error
         except BaseException:
             self.close()  # and with it the transaction
             raise
+        self._write(db, work, commands)
+        self.said = bool(work.rows.new_facts)
+        return answers
+
+    def _write(self, db: Connection, work: Working, commands: Sequence[Command]) -> None:
+        """Write what the rules changed and commit it."""
         db.warned = ""
         try:
             with db.pipeline():
@@ -134,11 +141,10 @@ class Committer:
             if lost(error, db):
                 self.close()
                 raise _Unknown(said(error)) from error
-            self._take_back(error)
+            raise self._taken_back(db, error) from error
         if db.warned:
             raise _Unknown(f"the server warned: {db.warned}")
         self.place, self._proven = place.fetchall()[0][0], True
-        return answers
 
     def _connected(self) -> Connection:
         if self._db is None or self._db.closed:
@@ -151,27 +157,22 @@ class Committer:
             self._writer, self._proven = found[0] if found is not None else 0, False
         return self._db
 
-    def _take_back(self, error: psycopg.Error) -> None:
+    def _taken_back(self, db: Connection, error: psycopg.Error) -> Exception:
         """Nothing of it is recorded; what that means for the caller."""
-        db = self._db
-        assert db is not None
         if lost(error, db):
             self.close()
-            if self._proven:  # it was good once: another server may have taken its place
-                raise _Conflict(said(error)) from error
-            raise LedgerUnavailable(said(error)) from error
+            # One that was good once: another server may have taken its place.
+            return _Conflict(said(error)) if self._proven else LedgerUnavailable(said(error))
         try:
             db.execute("ROLLBACK")
         except psycopg.Error:
             self.close()
         if conflict(error):
-            raise _Conflict(said(error)) from error
-        if no_room(error):
-            raise LedgerUnavailable(said(error)) from error
-        raise error
+            return _Conflict(said(error))
+        return LedgerUnavailable(said(error)) if no_room(error) else error
 
     def purge(self, now_ms: int) -> None:
-        """Forget refusals that are older than their memory, some at a time; some other time where that cannot be now."""
+        """Forget refusals that are older than their memory, some at a time; later where that cannot be now."""
         with contextlib.suppress(psycopg.Error, LedgerUnavailable):
             while not self._stopped.is_set():
                 found = self._connected().execute(_PURGE, (now_ms - ID_MEMORY_MS, _PURGED_MAX))
@@ -179,27 +180,27 @@ class Committer:
                     break
 
 
-def opened(settings: Postgres) -> None:
-    """See that the ledger is there, of a version that is known, and this platform's. BackendError: what to do."""
+def opened(settings: Postgres) -> Reader:
+    """See that the ledger is there, of a version that is known, and this platform's; what then reads it. BackendError:
+    what to do."""
     try:
-        connection = connect(settings.address, settings)
+        with contextlib.closing(connect(settings.address, settings)) as connection:
+            prepare(connection, settings)
+        return Reader(settings.address, settings)
     except psycopg.Error as error:
         raise BackendError(
             f"the ledger {where(settings.address)} cannot be reached: {said(error)}; start it, or set "
             "MATCHDAY_POSTGRES_ADDRESS to where it is"
         ) from error
-    with contextlib.closing(connection):
-        prepare(connection, settings)
 
 
 class PostgresLedgerCore(PostgresReads):
     """One committer and reads on the caller's thread, without a clock."""
 
     def __init__(self, settings: Postgres) -> None:
-        opened(settings)
+        self._reader = opened(settings)
         self._stopped = threading.Event()
         self._committer = Committer(settings, self._stopped)
-        self._reader = Reader(settings.address, settings)
         self._standby = Reader(settings.standby, settings, standby=True) if settings.standby else None
         self._place = lambda: self._committer.place
 
@@ -243,17 +244,16 @@ def _refuse(written: Sequence[_Work], failure: LedgerUnavailable) -> None:
 
 
 class PostgresLedger(PostgresReads):
-    """The port: group commits on threads of their own, in the order of calls for each account; reads on the caller's."""
+    """The port: group commits on threads of their own, those of an account in order; reads on the caller's."""
 
     def __init__(
         self, settings: Postgres, clock: Clock, post: Post, fatal: Callable[[BaseException], None]
     ) -> None:  # fmt: skip
-        opened(settings)
+        self._reader = opened(settings)
         self._settings, self._clock, self._post = settings, clock, post
         self._stopped = threading.Event()
         self._listeners: list[Callable[[], None]] = []
         self._listening: threading.Thread | None = None
-        self._reader = Reader(settings.address, settings)
         self._standby = Reader(settings.standby, settings, standby=True) if settings.standby else None
         self._committers = [Committer(settings, self._stopped) for _ in range(settings.writers)]
         self._place = lambda: max(committer.place for committer in self._committers)
@@ -335,6 +335,6 @@ class PostgresLedger(PostgresReads):
 def postgres_ledger(
     settings: Postgres, clock: Clock, post: Post, fatal: Callable[[BaseException], None]
 ) -> Iterator[PostgresLedger]:
-    """The ledger of an address, its schema brought up to date, until the block ends. BackendError: it cannot be used."""
+    """The ledger of an address, its schema brought up to date, until the block ends. BackendError: it cannot be."""
     with contextlib.closing(PostgresLedger(settings, clock, post, fatal)) as ledger:
         yield ledger

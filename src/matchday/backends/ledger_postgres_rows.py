@@ -1,11 +1,12 @@
 """The rows of a batch on PostgreSQL: locked and loaded by a few statements, and what the rules changed written by one
 for all that is common and a few for what is rare.
 
-Several processes commit at once, each transaction at READ COMMITTED: what a batch reads after it has locked something is
-as whoever held it before has left it. Everybody locks in the same order, and each kind by its numbers: fixtures and names
-of free bets (advisory locks), accounts, guards. So nobody waits in a circle, and what is not locked need not be:
+Several processes commit at once, each transaction at READ COMMITTED: what a batch reads after it has locked something
+is as whoever held it before has left it. Everybody locks in the same order, and each kind by its numbers: fixtures and
+names of free bets (advisory locks), accounts, guards. So nobody waits in a circle, and what is not locked need not be:
 
-* what belongs to an account (ids, standings of bets, free bets, offers, referrals) is only touched under its row's lock;
+* what belongs to an account (ids, standings of bets, free bets, offers, referrals) is only touched under its row's
+  lock;
 * guards by which a bet is judged are locked from then until the commit, so that no cap is passed; those that are only
   released are locked last of all, so that a settlement keeps no bet waiting for longer than its commit;
 * decisions and windows change under their fixture's lock, and are read without it. A bet that is settled or cashed out
@@ -13,6 +14,7 @@ of free bets (advisory locks), accounts, guards. So nobody waits in a circle, an
   on it and waits for the account. A bet that was not yet there for that sweep committed after the decision, so that
   whoever hears of the bet finds the decision (``services/settlement``); both reads are of the primary, or of a standby
   that has come as far (``ledger_postgres_reads``);
+* an account that is opened between two looks of a batch has the batch begin anew;
 * two who insert the same id, account or name at once: one of them fails on its uniqueness and begins anew.
 
 House accounts are summed up over rows of which every writer has its own. Numbers of entries and facts come from the
@@ -27,7 +29,7 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int4, Int8
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,
@@ -40,7 +42,7 @@ from matchday.backends.ledger_columns import (
     outcome_of,
     standing_at,
 )
-from matchday.backends.postgres import Connection, hashes, numbers, part_of, texts
+from matchday.backends.postgres import Connection, hashes, numbers, part_of, plain, texts
 from matchday.model.ledger import (
     Command,
     DecideLegs,
@@ -51,6 +53,7 @@ from matchday.model.ledger import (
     Refusal,
     VoidLegs,
     Window,
+    is_player,
 )
 from matchday.model.posting import (
     Account,
@@ -77,14 +80,15 @@ _ACCOUNTS: Final = (
     "SELECT player, account, currency, status, balance, facts, limits, exposed FROM accounts WHERE account = ANY(%s) "
     "ORDER BY player FOR NO KEY UPDATE"
 )
-_KNOWN: Final = (
-    "SELECT k.account, k.id, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms FROM known k "
-    "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part WHERE k.id = ANY(%s) AND k.account = ANY(%s)"
+_KNOWN: Final = (  # joined: of two conditions with ANY an index tries each pair
+    "SELECT w.n, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms "
+    "FROM unnest(%s, %s) WITH ORDINALITY w (id, account, n) JOIN known k USING (id, account) "
+    "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part"
 )
 _GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
 DRAWING: Final = 0x4D41 << 48
-"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before theirs.
-See ``ledger_postgres_reads``."""
+"""The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before
+theirs. See ``ledger_postgres_reads``."""
 _DRAWN: Final = (  # locked before it is drawn
     "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared(%s + last_value - (NOT is_called)::int) IS NOT NULL "
     "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s)), "
@@ -118,7 +122,7 @@ _CHARGE: Final = (
     "UPDATE guards SET used = coalesce(guards.used, 0) + v.amount FROM unnest(%s, %s) v (number, amount) "
     "WHERE guards.number = v.number"
 )
-_FORGET: Final = "DELETE FROM known WHERE id = %s AND account = %s"
+_FORGET: Final = "DELETE FROM known WHERE id = ANY(%s) AND account = %s"
 """An id that waited for a trader, before it is written with its answer."""
 _STANDINGS: Final = (
     "INSERT INTO standings SELECT v.number, v.part, v.status, v.version, v.returns, v.owed, v.cashed, v.cash, "
@@ -170,13 +174,15 @@ class RowStore:
             need.of_bets(self._find_bets(db, rows, need))
         with db.pipeline() as sent:
             db.execute("BEGIN")
-            accounts, known, drawn, guards, more = self._ask(db, commands, work)
+            ids = sorted(set(need.ids), key=lambda key: key[1])
+            accounts, known, drawn, guards, more = self._ask(db, commands, work, ids)
             sent.sync()
             self._take_accounts(work, commands, accounts.fetchall())
-            self._take_numbers(work, commands, drawn.fetchall())
+            self._take_numbers(work, drawn.fetchall())
             self._take_guards(work, guards)
             _take_more(rows, more)
-            bets = _take_known(rows, known.fetchall())
+            bets = _take_known(rows, ids, known.fetchall())
+            _see_one_moment(rows)
             work.waited = {key for key, held in rows.known.items() if held.pending_until_ms}
             if bets:
                 self._load_repeated(db, rows, bets)
@@ -207,7 +213,9 @@ class RowStore:
             found.append(placed)
         return found
 
-    def _ask(self, db: Connection, commands: Sequence[Command], work: Working) -> tuple[Any, ...]:
+    def _ask(
+        self, db: Connection, commands: Sequence[Command], work: Working, ids: Sequence[tuple[str, str]]
+    ) -> tuple[Any, ...]:
         """Everything, in one go; locks in their order."""
         need, rows = work.need, work.rows
         ours = [name for name in need.guards if name.startswith(ACCOUNT_GUARD)]
@@ -215,8 +223,7 @@ class RowStore:
         if locks := sorted(set(_named(commands))):
             db.execute("SELECT pg_advisory_xact_lock(v) FROM unnest(%s) v", (numbers(locks),))
         accounts = db.execute(_ACCOUNTS, (texts(list(need.accounts)),))
-        ids = sorted(set(need.ids), key=lambda key: key[1])
-        known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts(sorted({name for name, _ in ids}))))
+        known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts([account for account, _ in ids])))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
         drawn = db.execute(_DRAWN, (Int8(DRAWING), Int4(bets), Int4(opens)))
@@ -236,7 +243,7 @@ class RowStore:
             work.players[row[1]], work.exposed[row[0]] = row[0], exposed
         work.opened = {c.account for c in commands if isinstance(c, OpenAccount) and c.account not in work.players}
 
-    def _take_numbers(self, work: Working, commands: Sequence[Command], found: Sequence[Any]) -> None:
+    def _take_numbers(self, work: Working, found: Sequence[Any]) -> None:
         ((batch, work.bet_numbers, players),) = found
         work.rows.next_entry = work.rows.next_fact = (batch - 1) * NUMBERS + 1
         for name, player in zip(sorted(work.opened), players, strict=False):
@@ -272,7 +279,7 @@ class RowStore:
             db.execute("SELECT pg_logical_emit_message(true, 'matchday', '')")
         else:
             for account, id_ in work.waited & rows.new_known.keys():
-                db.execute(_FORGET, (id_, account))
+                db.execute(_FORGET, (texts([id_]), account))
             _save_new_accounts(db, work)
             values: dict[str, Any] = {"writer": writer}
             for part in (
@@ -336,14 +343,21 @@ def _take_more(rows: Rows, found: Mapping[str, psycopg.Cursor[tuple[Any, ...]]])
         rows.offers[name] = HeldOffer(offer_body(body), account, is_taken)
 
 
-def _take_known(rows: Rows, found: Iterable[Any]) -> list[str]:
+def _take_known(rows: Rows, ids: Sequence[tuple[str, str]], found: Iterable[Any]) -> list[str]:
     """The bets that they name and that are not loaded."""
     bets = []
-    for account, id_, hash_, refusal, bet, *more in found:
-        rows.known[account, id_] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
+    for place, hash_, refusal, bet, *more in found:
+        rows.known[ids[place - 1]] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
         if bet is not None and bet not in rows.bets:
             bets.append(bet)
     return bets
+
+
+def _see_one_moment(rows: Rows) -> None:
+    """An account that was opened after it had been looked for, and before its ids were, is to be looked for anew."""
+    for (account, _), known in rows.known.items():
+        if known.refusal is None and is_player(account) and account not in rows.accounts:
+            raise psycopg.errors.SerializationFailure(f"account {account} was opened meanwhile")
 
 
 # --- columns of what is written ---------------------------------------------------------------------------------------
@@ -498,8 +512,8 @@ def _save_rarer(db: Connection, rows: Rows) -> None:
             [(account, id_, part_of(account), referral.until_ms, encoded(referral).decode())
              for (account, id_), referral in rows.new_referrals.items()],
         "DELETE FROM referrals WHERE account = %s AND id = %s": list(rows.answered_referrals),
-        "INSERT INTO offers VALUES (%s, %s, %s, %s, %s) ON CONFLICT (offer, part) DO UPDATE SET taken = excluded.taken, "
-        "body = excluded.body":
+        "INSERT INTO offers VALUES (%s, %s, %s, %s, %s) ON CONFLICT (offer, part) DO UPDATE SET "
+        "taken = excluded.taken, body = excluded.body":
             [(name, part_of(held.account), held.account, held.taken, encoded(held.offer).decode())
              for name, held in sorted((name, rows.offers[name]) for name in rows.changed_offers)],
         "INSERT INTO free_bets VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (free_bet, part) DO UPDATE SET "
@@ -509,4 +523,4 @@ def _save_rarer(db: Connection, rows: Rows) -> None:
     }  # fmt: skip
     for sql, values in several.items():
         for each in values:
-            db.execute(sql, each)
+            db.execute(sql, [plain(value) if isinstance(value, str) else value for value in each])

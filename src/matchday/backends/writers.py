@@ -3,7 +3,8 @@
 As ``writer.Writer``, for stores that take several commits at once. A group leaves out what is about an account (or
 whatever else ``keys`` names) that another thread is just committing, and then all that comes after it of the same. So
 the order of calls holds for each account, no two threads wait for each other's locks on one, and a busy account fills
-groups instead of threads. Work that yields is written when no other waits, and after ``PASSED_MAX`` groups all the same.
+groups instead of threads. Work that yields is written when no other waits, and after ``PASSED_MAX`` groups all the
+same.
 """
 
 import threading
@@ -20,8 +21,8 @@ _LOOKED_AT_MAX: Final = 256
 class Writers(Generic[Work]):
     """Threads of their own for one store's writes.
 
-    ``write`` runs on a thread, given its number, with a group of work, and returns what to call on the room's thread. An
-    exception that it lets through is a programmer's error: ``fatal`` is called with it and nothing more is written.
+    ``write`` runs on a thread, given its number, with a group of work, and returns what to call on the room's thread.
+    An exception that it lets through is a programmer's error: ``fatal`` is called with it, nothing more is written.
     """
 
     def __init__(

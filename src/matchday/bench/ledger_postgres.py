@@ -1,24 +1,27 @@
 """``bench ledger --engine postgres``: batches of checked bets, beside a bare batch on the same server.
 
-The driver whole, with its writers' threads; two of them, as many connections as the bare batch has. That is one statement:
-lock the accounts, leave out known ids, sum up what each has left, insert bets, pay, post twice (no guard, no leg, no
-outbox, nothing decoded or remembered). Rounds of all take turns on a server of our own on a disk, fsync on, which has the
-same two cores; then again with a synchronous standby beside it.
+Two processes, as two gates are, each with the ledger's core over one connection and with shards of the guards of its
+own. Beside them two processes that send bare batches: one statement that locks the accounts, leaves out known ids, sums
+up what each account has left, inserts bets, pays, and posts twice (no guard, no leg, no outbox, nothing decoded,
+encoded or remembered). Rounds of both take turns on a server of our own, on a disk with fsync on, which has the same
+cores as they do; then again with a synchronous standby beside it.
 """
 
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import random
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import psycopg
 
-from matchday.backends.ledger_postgres import PostgresLedger
+from matchday.backends.clock_wall import uuid7
+from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.bench import ledger
 from matchday.bench.figures import Row, Target, compared, unmeasured
 from matchday.bench.postgres_server import Server, Servers, programs
@@ -26,24 +29,24 @@ from matchday.bench.progress import ON_DISK
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import now_s
 from matchday.config import Postgres
-from matchday.model.ledger import Answer, Command, PlaceBet
-from matchday.ports import LedgerUnavailable
-from matchday.sim.clock import VirtualClock
+from matchday.model.ledger import OpenAccount, PlaceBet
 from matchday.sim.settle_population import charges
 
 BATCHES: Final = (16, 64, 256)
 WRITERS: Final = 2
-_FANS: Final = 10_240
-_BETS: Final = 16_384
-"""Of a round."""
-_BETS_QUICK: Final = 1_024
-_BARE: Final = """
+FANS: Final = 10_000
+_BETS: Final = 4_096
+"""Of a round, each process."""
+_BETS_QUICK: Final = 512
+_BEFORE: Final = 1_024
+"""Bets before the first round: statements are prepared and planned by then."""
+_BARE: Final = f"""
 CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0)) WITH (fillfactor = 70);
 CREATE TABLE house (id int PRIMARY KEY, balance bigint NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE bets (key uuid PRIMARY KEY, account int NOT NULL, stake bigint NOT NULL, selection int NOT NULL);
 CREATE TABLE postings (bet uuid NOT NULL, account int NOT NULL, amount bigint NOT NULL);
-INSERT INTO accounts SELECT n, 1000000000 FROM generate_series(0, {fans}) n;
-INSERT INTO house SELECT n, 0 FROM generate_series(0, {writers}) n
+INSERT INTO accounts SELECT n, 1000000000 FROM generate_series(0, {FANS}) n;
+INSERT INTO house SELECT n, 0 FROM generate_series(0, {WRITERS}) n
 """
 _BATCH: Final = """WITH
 asked AS (SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::int[]) WITH ORDINALITY
@@ -76,139 +79,168 @@ def measure(run: Run) -> list[Row]:
 def _rows(run: Run, server: Server, with_: str, done: int) -> list[Row]:
     run.progress("postgres", done, 2)
     sizes = (64,) if with_ or run.quick else BATCHES
-    with closing(_Beside(run, server, f"bench_{done}")) as bench:
-        rows = [bench.batches(size, with_) for size in sizes]
-        rows += bench.hot(with_)
+    with closing(Beside(run, server, f"bench_{done}")) as beside:
+        rows = [beside.batches(size, with_) for size in sizes] + beside.hot(with_)
     run.progress("postgres", done + 1, 2)
     return rows
 
 
-class _Beside:
-    """Our ledger and a bare one in databases of the same server."""
+class Beside:
+    """Our ledger and a bare one in databases of the same server, each with its processes."""
 
     def __init__(self, run: Run, server: Server, name: str) -> None:
         self._rounds, self._each = run.rounds, run.share(_BETS, _BETS_QUICK)
+        addresses = [server.address(name), server.address(f"{name}_bare")]
+        for database in (name, f"{name}_bare"):
+            server.say(f"CREATE DATABASE {database}")
+        with closing(PostgresLedgerCore(Postgres(address=addresses[0]))) as core:
+            accounts = ledger.accounts(FANS)
+            for start in range(0, len(accounts), 2_000):
+                core.commit(accounts[start : start + 2_000])
+        with psycopg.connect(addresses[1], autocommit=True) as bare:
+            bare.execute(_BARE)
         with ExitStack() as stack:
-            for database in (name, f"{name}_bare"):
-                server.say(f"CREATE DATABASE {database}")
-            self._ours = stack.enter_context(closing(_Ours(server.address(name))))
-            self._bare = stack.enter_context(closing(_Bare(server.address(f"{name}_bare"))))
+            self._ours, self._bare = (
+                stack.enter_context(closing(_Processes(kind, address)))
+                for kind, address in zip(("ours", "bare"), addresses, strict=True)
+            )
             self.close = stack.pop_all().close
-        self._bets = ledger.bets(_FANS)
 
     def batches(self, size: int, with_: str) -> Row:
-        """Ours and the bare batch, in turns; the first turns do not count."""
-        self._bare.rate(self._each // 4, size), self._ours.rate(self._of(self._bets, size))
-        pairs = []
-        for _ in range(self._rounds):
-            ours = self._ours.rate(self._of(self._bets, size))
-            pairs.append((ours, self._bare.rate(self._each, size)))
+        """Ours and the bare batch, in turns."""
+        pairs = [
+            (self._ours.rate("even", self._each, size), self._bare.rate("even", self._each, size))
+            for _ in range(self._rounds)
+        ]
         return compared(
             f"ledger on PostgreSQL, batches of {size}{with_}",
-            f"checked bets a second by {WRITERS} writers, all guards and the outbox on, durable", "bets/s", pairs,
-            reference=f"bare batches of bets and postings by {WRITERS} connections",
+            f"checked bets a second by {WRITERS} processes, all guards and the outbox on, durable", "bets/s", pairs,
+            reference=f"bare batches of bets and postings by {WRITERS} processes",
             target=Target(0.6, of_ratio=True, at_least=True),
         )  # fmt: skip
 
-    def _of(self, bets: Iterator[PlaceBet], size: int) -> list[list[PlaceBet]]:
-        return [list(islice(bets, size)) for _ in range(self._each // size)]
-
     def hot(self, with_: str) -> list[Row]:
         """One account, and one market, beside even load."""
-        rows, size, first = list[Row](), 64, next(self._bets)
-        for name, changes in (
-            ("one account", {"account": first.account}), ("one market", {"asked": first.legs, "legs": first.legs}),
-        ):  # fmt: skip
-            bets = (_charged(msgspec.structs.replace(bet, **changes)) for bet in self._bets)
-            pairs = []
-            for _ in range(self._rounds):
-                rate = self._ours.rate(self._of(bets, size))
-                pairs.append((rate, self._ours.rate(self._of(self._bets, size))))
+        rows, size = list[Row](), 64
+        for load in ("one account", "one market"):
+            pairs = [
+                (self._ours.rate(load, self._each, size), self._ours.rate("even", self._each, size))
+                for _ in range(self._rounds)
+            ]
             rows.append(compared(
-                f"ledger on PostgreSQL, {name}{with_}", f"the same in batches of {size}, all bets on {name}", "bets/s",
+                f"ledger on PostgreSQL, {load}{with_}", f"the same in batches of {size}, all bets on {load}", "bets/s",
                 pairs, reference="spread over all accounts and markets",
                 target=Target(0.5, of_ratio=True, at_least=True),
             ))  # fmt: skip
         return rows
 
 
-def _charged(bet: PlaceBet) -> PlaceBet:
-    return msgspec.structs.replace(bet, charges=charges(bet.account, bet.stake, bet.legs))
+class _Processes:
+    """Processes that write the same number of bets at the same time."""
+
+    def __init__(self, kind: str, address: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipes = []
+        for writer in range(WRITERS):
+            ours, theirs = context.Pipe()
+            context.Process(target=_work, args=(kind, address, writer, theirs), daemon=True).start()
+            self._pipes.append(ours)
+        self._ask("even", _BEFORE, 64)
+
+    def rate(self, load: str, count: int, size: int) -> float:
+        """Bets a second."""
+        times: list[tuple[float, float]] = self._ask(load, count, size)
+        began, ended = zip(*times, strict=True)
+        return WRITERS * count / (float(max(ended)) - float(min(began)))
+
+    def _ask(self, load: str, count: int, size: int) -> list[Any]:
+        self._tell((load, count, size))
+        return self._tell("go")
+
+    def _tell(self, word: object) -> list[Any]:
+        for pipe in self._pipes:
+            pipe.send(word)
+        return [pipe.recv() for pipe in self._pipes]
+
+    def close(self) -> None:
+        """End them."""
+        self._tell(None)
+
+
+def _work(kind: str, address: str, writer: int, pipe: Pipe) -> None:
+    """One process: makes what it is asked for, says so, and writes it when told to go."""
+    store: _Ours | _Bare = _Ours(address, writer) if kind == "ours" else _Bare(address, writer)
+    with closing(store):
+        while (asked := pipe.recv()) is not None:
+            batches = store.make(*asked)
+            pipe.send("made")
+            pipe.recv()
+            began = now_s()
+            for batch in batches:
+                store.write(batch)
+            pipe.send((began, now_s()))
+    pipe.send("closed")
 
 
 class _Ours:
-    """The driver; what would go to a room's thread is called at once."""
+    """The ledger's core."""
 
-    def __init__(self, address: str) -> None:
-        settings = Postgres(address=address, writers=WRITERS, batch_max=1)  # every commit is a batch
-        self._fatal: list[BaseException] = []
-        self._ledger = PostgresLedger(settings, VirtualClock(seed=1), lambda call: call(), self._fatal.append)
-        accounts = ledger.accounts(_FANS)
-        self.rate([accounts[start : start + 1_024] for start in range(0, len(accounts), 1_024)])
+    def __init__(self, address: str, writer: int) -> None:
+        self._core = PostgresLedgerCore(Postgres(address=address))
+        self._writer, self._chance = writer, random.Random(writer)
+        self._fans = [command.account for command in ledger.accounts(FANS)[::2] if isinstance(command, OpenAccount)]
+        self._bets = ledger.bets()
+        self._made = (ledger.NOW_MS << 74) + (writer << 66)
 
-    def rate(self, batches: Sequence[Sequence[Command]]) -> float:
-        """Commands a second, all handed over at once."""
-        left, over, refused = [len(batches)], threading.Event(), list[object]()
+    def make(self, load: str, count: int, size: int) -> list[list[PlaceBet]]:
+        """Batches of bets by fans at random."""
+        bets = self._of(load)
+        return [list(islice(bets, size)) for _ in range(count // size)]
 
-        def done(answers: Sequence[Answer] | LedgerUnavailable) -> None:
-            if isinstance(answers, LedgerUnavailable) or any(answer.refusal for answer in answers):
-                refused.append(answers)
-            left.append(0)
-            if len(left) > left[0]:
-                over.set()
+    def _of(self, load: str) -> Iterator[PlaceBet]:
+        first = next(self._bets)
+        for bet in self._bets:
+            fan = self._fans[0] if load == "one account" else self._chance.choice(self._fans)
+            legs = first.legs if load == "one market" else bet.legs
+            self._made += 2
+            yield msgspec.structs.replace(
+                bet, account=fan, asked=legs, legs=legs, id=uuid7(self._made), bet=uuid7(self._made + 1),
+                charges=charges(fan, bet.stake, legs, self._writer),
+            )  # fmt: skip
 
-        began = now_s()
-        for batch in batches:
-            self._ledger.commit(batch, done)
-        while not over.wait(1):
-            if self._fatal:
-                raise self._fatal[0]
-        seconds = now_s() - began
-        if refused:
-            raise RuntimeError(f"bets of the bench were refused: {refused[0]}")
-        return sum(map(len, batches)) / seconds
+    def write(self, batch: Any) -> None:
+        """Commit; each must be accepted."""
+        for answer in self._core.commit(batch):
+            assert answer.refusal is None, answer
 
     def close(self) -> None:
         """Stop it."""
-        self._ledger.close()
+        self._core.close()
 
 
 class _Bare:
-    """Connections that send bare batches."""
+    """A connection that sends bare batches."""
 
-    def __init__(self, address: str) -> None:
-        with psycopg.connect(address, autocommit=True) as first:
-            first.execute(_BARE.format(fans=_FANS, writers=WRITERS))
+    def __init__(self, address: str, writer: int) -> None:
         options = "-c enable_seqscan=off -c jit=off"
-        self._connections = [
-            psycopg.connect(address, autocommit=True, prepare_threshold=0, options=options) for _ in range(WRITERS)
-        ]
-        self._pool = ThreadPoolExecutor(WRITERS)
-        self._made = 0
+        self._db = psycopg.connect(address, autocommit=True, prepare_threshold=0, options=options)
+        self._writer, self._made, self._chance = writer, writer << 60, random.Random(writer)
 
-    def rate(self, count: int, size: int) -> float:
-        """Bets a second."""
-        works = [self._batches(writer, count // size // WRITERS, size) for writer in range(WRITERS)]
-        began = now_s()
-        taken = sum(self._pool.map(self._write, range(WRITERS), works))
-        return taken / (now_s() - began)
-
-    def _batches(self, writer: int, count: int, size: int) -> list[tuple[object, ...]]:
+    def make(self, load: str, count: int, size: int) -> list[tuple[object, ...]]:  # noqa: ARG002 - as of _Ours
+        """Batches of bets by accounts at random."""
         found: list[tuple[object, ...]] = []
-        for _ in range(count):
+        for _ in range(count // size):
             numbers = range(self._made, self._made + size)
             self._made += size
-            accounts = [n % _FANS for n in numbers]
+            accounts = [self._chance.randrange(FANS) for _ in numbers]
             selections = [n % 54 for n in numbers]
-            found.append(([UUID(int=n) for n in numbers], accounts, [10] * size, selections, accounts, writer))
+            found.append(([UUID(int=n) for n in numbers], accounts, [10] * size, selections, accounts, self._writer))
         return found
 
-    def _write(self, writer: int, batches: Sequence[tuple[object, ...]]) -> int:
-        connection = self._connections[writer]
-        return sum(len(connection.execute(_BATCH, values).fetchall()) for values in batches)
+    def write(self, batch: Any) -> None:
+        """One transaction."""
+        assert len(self._db.execute(_BATCH, batch).fetchall()) == len(batch[0])
 
     def close(self) -> None:
-        """Give them up."""
-        self._pool.shutdown()
-        for connection in self._connections:
-            connection.close()
+        """Give up the connection."""
+        self._db.close()

@@ -51,7 +51,7 @@ class Server:
         where = programs()
         assert where is not None
         prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - ours
             [*prefix, str(where / program), *map(str, words)], cwd=self.folder, capture_output=True, text=True,
             check=False, timeout=_WAIT_S,
         )  # fmt: skip

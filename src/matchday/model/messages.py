@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.taps import Tapped
 from matchday.model.trading import Controls, TraderCommand
 
 
@@ -35,6 +36,7 @@ class Topic(StrEnum):
     DECISIONS = "decisions"
     ACCOUNTS = "accounts"
     DEAD_LETTERS = "dead_letters"
+    TAPS = "taps"
 
 
 COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
@@ -486,6 +488,18 @@ class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind
     offset: int
     reason: str
     at_ms: int
+    partition: int = 0
+    key: str = ""
+    value: bytes = b""
+    """The record itself, so that it can be said again when its topic has dropped it; empty: it was too long."""
+
+
+class LetterRetried(msgspec.Struct, frozen=True, tag="letter_retried", tag_field="kind"):
+    """Somebody had a dead letter's record said again, as what could not read it can by now."""
+
+    letter: int
+    """Its offset in ``dead_letters``."""
+    at_ms: int
 
 
 Message = (
@@ -514,6 +528,8 @@ Message = (
     | CashOutSet
     | FreeBetChanged
     | DeadLetter
+    | LetterRetried
+    | Tapped
 )
 
 _ENCODER: Final = msgspec.json.Encoder()

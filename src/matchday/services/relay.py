@@ -10,7 +10,8 @@ another: its heir begins where all of them are complete, and leaves out, partiti
 
 import logging
 
-from matchday.model.messages import AccountFact, Topic, decode
+from matchday.letters import Letters
+from matchday.model.messages import AccountFact, Topic
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, partition_of
 from matchday.voice import BACKLOG_MAX, Voice
 
@@ -33,6 +34,7 @@ class Relay:
         self._log = log
         self._ledger = ledger
         self._voice = Voice(clock, log, "relay")
+        self._letters = Letters(clock, self._voice, "relay")
         self._cursor = log.partition_view(0)
         self._seq = -1
         self._stands: list[int] = []
@@ -52,12 +54,11 @@ class Relay:
             self._woken = True
             self._clock.call_later(0, self._carry)
 
-    @staticmethod
-    def _last(view: Log) -> int:
+    def _last(self, view: Log) -> int:
         """The last fact on a partition."""
         after = max(-1, view.end(Topic.ACCOUNTS) - PAGE_MAX)
-        facts = [decode(stored.value) for stored in view.read(Topic.ACCOUNTS, after, PAGE_MAX)]
-        return max((fact.seq for fact in facts if isinstance(fact, AccountFact)), default=-1)
+        facts = self._letters.opened(view.read(Topic.ACCOUNTS, after, PAGE_MAX))
+        return max((fact.seq for _, fact in facts if isinstance(fact, AccountFact)), default=-1)
 
     def _carry(self) -> None:
         self._woken = False

@@ -374,8 +374,8 @@ def _returns(bet: Bet) -> int:
 
 
 @lru_cache(maxsize=8_192)
-def _message(value: bytes) -> Message:
-    """A record's message. Each gate is given the same records, and all of them again at every start."""
+def message_of(value: bytes) -> Message:
+    """A record's message, decoded once: each gate is given the same records, and all of them again at every start."""
     return decode(value)
 
 
@@ -418,7 +418,7 @@ class _Reader:
         return self.alive.get(self.shares.get(fixture, 0))
 
     def hear(self, record: Stored, now: int) -> None:
-        message = _message(record.value)
+        message = message_of(record.value)
         if isinstance(message, OddsAlive) and message.epoch >= self.alive.get(message.share, (0,))[0]:
             self.alive[message.share] = (message.epoch, now, record.at_ms)
         elif isinstance(message, BookChanged) and (message.epoch, message.n) > self.at.get(message.fixture, (0, 0)):
@@ -449,7 +449,7 @@ class Acceptance:
     def written(self, record: Stored, now: int) -> None:
         """A record of ``books`` stands on the log."""
         self._seen[Topic.BOOKS, record.partition] = record.offset
-        message = _message(record.value)
+        message = message_of(record.value)
         before = self._truth.at.get(record.key)
         self._truth.hear(record, now)
         if isinstance(message, BookChanged) and self._truth.at.get(record.key) != before:
@@ -459,7 +459,7 @@ class Acceptance:
     def incident(self, record: Stored, now: int) -> None:
         """A record of ``incidents`` stands on the log."""
         self._seen[Topic.INCIDENTS, record.partition] = record.offset
-        message = _message(record.value)
+        message = message_of(record.value)
         if isinstance(message, Incident):
             state = message.state
             self._played[message.fixture].append((now, (state.score, (state.home.red, state.away.red))))

@@ -8,6 +8,7 @@ import { newId } from "./ids.js";
 import { newGuest, waiting } from "./lobby.js";
 import { patchedMarkets, patchedRow } from "./patches.js";
 import { Socket } from "./socket.js";
+import * as taps from "./taps.js";
 
 const TOKEN = "matchday.token";
 const NAMES = "matchday.names";
@@ -257,6 +258,7 @@ const listener = {
       }
     });
   },
+  tapped: taps.heard,
   error(frame) {
     if (frame.reason === "token_invalid" || frame.reason === "not_signed_in") {
       if (token()) api.account(token()).catch(checkSignedOut);
@@ -271,4 +273,5 @@ export function start() {
   socket.watch("home");
   if (token()) enter(token());
   socket.connect();
+  taps.begin((said) => socket.send(said), () => token() !== null);
 }

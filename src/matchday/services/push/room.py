@@ -40,8 +40,9 @@ _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
 
-class BetsDoor(Protocol):
-    """Where bets are placed, as this room sees it: it carries what is said, and does not know what it means."""
+class Door(Protocol):
+    """What else clients may say on their connection, such as a bet: this room carries it, and does not know what it
+    means."""
 
     @property
     def shape(self) -> type[msgspec.Struct]:
@@ -70,14 +71,14 @@ class Push:
         stale: Callable[[], bool],
         stale_fixtures: Callable[[], tuple[str, ...]] = tuple,
         account_epoch: str | None = None,
-        bets: BetsDoor | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
         self._clock, self._books, self._settings = clock, books, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
         self._ledger, self._verify = ledger, verify
         self._stale, self._stale_fixtures = stale, stale_fixtures
-        self._bets = bets
-        self._read = wire.reader(None if bets is None else bets.shape)
+        self._doors = {door.shape: door for door in doors}
+        self._read = wire.reader(tuple(self._doors))
         self._out = Outbox(clock, framing, settings.buffer_bytes_max, self._took)
         self._pacing = Pacing(clock, self._out)
         self._sessions: dict[Connection, Session] = {}
@@ -172,12 +173,7 @@ class Push:
         try:
             said = self._read(payload, connection.binary)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            answer = None if self._bets is None else self._bets.unreadable(payload, error, binary=connection.binary)
-            if answer is not None:
-                if self._pay(session, ERROR_COST):
-                    self._out.tell(session, answer)
-                return
-            self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
+            self._unreadable(session, payload, error)
             return
         if not self._pay(session, 1):
             return
@@ -191,8 +187,17 @@ class Push:
             self._pace(session, said.max_rate_hz)
         elif isinstance(said, wire.Ping):
             self._out.tell(session, wire.Pong(session.heard_ms))
-        elif self._bets is not None:
-            self._bets.said(session.account, said, lambda answer: self._answer(session, answer))
+        else:
+            self._doors[type(said)].said(session.account, said, lambda answer: self._answer(session, answer))
+
+    def _unreadable(self, session: Session, payload: bytes, error: Exception) -> None:
+        for door in self._doors.values():
+            answer = door.unreadable(payload, error, binary=session.connection.binary)
+            if answer is not None:
+                if self._pay(session, ERROR_COST):
+                    self._out.tell(session, answer)
+                return
+        self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
 
     def _answer(self, session: Session, answer: msgspec.Struct) -> None:
         """An answer has come, with others of its commit: they leave in one send."""

@@ -1,9 +1,9 @@
 """The ledger's schema on PostgreSQL: ordered migrations, and whose ledger it is.
 
-Each file of ``postgres_sql`` takes the schema from one version to the next; its first line says the oldest version that
-code must know to run on it (``-- needs: 3``). So old code runs on a newer schema as long as that allows it, which is
-what lets processes be replaced one after the other; where it does not, it is told at start. Migrations run in one
-transaction under a lock: of processes that start together one migrates, and the others find it done.
+Each file of ``ledger_postgres_sql`` takes the schema from one version to the next; its first line says the oldest
+version that code must know to run on it (``-- needs: 3``). So old code runs on a newer schema as long as that allows
+it, which is what lets processes be replaced one after the other; where it does not, it is told at start. Migrations run
+in one transaction under a lock: of processes that start together one migrates, and the others find it done.
 """
 
 import re
@@ -34,7 +34,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 def migrations() -> list[Migration]:
     """Ours, in order."""
-    files = sorted(Path(__file__).with_name("postgres_sql").glob("[0-9][0-9][0-9]_*.sql"))
+    files = sorted(Path(__file__).with_name("ledger_postgres_sql").glob("[0-9][0-9][0-9]_*.sql"))
     return [_migration(int(file.name[:3]), file.read_text()) for file in files]
 
 
@@ -57,8 +57,8 @@ def prepare(connection: Connection, settings: Postgres, ours: Sequence[Migration
             _claim(connection, at, settings.platform)
     except psycopg.Error as error:
         raise BackendError(
-            f"the ledger {at} could not be prepared: {said(error)}; its user must own the schema, or an owner must start "
-            "this release once"
+            f"the ledger {at} could not be prepared: {said(error)}; its user must own the schema, or an owner must "
+            "start this release once"
         ) from error
 
 
@@ -79,8 +79,8 @@ def _migrate(connection: Connection, at: str, ours: Sequence[Migration]) -> None
     known = ours[-1].version
     if needs > known:
         raise BackendError(
-            f"the ledger {at} was taken to version {version} by a newer Matchday and needs code that knows {needs}; this "
-            f"one knows {known}: run that release, or choose another ledger"
+            f"the ledger {at} was taken to version {version} by a newer Matchday and needs code that knows {needs}; "
+            f"this one knows {known}: run that release, or choose another ledger"
         )
     for migration in ours:
         if migration.version > version:
@@ -95,6 +95,7 @@ def _claim(connection: Connection, at: str, platform: str) -> None:
         connection.execute("INSERT INTO platform (name) VALUES (%s)", (platform,))
     elif (name := found[0]) != platform:
         raise BackendError(
-            f"the ledger {at} is that of the platform {name!r}, this one is {platform!r}; set MATCHDAY_POSTGRES_ADDRESS "
-            "to another database, or MATCHDAY_POSTGRES_PLATFORM to its name if it is the same platform"
+            f"the ledger {at} is that of the platform {name!r}, this one is {platform!r}; set "
+            "MATCHDAY_POSTGRES_ADDRESS to another database, or MATCHDAY_POSTGRES_PLATFORM to its name if it is the "
+            "same platform"
         )
