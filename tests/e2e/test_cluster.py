@@ -38,6 +38,9 @@ SHARES = 4
 SPEED = "150"
 """A match takes three quarters of a minute."""
 CLIENTS = 12
+PROGRAMS = (
+    ("haproxy", "haproxy"), ("java", "openjdk-17-jre-headless"), ("mvn", "maven"), ("redis-server", "redis-server")
+)  # fmt: skip
 SETTINGS = {"MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
 
 
@@ -90,7 +93,7 @@ def cluster() -> Iterator[Local]:
         import confluent_kafka  # noqa: F401 - is it there?
         import psycopg  # noqa: F401 - is it there?
 
-        for name, package in (("haproxy", "haproxy"), ("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
+        for name, package in PROGRAMS:
             program(name, package)
         binary("pg_ctl")
     except (EngineError, ImportError) as error:
