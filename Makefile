@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/football-wyscout
 ARGS ?=
+# What the container file installs is what was tested: parts of the one lock.
+PART_OF_LOCK := --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 help:
 	@echo "make up [ARGS='--port 8001 --speed 10']   run the platform on http://127.0.0.1:8000"
@@ -61,6 +63,8 @@ bench: $(VENV)/ready
 lock: $(VENV)/ready
 	uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --no-annotate --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra cluster $(PART_OF_LOCK) -o deploy/requirements.lock
+	echo hatchling | uv pip compile - $(PART_OF_LOCK) -o deploy/build.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
