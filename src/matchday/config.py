@@ -1,9 +1,9 @@
 """Settings: each with its unit, its default and what follows from it.
 
 Read from a TOML file (one table per class below, in lower case) and from ``MATCHDAY_…`` variables
-(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A variable whose name ends in ``_FILE`` names a file with the text
-of its setting (``MATCHDAY_POSTGRES_ADDRESS_FILE=/run/secrets/address``), so that what is secret need not stand in the
-environment. A wrong or unknown setting stops at start and says what to set.
+(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A variable whose name ends in ``_FILE`` names a file with
+the text of its setting (``MATCHDAY_POSTGRES_ADDRESS_FILE=/run/secrets/address``), so that what is secret need not
+stand in the environment. A wrong or unknown setting stops at start and says what to set.
 """
 
 import os

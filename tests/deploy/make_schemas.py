@@ -58,7 +58,7 @@ def of_kubernetes(folder: Path) -> Iterator[tuple[str, Json]]:
     definitions = json.loads((folder / "_definitions.json").read_text())["$defs"]
     for name in _KUBERNETES:
         schema = plain(json.loads((folder / f"{name}.json").read_text()))
-        wanted, found = set(_references(schema)), {}
+        wanted, found = set(_references(schema)), dict[str, Json]()
         while wanted - set(found):
             for one in wanted - set(found):
                 found[one] = plain(definitions[one])

@@ -1,6 +1,7 @@
 """What stands in ``deploy/``, read: Kubernetes' objects as they were built, and settings as rooms would load them."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +15,16 @@ KUBERNETES: Final = DEPLOY / "kubernetes"
 RENDERED: Final = KUBERNETES / "rendered"
 OVERLAYS: Final = ("development", "production")
 BUILT: Final = tuple(f"{part}/{overlay}" for part in ("engines", "rooms") for overlay in OVERLAYS)
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""That of libyaml where there is one: ten times as fast."""
 Object = Mapping[str, Any]
 
 
 def parsed(text: str) -> list[Object]:
-    return [one for one in yaml.safe_load_all(text) if one is not None]
+    return [one for one in yaml.load_all(text, Loader=LOADER) if one is not None]
 
 
+@lru_cache
 def built(of: str) -> list[Object]:
     """The objects of ``rooms/production`` and so on, as ``make manifests`` built them."""
     return parsed((RENDERED / f"{of.replace('/', '-')}.yaml").read_text())
@@ -54,7 +58,7 @@ def variables(container: Object, objects: list[Object]) -> dict[str, str]:
     for source in container.get("envFrom", ()):
         found.update(named(objects, "ConfigMap")[source["configMapRef"]["name"]].get("data") or {})
     for one in container.get("env", ()):
-        found[one["name"]] = one["value"] if "value" in one else "0"
+        found[one["name"]] = one.get("value", "0")
     return {name: value for name, value in found.items() if not is_file(name)}
 
 

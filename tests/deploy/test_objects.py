@@ -37,7 +37,8 @@ def faults(one: Object) -> list[str]:
 
 def test_what_was_built_was_built_from_what_stands_here() -> None:
     """Without kubectl, of which CI has none: by hashes of the sources."""
-    said = dict(reversed(line.split("  ", 1)) for line in (RENDERED / "sources.sha256").read_text().splitlines())
+    lines = [line.split("  ", 1) for line in (RENDERED / "sources.sha256").read_text().splitlines()]
+    said = {path: digest for digest, path in lines}
     sources = [path for part in ("engines", "rooms") for path in (KUBERNETES / part).rglob("*") if path.is_file()]
     found = {str(path.relative_to(KUBERNETES)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}
     assert found == said, "say `make manifests`"
