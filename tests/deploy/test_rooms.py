@@ -10,6 +10,7 @@ from matchday.app.workers import ALONE
 from matchday.config import Settings
 from matchday.edge.ops import OpsPort
 from tests.deploy.objects import (
+    KUBERNETES,
     OVERLAYS,
     Object,
     built,
@@ -186,6 +187,15 @@ def test_a_room_is_as_many_as_can_work(tmp_path: Path) -> None:
             assert scaler["spec"]["maxReplicas"] <= settings.kafka.partitions
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_all_of_it_can_be_applied_room_by_room(overlay: str) -> None:
+    """As docs/deploying.md does: by the label."""
+    for one in rooms_of(overlay):
+        part = one["metadata"]["labels"]["app.kubernetes.io/component"]
+        own = one["kind"] not in ("Namespace", "ConfigMap", "NetworkPolicy")
+        assert part in (ROOMS if own else ("platform",)), one["metadata"]["name"]
+
+
 def test_gates_are_counted_by_a_figure_that_they_say(tmp_path: Path) -> None:
     source = (Path(__file__).parents[2] / "src/matchday/app/metrics.py").read_text()
     objects = rooms_of("production")
@@ -193,6 +203,8 @@ def test_gates_are_counted_by_a_figure_that_they_say(tmp_path: Path) -> None:
         one["pods"] for one in named(objects, "HorizontalPodAutoscaler")["gate"]["spec"]["metrics"] if "pods" in one
     )
     assert f'Sample("{figure["metric"]["name"]}", "gauge"' in source
+    adapter = (KUBERNETES / "prometheus-adapter.yaml").read_text()
+    assert f"seriesQuery: {figure['metric']['name']}{{" in adapter
     fans_max = settings_of(of_each_room("production")["gate"], objects, tmp_path).lobby.fans_max
     assert int(figure["target"]["averageValue"].replace("k", "000")) <= 0.7 * fans_max, "a gate takes minutes to come"
 
