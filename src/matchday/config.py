@@ -461,7 +461,7 @@ def _said(variable: str, section: str, field: str, value: str) -> tuple[str, str
     except OSError as error:
         raise SettingsError(f"variable {variable}: {value}: {error.strerror}; name a file with the setting") from error
     except ValueError as error:
-        raise SettingsError(f"variable {variable}: {value} is no UTF-8 text: name a file with the setting") from error
+        raise SettingsError(f"variable {variable}: {value!r} is no file of UTF-8 text; name one") from error
     if len(text) > FILE_CHARACTERS_MAX:
         raise SettingsError(f"variable {variable}: {value} has more than {FILE_CHARACTERS_MAX} characters")
     return setting, text.rstrip("\r\n")

@@ -41,7 +41,7 @@ def test_a_file_that_holds_no_setting_stops_the_start_and_is_named(tmp_path: Pat
     file = tmp_path / "address"
     if held is not None:
         file.write_bytes(held)
-    with pytest.raises(SettingsError, match=f"MATCHDAY_POSTGRES_ADDRESS_FILE: {file}"):
+    with pytest.raises(SettingsError, match=f"MATCHDAY_POSTGRES_ADDRESS_FILE: '?{file}"):
         load(None, {"MATCHDAY_POSTGRES_ADDRESS_FILE": str(file)})
 
 
