@@ -48,6 +48,42 @@ Exit status: 0 if every slip was calculated; 1 if one was not, or the file is no
 words."""
 
 
+ROOMS = {
+    "gate": "the doors (HTTP, WebSocket, streams), push, bets, cash-out, trading, accounts; as many as wanted",
+    "feed": "a provider's reports onto the log; one works, others stand by",
+    "odds": "books and prices; each takes a share of the fixtures",
+    "settlement": "decides legs and settles bets; each takes a share of the fixtures and of the accounts",
+    "relay": "what the ledger holds onto the log; one works, others stand by",
+}
+"""Room -> what it does."""
+_RUN_DESCRIPTION = (
+    """\
+Run some of the rooms of the platform as one process, together with other processes over the same log and ledger.
+
+ROOM is any of:
+"""
+    + "\n".join(f"  {name:<11} {text}" for name, text in ROOMS.items())
+    + """
+
+The settings name log and ledger. Kafka and PostgreSQL are shared by as many processes as wanted (what they need is
+installed with `pip install 'matchday[cluster]'`); files of a folder (sqlite, the default) belong to one process, which
+then must run all rooms.
+
+Besides the gate's door each process answers at an ops port, which is not for the public: /healthz (it lives), /readyz
+(it can do its work; 503 and the reasons where it cannot), /metrics (for Prometheus). SIGTERM drains: a gate sends its
+clients elsewhere, the others finish what is on its way and hand their shares over; then it ends with status 0. A second
+one ends it at once."""
+)
+_RUN_EPILOG = """\
+Examples:
+  matchday run gate --config cluster.toml --host 0.0.0.0 --port 8000 --ops-port 9000
+  matchday run odds settlement relay --config cluster.toml --ops-port 9001
+  matchday run feed --config cluster.toml --ops-port 9002
+  matchday run gate feed odds settlement relay      all rooms over one folder, as `matchday up` does
+
+All gates sign tokens with one key: settings doors.secret_file or MATCHDAY_DOORS_SECRET. Gates share the house's
+exposure limits: bets.writers says how many at most, bets.writer which of them this is. docs/operating.md explains."""
+
 _BENCH_PARTS = ("odds", "ledger", "push", "bets", "overload", "soak")
 _BENCH_DESCRIPTION = """\
 Measure Matchday on this machine. What is measured runs on one core, the load comes from another. A figure that has a
@@ -70,6 +106,7 @@ Examples:
   matchday bench odds ledger --json           for programs: {machine, noise, quick, profiled, rows: [{name, what, unit,
                                               value, reference, ratio, target, met, ...}]}
   matchday bench bets --profile bets.txt      where time goes, as text here and as stacks for a flame graph
+  matchday bench ledger --engine postgres     beside a bare batch, on a server that is started for it
   matchday bench soak --minutes 60
 
 Takes some minutes in all, up to 2 GB in /var/tmp, and 10,200 open files for push (`ulimit -Hn`). Exit status: 0 where
@@ -116,13 +153,8 @@ def _parser() -> argparse.ArgumentParser:
         "the next start takes up every match and every bet where it was.",
     )
     up.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (default: 8000)")
-    up.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="where it keeps log, ledger and key")
-    up.add_argument("--seed", type=int, default=1, help="of the simulated league (default: 1)")
-    up.add_argument("--feed", nargs="+", default=["simulated"], metavar="PATH", help=_FEED_HELP)
-    up.add_argument("--meta", type=Path, metavar="DIR", help="Wyscout's matches and teams, if not beside the matches")
-    up.add_argument("--prices", type=Path, metavar="CSV", help="bookmakers' prices for shown matches (see replay)")
-    up.add_argument("--speed", type=float, default=1.0, metavar="X", help="match seconds per second (default: 1)")
-    up.add_argument("--config", type=Path, metavar="TOML", help="settings (see docs/operating.md)")
+    _add_platform(up)
+    _add_run(commands)
     replay = commands.add_parser(
         "replay",
         help="run recorded matches through the platform, as fast as it can",
@@ -145,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_sim(commands)
+    _add_cluster(commands)
+    _add_dead_letters(commands)
     _add_bench(commands)
     _add_settle_bench(commands)
     calc = commands.add_parser(
@@ -188,6 +222,41 @@ def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--json", action="store_true", help="print the report as JSON")
 
 
+def _add_platform(command: argparse.ArgumentParser) -> None:
+    """What `up` and `run` are both told."""
+    data_help = "where it keeps log, ledger and key (default: data)"
+    command.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help=data_help)
+    command.add_argument("--seed", type=int, default=1, help="of the simulated league (default: 1)")
+    command.add_argument("--feed", nargs="+", default=["simulated"], metavar="PATH", help=_FEED_HELP)
+    meta_help = "Wyscout's matches and teams, if not beside the matches"
+    command.add_argument("--meta", type=Path, metavar="DIR", help=meta_help)
+    prices_help = "bookmakers' prices for shown matches (see replay)"
+    command.add_argument("--prices", type=Path, metavar="CSV", help=prices_help)
+    command.add_argument("--speed", type=float, default=1.0, metavar="X", help="match seconds per second (default: 1)")
+    command.add_argument("--config", type=Path, metavar="TOML", help="settings (see docs/operating.md)")
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="run some of the rooms as one process of many",
+        description=_RUN_DESCRIPTION,
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("rooms", nargs="+", type=_room, metavar="ROOM", help=", ".join(ROOMS))
+    run.add_argument("--host", metavar="ADDRESS", help="where a gate listens (setting doors.host: 127.0.0.1)")
+    run.add_argument("--port", type=int, help="of a gate; 0: any that is free (setting doors.port: 8000)")
+    run.add_argument("--ops-port", type=int, metavar="PORT", help="0: any that is free (setting ops.port: 9000)")
+    _add_platform(run)
+
+
+def _room(word: str) -> str:
+    if word not in ROOMS:
+        raise argparse.ArgumentTypeError(f"{word!r} is no room; they are {', '.join(ROOMS)}")
+    return word
+
+
 def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     token = commands.add_parser(
         "token",
@@ -203,6 +272,45 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     token.add_argument("--name", required=True, help="whose name stands by what is done with it")
     token.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)")
     token.add_argument("--config", type=Path, metavar="TOML", help="settings of the platform, for the token's life")
+
+
+def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.cluster_command import add_init
+    from matchday.ops.cluster_words import DESCRIPTION, add_words
+
+    cluster = commands.add_parser(
+        "cluster",
+        help="a whole cluster on this machine, for development",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
+    add_words(words)
+    add_init(words)
+
+
+def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    letters = commands.add_parser(
+        "dead-letters",
+        help="what rooms could not read or take: list it, have it said again",
+        description="A record that a room cannot read, or that cannot be, is put aside with its reason, and the room "
+        "goes on. What an older release could not read, a newer one may: then it can be said again. Rooms drop what "
+        "newer words have overtaken. The log of a data folder belongs to its platform: stop that one first.",
+        epilog="Examples: `matchday dead-letters list --json --config cluster.toml`; `matchday dead-letters retry 17`.",
+    )
+    words = letters.add_subparsers(dest="letters_command", required=True, metavar="COMMAND")
+    listing = words.add_parser("list", help="what was put aside, the oldest first")
+    listing.add_argument("--all", action="store_true", help="those that were retried, too")
+    listing.add_argument("--json", action="store_true", help="for programs: {letters: [{letter, rooms, topic, ...}]}")
+    retry = words.add_parser("retry", help="have records said again, at the end of their partitions")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("letters", nargs="*", type=int, default=[], metavar="LETTER", help="numbers, as in list")
+    which.add_argument("--all", action="store_true", help="all that were not retried")
+    for command in (listing, retry):
+        command.add_argument(
+            "--data", type=Path, default=Path("data"), metavar="DIR", help="the platform's (default: data)"
+        )
+        command.add_argument("--config", type=Path, metavar="TOML", help="its settings, where its log is on servers")
 
 
 def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -244,6 +352,9 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bench.add_argument("parts", nargs="*", type=_bench_part, metavar="PART", help=", ".join(_BENCH_PARTS))
+    bench.add_argument(
+        "--engine", choices=("sqlite", "postgres"), default="sqlite", help="of the ledger part (default: sqlite)"
+    )
     bench.add_argument("--quick", action="store_true", help="a small share in seconds, to see that it works")
     bench.add_argument("--minutes", type=float, default=10, metavar="N", help="of a soak (default: 10)")
     bench.add_argument("--match", type=Path, metavar="FILE", help="a Wyscout match, for push: bytes per fan")
@@ -279,8 +390,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "up": _up,
+        "run": _run,
         "replay": _replay,
         "sim": _sim,
+        "cluster": _cluster,
+        "dead-letters": _dead_letters,
         "bench": _bench,
         "settle-bench": _settle_bench,
         "calc": _calc,
@@ -292,11 +406,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.cluster_state import ClusterError
     from matchday.ops.forecast.problems import ForecastError
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError, ForecastError) as error:
+    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError) as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -307,10 +422,28 @@ def _up(options: argparse.Namespace) -> int:
     return up(options)
 
 
+def _run(options: argparse.Namespace) -> int:
+    from matchday.cli import run
+
+    return run(options)
+
+
 def _sim(options: argparse.Namespace) -> int:
     from matchday.sim.command import sim
 
     return sim(options)
+
+
+def _cluster(options: argparse.Namespace) -> int:
+    from matchday.cli import cluster
+
+    return cluster(options)
+
+
+def _dead_letters(options: argparse.Namespace) -> int:
+    from matchday.cli import dead_letters
+
+    return dead_letters(options)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -1,10 +1,12 @@
 """What the commands do: options in, the platform run, a report for people or programs out."""
 
 import argparse
+import asyncio
 import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from matchday.app import StartError, serve, sign_token
+from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
+from matchday.app.letters import Letter, letters, retry
+from matchday.app.secret import SECRET_BYTES
+from matchday.app.stores import open_log
+from matchday.backends.clock_wall import WallClock
 from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
+from matchday.config import PORT_MAX, Settings
 from matchday.config import load as load_settings
 from matchday.feeds.prices import PriceTable
 from matchday.feeds.simulated import SimulatedLeague
@@ -25,7 +32,9 @@ from matchday.model.messages import Strengths
 from matchday.model.money import format_amount
 from matchday.model.reports import Adapter
 from matchday.model.role import Role
-from matchday.ports import Clock
+from matchday.ops.cluster_command import init, make_topics
+from matchday.ops.cluster_words import Local
+from matchday.ports import Clock, Log, LogUnavailable
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
@@ -41,15 +50,115 @@ def up(options: argparse.Namespace) -> int:
     if not 0 < options.speed <= _SPEED_MAX:
         raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
     settings = load_settings(options.config)
+    for part in ("log", "ledger"):
+        if getattr(settings, part).kind != "sqlite":
+            raise StartError(f"setting {part}.kind: `up` keeps all in one folder; `matchday run ROOM...` uses servers")
+    settings = _at(settings, port=options.port)
+    plan = Plan(ROOMS, _adapter(options), options.speed, options.data, with_ops=False)
     serve(
-        _adapter(options),
+        plan,
         settings,
-        data=options.data,
-        port=options.port,
-        speed=options.speed,
-        ready=lambda address: _say(f"Matchday is up: {address}  (data in {options.data}, Ctrl-C stops it)"),
+        lambda started: _say(f"Matchday is up: {started.door}  (data in {options.data}, Ctrl-C stops it)"),
     )
     return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """``matchday run``."""
+    if not 0 < options.speed <= _SPEED_MAX:
+        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
+    settings = _at(load_settings(options.config), host=options.host, port=options.port, ops_port=options.ops_port)
+    rooms = tuple(dict.fromkeys(options.rooms))
+
+    def ready(started: Started) -> None:
+        door = f" at {started.door}," if started.door else ""
+        _say(f"Matchday runs {' '.join(rooms)}:{door} ops at {started.ops} (SIGTERM drains it)")
+
+    serve(Plan(rooms, _adapter(options), options.speed, options.data, with_ops=True), settings, ready)
+    return 0
+
+
+def dead_letters(options: argparse.Namespace) -> int:
+    """``matchday dead-letters``."""
+    settings = load_settings(options.config)
+    failed: list[BaseException] = []
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        clock = WallClock(loop)
+        with open_log(settings, options.data, clock, loop.call_soon_threadsafe, failed.append) as log:
+            found = letters(log)
+            if options.letters_command == "retry":
+                chosen = _chosen(found, options.letters, every=options.all)
+                runner.run(_retry(log, clock, chosen))
+                _say(f"{len(chosen)} said again")
+                return 0
+    shown = found if options.all else [letter for letter in found if not letter.retried]
+    if options.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"letters": shown}), indent=2).decode() + "\n")
+    else:
+        _print_letters(shown)
+    return 0
+
+
+def _chosen(found: Sequence[Letter], numbers: Sequence[int], *, every: bool) -> list[Letter]:
+    if every:
+        return [letter for letter in found if not letter.retried]
+    by_number = {letter.letter: letter for letter in found}
+    if unknown := [number for number in numbers if number not in by_number]:
+        raise StartError(f"no letter {unknown[0]}; `matchday dead-letters list --all` names those there are")
+    return [by_number[number] for number in dict.fromkeys(numbers)]
+
+
+async def _retry(log: Log, clock: Clock, chosen: Sequence[Letter]) -> None:
+    if not chosen:
+        return
+    done: asyncio.Future[LogUnavailable | None] = asyncio.get_running_loop().create_future()
+    retry(log, clock, chosen, done.set_result)
+    if (failure := await done) is not None:
+        raise StartError(f"the log did not take them: {failure}; try again")
+
+
+def _print_letters(shown: Sequence[Letter]) -> None:
+    table = Table("letter", "at", "record", "key", "rooms", "reason")
+    for one in shown:
+        at = datetime.fromtimestamp(one.at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        record = f"{one.topic} {one.partition}/{one.offset}"
+        reason = f"{one.reason} (retried)" if one.retried else one.reason
+        table.add_row(str(one.letter), at, record, one.key, ", ".join(one.rooms), reason)
+    Console().print(table if shown else "no dead letters")
+
+
+def cluster(options: argparse.Namespace) -> int:
+    """``matchday cluster``."""
+    if options.cluster_command == "init":
+        return init(options)
+
+    def secret() -> bytes:
+        with asyncio.Runner() as runner:
+            return WallClock(runner.get_loop()).entropy(SECRET_BYTES)
+
+    return Local(secret, _init)(options)
+
+
+def _init(config: Path) -> None:
+    """Make the topics that settings ask for."""
+    settings = load_settings(config)
+    if settings.log.kind == "kafka":
+        wrong = [f"{topic.name}: {what}" for topic in make_topics(settings.kafka) for what in topic.differences]
+        if wrong:
+            raise StartError("topics are not as they must be:\n" + "\n".join(wrong))
+
+
+def _at(
+    settings: Settings, *, host: str | None = None, port: int | None = None, ops_port: int | None = None
+) -> Settings:
+    """Settings with what the words say of addresses."""
+    replace, doors, ops = msgspec.structs.replace, settings.doors, settings.ops
+    for name, number in (("--port", port), ("--ops-port", ops_port)):
+        if number is not None and not 0 <= number <= PORT_MAX:
+            raise StartError(f"{name} {number} is outside 0 to {PORT_MAX}")
+    doors = replace(doors, host=doors.host if host is None else host, port=doors.port if port is None else port)
+    return replace(settings, doors=doors, ops=replace(ops, port=ops.port if ops_port is None else ops_port))
 
 
 def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:

@@ -1,14 +1,16 @@
 """Settings: each with its unit, its default and what follows from it.
 
 Read from a TOML file (one table per class below, in lower case) and from ``MATCHDAY_…`` variables
-(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A wrong or unknown setting stops at start and says what to set.
+(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A variable whose name ends in ``_FILE`` names a file with
+the text of its setting (``MATCHDAY_POSTGRES_ADDRESS_FILE=/run/secrets/address``), so that what is secret need not
+stand in the environment. A wrong or unknown setting stops at start and says what to set.
 """
 
 import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +23,20 @@ Limit = Annotated[int, Meta(ge=1, le=MOST)]
 """What must leave room for something, or time for it."""
 Level = Annotated[int, Meta(ge=0, le=MOST)]
 """What may be nothing."""
+PORT_MAX: Final = 65_535
+Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+"""A TCP port; 0: any that is free."""
+Text = Annotated[str, Meta(max_length=10_000)]
+"""May be empty: then nothing is named."""
 Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
 """A list; in a variable, separated by commas."""
+
+
+SECRET_MIN: Final = 16
+"""Bytes of a key."""
+_FILE: Final = "_file"
+FILE_CHARACTERS_MAX: Final = 10_000
+"""Characters of a file that holds one setting."""
 
 
 class SettingsError(ValueError):
@@ -32,6 +46,16 @@ class SettingsError(ValueError):
 class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """HTTP and WebSocket."""
 
+    host: Text = "127.0.0.1"
+    """Address at which a gate listens; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 8_000
+    """Where a gate listens."""
+    secret_file: Text = ""
+    """File with the key that signs tokens, 16 bytes or more, the same for all gates. Without it, and without
+    ``secret``, a platform makes one in its data folder; where the ledger is no file there, a gate does not start."""
+    secret: Text = ""
+    """The key itself, 16 characters or more, for ``MATCHDAY_DOORS_SECRET``: it goes before ``secret_file``. Never
+    shown."""
     body_bytes_max: Limit = 65_536
     """Bytes of a request body; a larger one is answered 413 and not read."""
     answer_ms_max: Limit = 5_000
@@ -67,6 +91,15 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for network in self.trusted_proxies:
             ip_network(network)
+        if self.secret and len(self.secret) < SECRET_MIN:
+            raise ValueError(f"secret is shorter than {SECRET_MIN} characters")
+
+    def __repr__(self) -> str:
+        """All but the key."""
+        return f"Doors({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "secret"]
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,6 +268,117 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Commands or records of one transaction."""
 
 
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What carries messages between rooms."""
+
+    kind: Literal["sqlite", "kafka"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``kafka``: for as many as wanted."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What keeps bets and money."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    """``sqlite``: a file in the data folder, for one process; ``postgres``: for as many as wanted."""
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gates tell each other in passing: it may be lost at any time, and then costs a little speed."""
+
+    kind: Literal["none", "redis", "memcached"] = "none"
+    """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
+    address: str = ""
+    """``redis://HOST:PORT/NUMBER`` or ``HOST:PORT``. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
+    """Before every key: platforms that share a server have one each."""
+    timeout_ms: Limit = 200
+    """Milliseconds without an answer after which it counts as away, for a second."""
+
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"Cache(kind={self.kind!r}, …)"
+
+
+class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What whoever runs a process asks it: ``/healthz``, ``/readyz``, ``/metrics``. Not for the public."""
+
+    host: Text = "127.0.0.1"
+    """Address at which it is answered; ``0.0.0.0``: at all of this machine's."""
+    port: Port = 9_000
+    """Where it is answered, by ``matchday run``."""
+    drain_ms: Level = 10_000
+    """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
+    answered then is heard and done again by whoever takes over."""
+
+
+class Postgres(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ledger on PostgreSQL, for more than one machine."""
+
+    address: str = ""
+    """A connection string of libpq, which may name several hosts: the one that can be written to is used. Passwords
+    belong into ``~/.pgpass``, or the whole of it into ``MATCHDAY_POSTGRES_ADDRESS``."""
+    standby: str = ""
+    """The same of a standby, which then answers reports and scans as far as it is not behind. Empty: none."""
+    platform: str = "matchday"
+    """The platform's name: a ledger that was begun under another one is refused at start."""
+    writers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Connections of this process that commit. More: more commits at once, each of them with smaller batches."""
+    batch_max: Annotated[int, Meta(ge=1, le=2_000)] = 256
+    """Commands of one transaction, unless one commit alone has more."""
+    connect_ms_max: Annotated[int, Meta(ge=2_000, le=MOST)] = 2_000
+    """Milliseconds to connect to one host, in whole seconds; then the next is tried, and after the last one commands
+    are answered ``unavailable``."""
+    statement_ms_max: Limit = 5_000
+    """Milliseconds of one statement of a commit, locks included; then the commit is taken back: ``unavailable``."""
+    lock_ms_max: Limit = 2_000
+    """Milliseconds that a commit waits for an account, a guard or a fixture; then the same."""
+    silence_ms_max: Limit = 10_000
+    """Milliseconds without a word of the server; then its connection is given up. What was to be committed on it is
+    sent again until its outcome is known."""
+    read_ms_max: Limit = 500
+    """Milliseconds of a read, for which it holds up its process; then it is ``unavailable``, as all reads are until
+    there is a new connection."""
+    retry_ms: Limit = 100
+    """Milliseconds between two attempts to connect, or to find out what became of a commit."""
+    outbox_ms: Limit = 20
+    """Milliseconds between two looks into the outbox for what other processes committed: so late is news of it."""
+
+    def __repr__(self) -> str:
+        """Without addresses, which may hold passwords."""
+        return f"Postgres(platform={self.platform!r}, …)"
+
+
+class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The log on Kafka."""
+
+    brokers: Names = ()
+    """Addresses (``host:port``) of some of the brokers; they name the others."""
+    platform: Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")] = "matchday"
+    """This platform's name: it begins its topics' and groups' names, so that several may share brokers. A log of this
+    name that another platform has opened before is refused."""
+    client: dict[str, str] = {}
+    """Further properties of the client library (librdkafka's CONFIGURATION.md), such as ``security.protocol`` and
+    ``sasl.username``. Those that order and durability depend on stay as they are."""
+    partitions: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    """Partitions of what is shared out: at most as many processes share a room's work. Stays as the topics are made."""
+    replicas: Annotated[int, Meta(ge=1, le=9)] = 3
+    """Brokers that hold each record. From three on, two must have it before it counts as appended: one may be lost."""
+    append_ms_max: Limit = 5_000
+    """Milliseconds that an append waits for brokers that do not answer; then it is refused, and nothing of it comes
+    later. What they had been handed before is waited for, however long: it may have been appended."""
+    read_ms_max: Limit = 10_000
+    """Milliseconds that a room that starts waits for what it reads; then the start fails."""
+    position_ms: Limit = 500
+    """Milliseconds after which a position that moved is committed: as much may be heard again after a crash."""
+    silence_ms_max: Annotated[int, Meta(ge=1_000, le=300_000)] = 6_000
+    """Milliseconds of silence of a process after which its shares are given to others. Not below the brokers'
+    ``group.min.session.timeout.ms`` (6 s by default)."""
+
+    def __repr__(self) -> str:
+        """Without the client's properties, which may hold passwords."""
+        return f"Kafka(brokers={self.brokers!r}, platform={self.platform!r}, …)"
+
+
 class Overload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What gives way when more is asked than can be answered in time."""
 
@@ -262,6 +406,15 @@ class Lobby(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds without a question after which somebody who waits has left."""
 
 
+class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What fans do on their screens, on its way to the log."""
+
+    gather_ms: Level = 20
+    """Milliseconds for which taps are gathered into one append: so late is their acknowledgement at least."""
+    waiting_max: Limit = 50_000
+    """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -273,8 +426,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: Accounts = Accounts()
     settlement: Settlement = Settlement()
     storage: Storage = Storage()
+    kafka: Kafka = Kafka()
+    postgres: Postgres = Postgres()
     overload: Overload = Overload()
     lobby: Lobby = Lobby()
+    taps: Taps = Taps()
+    cache: Cache = Cache()
+    log: Log = Log()
+    ledger: Ledger = Ledger()
+    ops: Ops = Ops()
 
 
 _LISTS: Final = {
@@ -287,6 +447,24 @@ _LISTS: Final = {
 def _listed(value: str) -> list[str]:
     """The names in a variable's text."""
     return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _said(variable: str, section: str, field: str, value: str) -> tuple[str, str]:
+    """Which setting a variable sets, and to what: to the text of a file where it names one."""
+    known = getattr(Settings(), section).__struct_fields__
+    setting = field.removesuffix(_FILE)
+    if field in known or setting == field or setting not in known:
+        return field, value
+    try:
+        with Path(value).open(encoding="utf-8") as file:
+            text = file.read(FILE_CHARACTERS_MAX + 1)
+    except OSError as error:
+        raise SettingsError(f"variable {variable}: {value}: {error.strerror}; name a file with the setting") from error
+    except ValueError as error:
+        raise SettingsError(f"variable {variable}: {value!r} is no file of UTF-8 text; name one") from error
+    if len(text) > FILE_CHARACTERS_MAX:
+        raise SettingsError(f"variable {variable}: {value} has more than {FILE_CHARACTERS_MAX} characters")
+    return setting, text.rstrip("\r\n")
 
 
 def load(path: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
@@ -308,6 +486,7 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
             raise SettingsError(f"variable {name} names no part of the settings; known are {known}")
         part = table.setdefault(section, {})
         if isinstance(part, dict):  # else the file's mistake is named below
+            field, value = _said(name, section, field, value)
             part[field] = _listed(value) if field in _LISTS.get(section, ()) else value
     try:
         return msgspec.convert(table, Settings, strict=False)

@@ -11,6 +11,7 @@ may be delivered twice; the contract tests do so on every backend.
 import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from zlib import crc32
 
 import msgspec
 
@@ -54,6 +55,14 @@ class Record(msgspec.Struct, frozen=True):
     """Orders and partitions: records of one key stay in order. Compacted topics keep the latest of each key."""
     value: bytes
     """Empty: a tombstone; a compacted topic forgets the key."""
+    partition: int | None = None
+    """None: by its key (``partition_of``). Named, for what all readers of a topic are to hear, once for each."""
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key, everywhere the same: CRC-32 of what stands before its first ``@``, modulo the partitions.
+    So a fixture, and a book of it that is kept under its name and an epoch, are of one."""
+    return crc32(key.partition("@")[0].encode()) % partitions
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -80,15 +89,28 @@ class LedgerUnavailable(Exception):
 class Log(Protocol):
     """A durable, ordered, partitioned log.
 
-    Durable before acknowledged: once ``done`` is called with offsets the records survive a crash. Records of one append
-    become visible together and in order. A tail hears records at least once, in the order of each partition.
+    Durable before acknowledged: once ``done`` is called with offsets the records survive a crash. A tail hears records
+    at least once, in the order of each partition.
+
+    Records of one append become visible topic by topic, as the topics first occur in it: none before all those of
+    earlier topics. Of one topic they do in order within each partition; across partitions nothing is promised. An
+    append that failed may have left some of its records, even all, but none of them comes later: who appends them again
+    makes readers hear some twice, and what was said last of a key stands last.
+
+    What is said here of a topic holds of one with a single partition, or of a ``partition_view``. The whole log of a
+    topic with several takes appends, merges ``latest``, and can be tailed from now on; to be asked for offsets of such
+    a topic is a programmer's error (ValueError), as they say nothing without their partition.
     """
 
     def epoch(self, topic: Topic) -> str:
         """The topic's incarnation. Offsets of different epochs do not compare: state was lost, fetch it anew."""
 
     def partitions(self, topic: Topic) -> int:
-        """How many partitions the topic has."""
+        """How many partitions the topic has: one (``SINGLE``), or as many as all others."""
+
+    def partition_view(self, partition: int) -> "Log":
+        """The same log as a room hears and reads it that has one partition of the topics with several: of those it
+        hears and reads that one; the others as they are. What it appends goes where its key belongs."""
 
     def append(
         self, records: Sequence[Record], done: Callable[[Sequence[int] | LogUnavailable], None] | None = None
@@ -96,25 +118,37 @@ class Log(Protocol):
         """Append in order. Without ``done`` a failure stops the process: the caller has no way to go on."""
 
     def tail(self, topic: Topic, after: int | None, hear: Callable[[Sequence[Stored]], None]) -> Timer:
-        """Hear every record after an offset (None: from now on) in batches, until cancelled. Single-partition view."""
+        """Hear every record after an offset (None: from now on) in batches, until cancelled."""
 
     def read(self, topic: Topic, after: int, limit: int) -> Sequence[Stored]:
-        """Records after an offset, oldest first, at most ``limit``. ``after`` -1 is the oldest kept."""
+        """Records after an offset, oldest first, at most ``limit``; empty: there are none. ``after`` -1 is the oldest
+        kept."""
 
     def latest(self, topic: Topic) -> Sequence[Stored]:
-        """Of a compacted topic, the latest record of each key, in the order of their offsets."""
+        """Of a compacted topic, the latest record of each key, in the order of their offsets, one partition after the
+        other."""
 
     def end(self, topic: Topic) -> int:
-        """The offset of the last record, -1 where there is none."""
+        """The offset of the last record, or a higher one below which none will come any more; -1 where there is
+        none."""
 
     def oldest(self, topic: Topic) -> int:
         """The lowest offset still kept, end + 1 where nothing is."""
 
     def position(self, group: str, topic: Topic) -> int:
-        """Where a group of readers has got to, as it last said; -1 at first."""
+        """Where a group of readers has got to, as it last said; -1 at first. Any number, not only an offset."""
 
     def advance(self, group: str, topic: Topic, offset: int) -> None:
         """A group has dealt with everything up to ``offset``. Remembered at least once, perhaps a little late."""
+
+
+class Shares(Protocol):
+    """Who does which share of a room's work: each partition of the log is one process's, whatever comes and goes."""
+
+    def join(self, group: str, taken: Callable[[int], None], lost: Callable[[int], None]) -> Timer:
+        """Take part in a group's work until cancelled: ``taken`` is called with each partition that is this process's
+        from now on, ``lost`` with one that is no longer, both on the room's thread. Another process may have begun
+        before ``lost`` is called: rooms bear two owners for a while."""
 
 
 class Ledger(Protocol):
@@ -204,3 +238,25 @@ class Ledger(Protocol):
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Be called after commits that added facts (perhaps once for several)."""
+
+
+class Cache(Protocol):
+    """Fast, shared by all processes, and forgetful: whatever it was told may be gone at any moment, wholly or in part.
+
+    So it holds nothing that cannot be had elsewhere, if slower: losing it costs speed, never correctness. It never
+    fails: while it cannot be reached it is empty, at once, and what it is told is lost. Keys have 200 characters of
+    ASCII without spaces at most, values 100,000 bytes; ``ValueError`` otherwise.
+    """
+
+    def get(self, keys: Sequence[str], done: Callable[[Sequence[bytes | None]], None]) -> None:
+        """What it holds of each key, None where nothing."""
+
+    def put(self, key: str, value: bytes, ttl_ms: int) -> None:
+        """Hold a value for so long at most. Rounded up to seconds where it cannot do better."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Hold it no longer."""
+
+    def count(self, counts: Sequence[tuple[str, int]], ttl_ms: int, done: Callable[[Sequence[int]], None]) -> None:
+        """Add to counters, each of which lives so long from its first count; their sums over all processes. While it
+        cannot be reached: what was to be added."""

@@ -92,6 +92,7 @@ class FakePlatform:
         """Every body of POST /api/bets/{bet}/cash-out."""
         self.connections = 0
         self.silent = False
+        self.deaf_to_taps = False
         """Say nothing at all: no frame, no heartbeat."""
         self.boards: dict[str, Json] = {}
         self.markets: dict[str, dict[str, Json]] = {}
@@ -236,6 +237,9 @@ class FakePlatform:
                 self.heard.append(message)
                 if message["op"] == "subscribe":
                     await self._subscribe(each, message["channel"], message.get("resume"))
+                elif message["op"] == "taps" and not self.deaf_to_taps:
+                    to = message["first"] + len(message["taps"]) - 1
+                    await each.send_json({"t": "tapped", "screen": message["screen"], "to": to})
                 elif message["op"] == "unsubscribe":
                     self._sockets[each].discard(message["channel"])
         except WebSocketDisconnect:

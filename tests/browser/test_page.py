@@ -589,6 +589,27 @@ def test_silence_is_a_lost_connection(browser: Browser) -> None:
 # --- small screens ----------------------------------------------------------------------------------------------------
 
 
+def test_taps_are_numbered_and_sent_until_they_are_acknowledged(page: Page, platform: FakePlatform) -> None:
+    def said() -> list[tuple[int, list[str]]]:
+        told = [message for message in platform.heard if message["op"] == "taps"]
+        return [(message["first"], [kind for kind, _, _ in message["taps"]]) for message in told]
+
+    platform.deaf_to_taps = True
+    page.clock.install()
+    page.reload()
+    sign_in(page)
+    page.get_by_test_id(f"price-{HOME_WIN}").click()
+    page.clock.run_for(4_000)
+    expect(page.get_by_test_id("slip-stake")).to_be_visible()
+    assert said() == [(1, ["select"])], "no second time before it had its time to be answered"
+    platform.deaf_to_taps = False
+    page.get_by_test_id(f"price-{HOME_WIN}").click()
+    for _ in range(16):
+        page.clock.run_for(1_000)
+        platform.stale(stale=False)
+    assert said() == [(1, ["select"]), (1, ["select", "unselect"])]
+
+
 def test_on_a_phone_the_slip_is_a_sheet(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

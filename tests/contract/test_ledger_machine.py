@@ -5,11 +5,14 @@ from collections import Counter
 from typing import Any, Final
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.config import Postgres
 from matchday.model.bet import (
     OUTCOMES,
     Bet,
@@ -51,6 +54,7 @@ from matchday.model.messages import BetAccepted, BetCashedOut, BetReopened, BetS
 from matchday.model.posting import DAY_MS, charged
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger_referrals import offered as offer_for
+from tests.engines import QUICK, Databases
 
 NOW: Final = 1_500_000_000_000
 FANS: Final = ("anna", "bert")
@@ -70,7 +74,7 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.core = SqliteLedgerCore(":memory:")
+        self.core = self.new_core()
         self.ids = VirtualClock(1, NOW)
         self.batch: list[Command] = []
         self.said: list[Command] = []
@@ -82,6 +86,10 @@ class Ledger(RuleBasedStateMachine):
         """Facts that were counted in ``flows``."""
         self.flows: dict[tuple[str, int], list[int]] = {}
         """(fan, day) -> staked, returned."""
+
+    @classmethod
+    def new_core(cls) -> SqliteLedgerCore | PostgresLedgerCore:
+        return SqliteLedgerCore(":memory:")
 
     def teardown(self) -> None:
         self.core.close()
@@ -408,3 +416,28 @@ Ledger.TestCase.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestMoney = Ledger.TestCase
+
+
+class LedgerOnPostgres(Ledger):
+    """The same on PostgreSQL, which takes longer: a few examples."""
+
+    databases: Databases
+    database: str
+
+    @classmethod
+    def new_core(cls) -> PostgresLedgerCore:
+        cls.databases.empty(cls.database)
+        return PostgresLedgerCore(Postgres(address=cls.databases.server.address(cls.database), **QUICK))
+
+
+LedgerOnPostgres.TestCase.settings = settings(
+    max_examples=5, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture
+def machine_on_postgres(postgres: Databases, shared_database: str) -> None:
+    LedgerOnPostgres.databases, LedgerOnPostgres.database = postgres, shared_database
+
+
+TestMoneyOnPostgres = pytest.mark.usefixtures("machine_on_postgres")(LedgerOnPostgres.TestCase)

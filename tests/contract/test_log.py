@@ -1,16 +1,19 @@
 """What every log promises. Readers hear everything, in order, at least once; each hears it all twice here."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
-from matchday.model.messages import Topic
-from matchday.ports import Log, LogUnavailable, Record, Stored
+import pytest
+
+from matchday.model.messages import SINGLE, Topic
+from matchday.ports import Log, LogUnavailable, Record, Stored, partition_of
 
 from .conftest import World
 
 
-def append(world: World, log: Log, *records: tuple[Topic, str, bytes]) -> list[int]:
+def append(world: World, log: Log, *records: tuple[Topic, str, bytes] | Record) -> list[int]:
     found: list[Sequence[int] | LogUnavailable] = []
-    log.append([Record(*record) for record in records], found.append)
+    log.append([record if isinstance(record, Record) else Record(*record) for record in records], found.append)
     world.until(lambda: bool(found))
     assert not isinstance(found[0], LogUnavailable)
     return list(found[0])
@@ -89,3 +92,114 @@ def test_callbacks_never_come_from_within_the_call(world: World, log: Log) -> No
     log.append([Record(Topic.BOOKS, "k", b"v")], found.append)
     assert not found
     world.until(lambda: len(found) == 1)
+
+
+# --- several partitions: asked of a log that has one, too -------------------------------------------------------------
+
+
+def views(log: Log) -> list[Log]:
+    return [log.partition_view(number) for number in range(log.partitions(Topic.ACCOUNTS))]
+
+
+def test_topics_have_as_many_partitions_as_was_asked_or_one(log: Log, partitions: int) -> None:
+    assert {topic: log.partitions(topic) for topic in Topic} == {
+        topic: 1 if topic in SINGLE else partitions for topic in Topic
+    }
+
+
+def test_a_key_s_partition_never_changes() -> None:
+    """What is where goes by it: another answer of a later release would scatter what stands on the log."""
+    assert [partition_of(key, 4) for key in ("", "a", "simulated-1x1-7", "wyscout-2057954")] == [0, 3, 0, 2]
+    assert partition_of("simulated-1x1-7@12345", 4) == partition_of("simulated-1x1-7", 4)
+
+
+def test_each_view_reads_what_its_keys_said_in_order(world: World, log: Log, partitions: int) -> None:
+    said = [(Topic.ACCOUNTS, f"k{n % 7}", b"%d" % n) for n in range(50)]
+    offsets = append(world, log, *said)
+    expected: dict[int, list[tuple[int, str, bytes]]] = defaultdict(list)
+    for (_, key, value), offset in zip(said, offsets, strict=True):
+        expected[partition_of(key, partitions)].append((offset, key, value))
+    for number, view in enumerate(views(log)):
+        read = view.read(Topic.ACCOUNTS, -1, 100)
+        assert [(stored.offset, stored.key, stored.value) for stored in read] == expected[number]
+        assert {stored.partition for stored in read} <= {number}
+        assert view.end(Topic.ACCOUNTS) == (read[-1].offset if read else -1)
+        assert view.oldest(Topic.ACCOUNTS) == (read[0].offset if read else view.end(Topic.ACCOUNTS) + 1)
+
+
+def test_a_tail_of_a_view_hears_its_partition_without_a_gap(world: World, log: Log) -> None:
+    append(world, log, *[(Topic.ACCOUNTS, f"k{n % 7}", b"%d" % n) for n in range(20)])
+    heard: dict[int, list[Stored]] = {number: [] for number, _ in enumerate(views(log))}
+    for number, view in enumerate(views(log)):
+        view.tail(Topic.ACCOUNTS, -1, heard[number].extend)
+    append(world, log, *[(Topic.ACCOUNTS, f"k{n % 7}", b"%d" % n) for n in range(20, 40)])
+    world.until(lambda: sum(map(len, heard.values())) == 40)
+    for number, view in enumerate(views(log)):
+        assert heard[number] == list(view.read(Topic.ACCOUNTS, -1, 100))
+
+
+def test_a_record_for_everybody_is_said_to_each_partition(world: World, log: Log, partitions: int) -> None:
+    append(world, log, *[Record(Topic.INCIDENTS, "feed", b"alive", number) for number in range(partitions)])
+    assert [[s.value for s in view.read(Topic.INCIDENTS, -1, 9)] for view in views(log)] == [[b"alive"]] * partitions
+    with pytest.raises(ValueError, match=f"has {partitions} partitions"):
+        log.partition_view(partitions)
+
+
+def test_the_whole_log_hears_what_comes_to_any_partition(world: World, log: Log) -> None:
+    append(world, log, *[(Topic.ACCOUNTS, f"k{n}", b"before") for n in range(9)])
+    heard: list[Stored] = []
+    tail = log.tail(Topic.ACCOUNTS, None, heard.extend)
+    append(world, log, *[(Topic.ACCOUNTS, f"k{n}", b"after") for n in range(9)])
+    world.until(lambda: len(heard) == 9)
+    assert {(stored.key, stored.value) for stored in heard} == {(f"k{n}", b"after") for n in range(9)}
+    tail.cancel()
+    append(world, log, *[(Topic.ACCOUNTS, f"k{n}", b"later") for n in range(9)])
+    assert len(heard) == 9
+
+
+def test_the_whole_log_has_the_latest_of_all_partitions(world: World, log: Log) -> None:
+    for value in (b"old", b"new"):
+        append(world, log, *[(Topic.FIXTURES, f"k{n}", value) for n in range(9)])
+    append(world, log, (Topic.FIXTURES, "k3", b""))
+    latest = log.latest(Topic.FIXTURES)
+    assert sorted((stored.key, stored.value) for stored in latest) == [(f"k{n}", b"new") for n in range(9) if n != 3]
+    assert latest == [stored for view in views(log) for stored in view.latest(Topic.FIXTURES)]
+
+
+def test_positions_are_kept_by_partition(world: World, log: Log, partitions: int) -> None:
+    for number, view in enumerate(views(log)):
+        assert view.position("settlement", Topic.ACCOUNTS) == -1
+        view.advance("settlement", Topic.ACCOUNTS, 1_000 + number)
+    found = [view.position("settlement", Topic.ACCOUNTS) for view in views(log)]
+    assert found == [1_000 + number for number in range(partitions)]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda log: log.read(Topic.ACCOUNTS, -1, 1),
+        lambda log: log.end(Topic.ACCOUNTS),
+        lambda log: log.oldest(Topic.ACCOUNTS),
+        lambda log: log.position("settlement", Topic.ACCOUNTS),
+        lambda log: log.advance("settlement", Topic.ACCOUNTS, 1),
+        lambda log: log.tail(Topic.ACCOUNTS, -1, list),
+    ],
+    ids=["read", "end", "oldest", "position", "advance", "tail"],
+)
+def test_offsets_without_a_partition_say_nothing(log: Log, partitions: int, ask: Callable[[Log], object]) -> None:
+    if partitions == 1:
+        ask(log)
+        return
+    with pytest.raises(ValueError, match="partition_view"):
+        ask(log)
+
+
+def test_one_append_may_concern_many_topics_and_partitions(world: World, log: Log) -> None:
+    """Offsets come in the order of the records."""
+    topics = (Topic.INCIDENTS, Topic.FIXTURES, Topic.BOOKS)
+    said = [(topic, f"k{n}", b"%d" % n) for n in range(9) for topic in topics]
+    offsets = append(world, log, *said)
+    for (topic, key, value), offset in zip(said, offsets, strict=True):
+        view = log.partition_view(partition_of(key, log.partitions(Topic.INCIDENTS)))
+        stored = view.read(topic, offset - 1, 1)[0]
+        assert (stored.offset, stored.key, stored.value) == (offset, key, value)

@@ -363,6 +363,7 @@ FIELDS = [(part, name) for part in Settings.__struct_fields__ for name in getatt
 toml_values = (
     st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=8).map(json.dumps)
     | st.sampled_from(["true", "[]", "{}", "1979-05-27", "07:32:00", "nan", "-inf", "0", "-1", "1e400", "9" * 5_000])
+    | st.sampled_from(['{a = "b"}', "{a = 1}"])
     | st.sampled_from(['["10.0.0.0/8"]', '["::1", "192.0.2.1"]', '["10.0.0.1/8"]', '[""]', "[1]", '["https://a.example"]'])
 )  # fmt: skip
 
@@ -379,8 +380,8 @@ def settings_read(raw: bytes, environment: dict[str, str]) -> None:
             return
     for part, name in FIELDS:
         value = getattr(getattr(read, part), name)
-        if isinstance(value, tuple):
-            assert all(isinstance(each, str) for each in value)
+        if isinstance(value, tuple | dict):
+            assert all(isinstance(each, str) for each in (*value, *getattr(value, "values", tuple)()))
             continue
         assert isinstance(value, str) or (math.isfinite(value) and value >= 0), (part, name, value)
     assert len(networks(read.doors.trusted_proxies)) == len(read.doors.trusted_proxies)
@@ -397,9 +398,9 @@ def test_settings_with_anything_in_any_field(said: list[tuple[tuple[str, str], s
 @given(
     st.sampled_from([b"", b"doors = 5", b"[doors]\npage_max = 20", b"[[doors]]", b"doors = 1979-05-27"]),
     st.dictionaries(
-        st.sampled_from([f"MATCHDAY_{part}_{name}".upper() for part, name in FIELDS])
+        st.sampled_from([f"MATCHDAY_{part}_{name}{file}".upper() for part, name in FIELDS for file in ("", "_file")])
         | st.text(max_size=9).map("MATCHDAY_".__add__),
-        scalars.map(str) | st.just("\udcff"),
+        scalars.map(str) | st.sampled_from(["\udcff", "\ud800", "a\0b", "/", "/dev/zero", __file__]),
         max_size=3,
     ),
 )

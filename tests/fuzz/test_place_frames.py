@@ -53,7 +53,7 @@ def test_any_bet_is_answered_once(said: list[tuple[dict[str, Any], bool]], signe
     site = Site(Path())
     push = Push(
         site.clock, site.books, "e", site.settings.push, ledger=site.ledger, verify=site.accounts.verify,
-        framing=LINES, stale=lambda: False, bets=site.placing,
+        framing=LINES, stale=lambda: False, doors=(site.placing,),
     )  # fmt: skip
     line = Line(site.settings.push.buffer_bytes_max)
     push.opened(line)

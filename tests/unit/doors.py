@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import msgspec
 
 from matchday.backends.ledger_sqlite import Done, SqliteLedgerCore
-from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.backends.partitions import Done as LogDone
 from matchday.config import Bets as BetSettings
 from matchday.config import Settings
 from matchday.edge.http import make_app

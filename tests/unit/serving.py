@@ -87,7 +87,7 @@ class Served:
         self.placing = Placing(self.clock, self.room, self.books, settings, self.pressure, self.lobby.seen)
         self.push = Push(
             self.clock, self.books, "e1", settings.push, ledger=self.ledger, verify=self.accounts.verify,
-            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: False, bets=self.placing,
+            framing=Framing(frame_text, frame_binary, deflated), stale=lambda: False, doors=(self.placing,),
         )  # fmt: skip
         for number in (1, 2):
             name = f"fan{number}"

@@ -2,16 +2,21 @@
 
 from collections.abc import Collection, Iterator
 
+import pytest
+
 from matchday.app import Platform
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model.bet import OUTCOMES, Leg, Policy, Result
+from matchday.model.football import IncidentType
 from matchday.model.ledger import Command, DecideLegs, OpenAccount, PlaceBet, SetCashOut, SettleBet, Transfer
-from matchday.model.messages import Decision
-from matchday.model.reports import Report
+from matchday.model.messages import Decision, FixtureStatus
+from matchday.model.reports import Announced, Confirmed, Report, Reported
+from matchday.pricing.calibrate import PRIOR
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
+from matchday.sim.screens import LINES, Frames, Screen
 
 NOW = 1_600_000_000_000
 
@@ -55,3 +60,54 @@ def test_a_bet_is_watched_though_its_fan_has_no_screen_open() -> None:
     withdrawn = Decision("F:1x2", "F:1x2/home", None)
     assert not say(DecideLegs("d5", "F", 5, (won,), NOW), SettleBet("s5", "b1", "anna", NOW))
     assert say(DecideLegs("d6", "F", 6, (withdrawn,), NOW), SettleBet("s6", "b1", "anna", NOW))
+
+
+class TwoMatches:
+    """An adapter: ``F`` is over after two minutes, ``G`` is played for long."""
+
+    name = "two"
+
+    def in_touch(self, now_ms: int) -> bool:
+        return True
+
+    def knows(self, fixture: str) -> bool:
+        return fixture in "FG"
+
+    def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
+        for fixture in "FG":
+            yield Announced(NOW, fixture, 1, "Cup", "Home", "Away", NOW, PRIOR, "invented")
+            yield Reported(NOW, fixture, 2, IncidentType.KICK_OFF, None, 0)
+        over = NOW + 120_000
+        for seq, type_ in enumerate((IncidentType.HALF_TIME, IncidentType.SECOND_HALF, IncidentType.FULL_TIME), 3):
+            yield Reported(over, "F", seq, type_, None, 3_000)
+        yield Reported(over, "F", 6, IncidentType.OVER, None, 3_000)
+        yield Confirmed(over, "F", 7, FixtureStatus.FINISHED)
+
+
+@pytest.mark.parametrize(("died_s", "back_s", "shown"), [(240, 300, True), (660, 780, False)])
+def test_a_match_that_was_over_before_a_gate_started_leaves_the_screens(died_s: int, back_s: int, shown: bool) -> None:
+    """Found by reading: whoever resumed ``home`` at a gate that began after a match's end kept it for ever. A match
+    stays for ten minutes; where these are over by then, it goes with the next change."""
+    ledger, log = SqliteLedgerCore(":memory:"), SqliteLogCore(":memory:", lambda: "epoch")
+    screen = Screen("anna", Frames(), lambda *_: None, None)
+
+    def platform(at_s: int) -> tuple[VirtualClock, Platform]:
+        clock = VirtualClock(at_s, NOW + 1_000 * at_s)
+        made = Platform(
+            clock, InlineLog(log, clock), InlineLedger(ledger, clock), TwoMatches(), Settings(), secret=b"secret",
+            framing=LINES,
+        )  # fmt: skip
+        made.start()
+        screen.connect(made.push, "", ["home"])
+        return clock, made
+
+    clock, _ = platform(0)
+    clock.run_for(1_000 * died_s)
+    assert set(screen.views["home"].rows) == {"F", "G"}
+    screen.away()
+    clock, _ = platform(back_s)
+    clock.run_for(60_000)
+    assert screen.resumed == 1, "no snapshot told it"
+    assert ("F" in screen.views["home"].rows) == shown
+    clock.run_for(900_000)
+    assert set(screen.views["home"].rows) == {"G"}

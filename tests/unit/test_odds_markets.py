@@ -6,8 +6,8 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from matchday.backends.log_sqlite import Done as LogDone
 from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.backends.partitions import Done as LogDone
 from matchday.config import Settings
 from matchday.model.book import Books
 from matchday.model.football import FootballState, IncidentType, Side, advance

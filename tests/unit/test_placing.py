@@ -28,7 +28,7 @@ class Screens(Site):
         super().__init__(web, Settings(bets=bets, doors=limits, push=PushSettings(messages_per_second_max=50)))
         self.push = Push(
             self.clock, self.books, "e1", self.settings.push, ledger=self.ledger, verify=self.accounts.verify,
-            framing=LINES, stale=lambda: False, bets=self.placing,
+            framing=LINES, stale=lambda: False, doors=(self.placing,),
         )  # fmt: skip
 
     def open(self, token: str = "") -> Line:

@@ -7,51 +7,39 @@ from typing import Any, Final
 
 import msgspec
 
+from matchday.backends.columns import (
+    ACCOUNT_GUARD,
+    BET,
+    account_row,
+    bet_row,
+    fact_of,
+    offer_body,
+    outcome_of,
+    owner_of,
+    postings_of,
+    referral_body,
+)
 from matchday.backends.sqlite import Database, each
-from matchday.model.bet import Bet, BetStatus, Outcome
+from matchday.model.bet import Bet, Outcome
 from matchday.model.ledger import (
-    AccountStatus,
     AccountView,
     Answer,
     Entry,
     FreeBet,
-    LimitName,
     Offer,
-    Posting,
     Referral,
     Refusal,
     Window,
 )
 from matchday.model.messages import AccountFact
-from matchday.model.posting import Account, PlacedBet
-from matchday.model.posting.rows import Day, Held
+from matchday.model.posting import PlacedBet
+from matchday.model.posting.rows import Held
 from matchday.ports import LedgerUnavailable
 
-
-class _Of(msgspec.Struct, frozen=True):
-    """Whose a fact is."""
-
-    account: str
-
-
-_bet = msgspec.json.Decoder(Bet).decode
-_postings = msgspec.json.Decoder(tuple[Posting, ...]).decode
-_outcome = msgspec.json.Decoder(Outcome | None).decode
 _numbers = msgspec.json.Decoder(list[int]).decode
 _bets = msgspec.json.Decoder(list[Bet]).decode
 _charges = msgspec.json.Decoder(list[list[Held]]).decode
-charges_of = msgspec.json.Decoder(list[Held]).decode
-_fact = msgspec.json.Decoder(AccountFact).decode
-_of = msgspec.json.Decoder(_Of).decode
-_referral = msgspec.json.Decoder(Referral).decode
-offer_body = msgspec.json.Decoder(Offer).decode
-_limits = msgspec.json.Decoder(tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]).decode
 
-STANDING: Final = "s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
-BET: Final = f"b.body, {STANDING}"
-"""The columns of a bet, of ``bets b`` as it was placed and ``standings s`` as it stands."""
-ACCOUNT_GUARD: Final = "exposure:account:"
-"""A guard of one account counts under the account's number, below zero, so that neighbours stand together."""
 _PLACED: Final = (
     "SELECT count(*), '[' || group_concat(number) || ']', '[' || group_concat(player) || ']', "
     "CAST('[' || group_concat(body) || ']' AS BLOB), CAST('[' || group_concat(charges) || ']' AS BLOB) "
@@ -59,29 +47,6 @@ _PLACED: Final = (
 )
 """One row for many bets, each column an array: the interpreter is handed to another thread with every row that is read,
 and has to be waited for."""
-_AS_PLACED: Final = ("open", 0, 0, 0, 0, 0, None)
-_STATUS: Final = {status.value: status for status in AccountStatus}
-
-
-def account_row(row: Sequence[Any]) -> Account:
-    """An account as its table has it."""
-    _, account, currency, status, balance, facts, limits = row
-    return Account(account, currency, _STATUS[status], balance, facts, *_limits(limits))
-
-
-def bet_row(body: bytes, *standing: Any) -> Bet:
-    """A bet as the columns of ``BET`` have it."""
-    bet: Bet = _bet(body)
-    return bet if standing == _AS_PLACED else standing_at(bet, *standing)
-
-
-def standing_at(bet: Bet, *standing: Any) -> Bet:
-    """A bet where the columns of ``STANDING`` have brought it to."""
-    status, version, returns, owed, cashed, cash, cash_out_at = standing
-    return msgspec.structs.replace(
-        bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,
-        cash_out_at=cash_out_at,
-    )  # fmt: skip
 
 
 class LedgerReads:
@@ -172,7 +137,7 @@ class LedgerReads:
         """See ``Ledger.decisions``."""
         sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
         with self._reader() as reader:
-            return {row[0]: (row[1], _outcome(row[2])) for row in each(reader, sql, selections)}
+            return {row[0]: (row[1], outcome_of(row[2])) for row in each(reader, sql, selections)}
 
     def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
         """See ``Ledger.statement``."""
@@ -189,7 +154,7 @@ class LedgerReads:
             f"FROM entries e WHERE {where} LIMIT ?"
         )
         return [
-            Entry(entry, at_ms, reason, currency, _postings(postings), bet)
+            Entry(entry, at_ms, reason, currency, postings_of(postings), bet)
             for entry, at_ms, reason, currency, postings, bet in self._read(sql, values)
         ]
 
@@ -230,12 +195,12 @@ class LedgerReads:
     def referral(self, account: str, id_: str) -> Referral | None:
         """See ``Ledger.referral``."""
         rows = self._read("SELECT body FROM referrals WHERE account=? AND id=?", (account, id_))
-        return _referral(rows[0][0]) if rows else None
+        return referral_body(rows[0][0]) if rows else None
 
     def referrals(self, due_ms: int, limit: int) -> list[Referral]:
         """See ``Ledger.referrals``."""
         sql = "SELECT body FROM referrals WHERE until_ms <= ? ORDER BY until_ms, id LIMIT ?"
-        return [_referral(row[0]) for row in self._read(sql, (due_ms, limit))]
+        return [referral_body(row[0]) for row in self._read(sql, (due_ms, limit))]
 
     def offer(self, account: str, offer: str) -> Offer | None:
         """See ``Ledger.offer``."""
@@ -272,7 +237,7 @@ class LedgerReads:
 
     def facts(self, after: int, limit: int) -> list[AccountFact]:
         """See ``Ledger.facts``. One writer numbers and commits them in order, so none appears late."""
-        return [_fact(body) for _, _, body in self.outbox(after, limit)]
+        return [fact_of(body) for _, _, body in self.outbox(after, limit)]
 
     def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
         """See ``Ledger.outbox``."""
@@ -284,7 +249,7 @@ class LedgerReads:
         if numbers is None:
             return []
         facts = zip(_numbers(numbers), bodies.split(b"\n"), strict=True)
-        return [(seq, _of(body).account, body) for seq, body in sorted(facts)]
+        return [(seq, owner_of(body).account, body) for seq, body in sorted(facts)]
 
 
 def placed_bets(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, PlacedBet]:

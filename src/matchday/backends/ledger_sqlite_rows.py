@@ -12,18 +12,20 @@ from typing import Final
 
 import msgspec
 
-from matchday.backends.ledger_sqlite_reads import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,
     account_row,
     bet_row,
     charges_of,
+    encoded,
+    limits_of,
     offer_body,
-    placed_bets,
+    outcome_of,
     standing_at,
-    windows_of,
 )
+from matchday.backends.ledger_sqlite_reads import placed_bets, windows_of
 from matchday.backends.sqlite import each, each_pair, insert
 from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
@@ -34,8 +36,6 @@ REMEMBERED_MAX: Final = 100_000
 """Decisions, fixtures' void windows and numbers of guards that are kept in memory; beyond that they are read anew."""
 ACCOUNTS_MAX: Final = 20_000
 """Accounts that are kept in memory (some 600 bytes each); beyond that they are read anew."""
-_json = msgspec.json.Encoder().encode
-_outcome = msgspec.json.Decoder(Outcome | None).decode
 _UNDECIDED: Final = (0, None)
 _BETS: Final = (
     f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
@@ -203,11 +203,11 @@ class RowStore:
         self._save_entries(rows, players)
         self._save_guards(rows.charged)
         insert(db, "INSERT OR REPLACE INTO decisions VALUES",
-               [(s, rows.decisions[s][0], _json(rows.decisions[s][1])) for s in rows.changed_decisions])  # fmt: skip
+               [(s, rows.decisions[s][0], encoded(rows.decisions[s][1])) for s in rows.changed_decisions])  # fmt: skip
         insert(db, "INSERT OR IGNORE INTO windows VALUES",
                [(fixture, w.version, w.from_ms, w.until_ms) for fixture, w in rows.new_windows])  # fmt: skip
         self._save_rarer(rows)
-        insert(db, "INSERT INTO facts VALUES", [(fact.seq, _json(fact)) for fact in rows.new_facts])
+        insert(db, "INSERT INTO facts VALUES", [(fact.seq, encoded(fact)) for fact in rows.new_facts])
         self._accounts.update(rows.accounts)
         self._players.update(players)
 
@@ -216,7 +216,7 @@ class RowStore:
         insert(
             self._db, "INSERT INTO accounts VALUES",
             sorted([
-                (player, a.account, a.currency, a.status, a.balance, a.facts, _json((a.limits, a.raised, a.days)))
+                (player, a.account, a.currency, a.status, a.balance, a.facts, limits_of(a))
                 for player, a in changed
             ]),
             "ON CONFLICT (player) DO UPDATE SET status = excluded.status, balance = excluded.balance, "
@@ -234,7 +234,7 @@ class RowStore:
             placed.number = self._next_number
             self._next_number += 1
         insert(self._db, "INSERT INTO bets VALUES", [
-            (p.number, p.bet.bet, players[p.bet.account], _json(p.bet), _json(p.charges)) for p in new
+            (p.number, p.bet.bet, players[p.bet.account], encoded(p.bet), encoded(p.charges)) for p in new
         ])  # fmt: skip
         insert(self._db, "INSERT OR IGNORE INTO legs VALUES", sorted([
             (selection, p.number, players[p.bet.account])
@@ -275,20 +275,20 @@ class RowStore:
         bets = rows.bets
         insert(self._db, "INSERT INTO entries VALUES", [
             (e.entry, e.at_ms, e.reason, e.currency, None if e.bet is None else bets[e.bet].number,
-             None if player is None else players[player], _json(e.postings))
+             None if player is None else players[player], encoded(e.postings))
             for e, player in rows.new_entries
         ])  # fmt: skip
 
     def _save_rarer(self, rows: Rows) -> None:
         """Referrals, offers and free bets."""
         db = self._db
-        referrals = [(*key, referral.until_ms, _json(referral)) for key, referral in rows.new_referrals.items()]
+        referrals = [(*key, referral.until_ms, encoded(referral)) for key, referral in rows.new_referrals.items()]
         insert(db, "INSERT INTO referrals VALUES", referrals)
         if rows.answered_referrals:
             db.executemany("DELETE FROM referrals WHERE account=? AND id=?", rows.answered_referrals)
         offers = [(name, rows.offers[name]) for name in rows.changed_offers]
         insert(db, "INSERT OR REPLACE INTO offers VALUES",
-               [(name, held.account, held.taken, _json(held.offer)) for name, held in offers])  # fmt: skip
+               [(name, held.account, held.taken, encoded(held.offer)) for name, held in offers])  # fmt: skip
         insert(db, "INSERT OR REPLACE INTO free_bets VALUES",
                [msgspec.structs.astuple(rows.free_bets[name]) for name in rows.changed_free_bets])  # fmt: skip
 
@@ -296,7 +296,7 @@ class RowStore:
 @lru_cache(maxsize=256)
 def _decision(version: int, outcome: bytes) -> tuple[int, Outcome | None]:
     """One object for equal ones: few are many selections' decisions."""
-    return version, _outcome(outcome)
+    return version, outcome_of(outcome)
 
 
 def _standing(players: Players, placed: PlacedBet) -> tuple[object, ...]:

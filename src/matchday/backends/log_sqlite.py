@@ -1,88 +1,106 @@
-"""The log on SQLite: the embedded backend. One partition a topic.
+"""The log on SQLite: the embedded backend. One partition a topic, unless it is asked for more (simulations do).
 
 ``SqliteLogCore`` is synchronous; ``SqliteLog`` drives it from a thread of its own and implements the port. Positions of
 groups travel with the next append: they may be a little late after a crash, and readers hear some records twice.
+Partitions after the first are stored as topics of their own (``incidents/1``): with one the file is as it always was.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from matchday.backends.checkpointer import Checkpointer
+from matchday.backends.errors import BackendError
+from matchday.backends.partitions import Done, Hear, Part, PartitionedLog, PartitionedReads
 from matchday.backends.sqlite import Database, insert
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.messages import COMPACTED, Topic
-from matchday.ports import Clock, LogUnavailable, Record, Stored, Timer
+from matchday.ports import Clock, LogUnavailable, Record, Stored
 
 _SCHEMA: Final = Path(__file__).with_suffix(".sql")
 _PAGE: Final = 1_000
 """Records that a tail catches up by."""
 
-Hear = Callable[[Sequence[Stored]], None]
-Done = Callable[[Sequence[int] | LogUnavailable], None]
-Move = tuple[str, Topic, int]
-"""(group, topic, offset) of a position."""
+Move = tuple[str, Part, int]
+"""(group, partition of a topic, offset) of a position."""
 
 
-class LogReads:
+def _name(part: Part) -> str:
+    """What a partition is stored as."""
+    topic, partition = part
+    return f"{topic}/{partition}" if partition else topic.value
+
+
+def _part(name: str) -> Part:
+    topic, _, partition = name.partition("/")
+    return Topic(topic), int(partition or 0)
+
+
+class LogReads(PartitionedReads):
     """The reads of the port over one database; shared by the core and whatever drives it."""
 
     _database: Database
-    _next: dict[Topic, int]
+    _next: dict[Part, int]
     _epochs: dict[Topic, str]
-    _positions: dict[tuple[str, str], int]
+    _positions: dict[tuple[str, Part], int]
 
     def epoch(self, topic: Topic) -> str:
         """See ``Log.epoch``."""
         return self._epochs[topic]
 
-    def partitions(self, topic: Topic) -> int:  # noqa: ARG002 - part of the port
-        """One, always."""
-        return 1
-
-    def end(self, topic: Topic) -> int:
+    def end_of(self, part: Part) -> int:
         """See ``Log.end``."""
-        return self._next[topic] - 1
+        return self._next[part] - 1
 
-    def oldest(self, topic: Topic) -> int:
+    def oldest_of(self, part: Part) -> int:
         """See ``Log.oldest``."""
-        table = "compacted" if topic in COMPACTED else "records"
+        table = "compacted" if part[0] in COMPACTED else "records"
         sql = f"SELECT min(offset) FROM {table} WHERE topic=?"
-        found = self._database.reader.execute(sql, (topic,)).fetchone()[0]
-        return self._next[topic] if found is None else int(found)
+        found = self._database.reader.execute(sql, (_name(part),)).fetchone()[0]
+        return self._next[part] if found is None else int(found)
 
-    def read(self, topic: Topic, after: int, limit: int) -> list[Stored]:
+    def read_of(self, part: Part, after: int, limit: int) -> list[Stored]:
         """See ``Log.read``."""
+        topic, partition = part
         table = "compacted" if topic in COMPACTED else "records"
         sql = f"SELECT offset, key, value, at_ms FROM {table} WHERE topic=? AND offset > ? ORDER BY offset LIMIT ?"
-        rows = self._database.reader.execute(sql, (topic, after, limit))
-        return [Stored(topic, 0, offset, key, value, at_ms) for offset, key, value, at_ms in rows]
+        rows = self._database.reader.execute(sql, (_name(part), after, limit))
+        return [Stored(topic, partition, offset, key, value, at_ms) for offset, key, value, at_ms in rows]
 
-    def latest(self, topic: Topic) -> list[Stored]:
+    def latest_of(self, part: Part) -> list[Stored]:
         """See ``Log.latest``."""
-        return self.read(topic, -1, 2**31)
+        return self.read_of(part, -1, 2**31)
 
-    def position(self, group: str, topic: Topic) -> int:
+    def position_of(self, group: str, part: Part) -> int:
         """See ``Log.position``."""
-        return self._positions.get((group, topic), -1)
+        return self._positions.get((group, part), -1)
 
 
 class SqliteLogCore(LogReads):
     """The synchronous core. ``new_epoch`` names the incarnation of topics that a new file begins."""
 
-    def __init__(self, path: Path | str, new_epoch: Callable[[], str]) -> None:
+    def __init__(self, path: Path | str, new_epoch: Callable[[], str], partitions: int = 1) -> None:
+        self.count = partitions
         self._database = Database(path, [_SCHEMA.read_text()])
+        wanted = [part for topic in Topic for part in self.parts(topic)]
+        known = {_part(name) for (name,) in self._database.writer.execute("SELECT topic FROM topics")}
+        if known - set(wanted) or (known and self.partitions(Topic.INCIDENTS) != _count(known)):
+            self._database.close()
+            raise BackendError(
+                f"{path} was written with {_count(known)} partitions, not {partitions}: what is where goes by their "
+                f"number; keep it, or choose another --data DIR"
+            )
         with self._database.transaction() as db:
-            for topic in Topic:
-                db.execute("INSERT OR IGNORE INTO topics VALUES (?,?,0)", (topic, new_epoch()))
+            for part in wanted:
+                db.execute("INSERT OR IGNORE INTO topics VALUES (?,?,0)", (_name(part), new_epoch()))
         rows = self._database.writer.execute("SELECT topic, epoch, next FROM topics").fetchall()
-        self._epochs = {Topic(topic): epoch for topic, epoch, _ in rows}
-        self._next = {Topic(topic): number for topic, _, number in rows}
+        self._epochs = {Topic(name): epoch for name, epoch, _ in rows if "/" not in name}
+        self._next = {_part(name): number for name, _, number in rows}
         moves = self._database.writer.execute("SELECT grp, topic, offset FROM positions")
-        self._positions = {(group, topic): offset for group, topic, offset in moves}
+        self._positions = {(group, _part(name)): offset for group, name, offset in moves}
 
     @property
     def database(self) -> Database:
@@ -98,20 +116,23 @@ class SqliteLogCore(LogReads):
         ahead = dict(self._next)
         stored = []
         for record in records:
-            stored.append(Stored(record.topic, 0, ahead[record.topic], record.key, record.value, now_ms))
-            ahead[record.topic] += 1
+            part = self.place(record)
+            stored.append(Stored(*part, ahead[part], record.key, record.value, now_ms))
+            ahead[part] += 1
+        named = [(_name((s.topic, s.partition)), s) for s in stored]
         with self._database.transaction() as db:
-            rows = [(s.topic, s.offset, s.key, s.value, s.at_ms) for s in stored if s.topic not in COMPACTED]
+            rows = [(name, s.offset, s.key, s.value, s.at_ms) for name, s in named if s.topic not in COMPACTED]
             insert(db, "INSERT INTO records VALUES", rows)
-            for s in stored:
+            for name, s in named:
                 if s.topic in COMPACTED and s.value:
-                    row = (s.topic, s.key, s.offset, s.value, s.at_ms)
+                    row = (name, s.key, s.offset, s.value, s.at_ms)
                     db.execute("INSERT OR REPLACE INTO compacted VALUES (?,?,?,?,?)", row)
                 elif s.topic in COMPACTED:
-                    db.execute("DELETE FROM compacted WHERE topic=? AND key=?", (s.topic, s.key))
-            changed = [(ahead[topic], topic) for topic in ahead if ahead[topic] != self._next[topic]]
+                    db.execute("DELETE FROM compacted WHERE topic=? AND key=?", (name, s.key))
+            changed = [(ahead[part], _name(part)) for part in ahead if ahead[part] != self._next[part]]
             db.executemany("UPDATE topics SET next=? WHERE topic=?", changed)
-            db.executemany("INSERT OR REPLACE INTO positions VALUES (?,?,?)", moves)
+            moved = [(group, _name(part), offset) for group, part, offset in moves]
+            db.executemany("INSERT OR REPLACE INTO positions VALUES (?,?,?)", moved)
         self._next.update(ahead)
         return stored
 
@@ -124,13 +145,13 @@ class SqliteLogCore(LogReads):
         there may be more. Some other time where the file takes nothing now."""
         more = False
         with contextlib.suppress(sqlite3.OperationalError), self._database.transaction() as db:
-            for topic in Topic:
+            for part in self._next:
                 page = "SELECT offset, at_ms FROM records WHERE topic=? ORDER BY offset LIMIT ?"
-                rows = db.execute(page, (topic, _PAGE)).fetchall()
+                rows = db.execute(page, (_name(part), _PAGE)).fetchall()
                 old = [offset for offset, at_ms in rows if at_ms < before_ms]
                 if old:
                     sql = "DELETE FROM records WHERE topic=? AND offset <= ? AND at_ms < ?"
-                    db.execute(sql, (topic, old[-1], before_ms))
+                    db.execute(sql, (_name(part), old[-1], before_ms))
                 more = more or (bool(old) and len(rows) == _PAGE)
         return more
 
@@ -138,8 +159,8 @@ class SqliteLogCore(LogReads):
 class Tail:
     """One reader: first what stands in the store, page by page, then what is appended."""
 
-    def __init__(self, topic: Topic, after: int, hear: Hear) -> None:
-        self.topic, self.after, self.hear = topic, after, hear
+    def __init__(self, part: Part, after: int, hear: Hear) -> None:
+        self.part, self.after, self.hear = part, after, hear
         self.caught_up = False
         self.cancelled = False
 
@@ -151,7 +172,7 @@ class Tail:
         """Hear one page from the store; whether there may be more."""
         if self.cancelled:
             return False
-        page = log.read(self.topic, self.after, _PAGE)
+        page = log.read_of(self.part, self.after, _PAGE)
         self.give(page)
         self.caught_up = len(page) < _PAGE
         return not self.caught_up
@@ -164,19 +185,23 @@ class Tail:
             self.hear(fresh)
 
 
-class SqliteLog(LogReads):
+def _count(known: Iterable[Part]) -> int:
+    return max(partition for _, partition in known) + 1
+
+
+class SqliteLog(LogReads, PartitionedLog):
     """The port: group commit on a thread of its own; tails hear on the caller's."""
 
     def __init__(
         self, core: SqliteLogCore, clock: Clock, post: Post, settings: Storage, fatal: Callable[[BaseException], None]
     ) -> None:
-        self._core = core
+        self._core, self.count = core, core.count
         self._database, self._positions, self._epochs = core.database, core._positions, core._epochs
         self._next = dict(core._next)
         self._clock = clock
         self._fatal = fatal
-        self._tails: dict[Topic, list[Tail]] = {}
-        self._moves: dict[tuple[str, Topic], int] = {}
+        self._tails: dict[Part, list[Tail]] = {}
+        self._moves: dict[tuple[str, Part], int] = {}
         self._checkpointer = Checkpointer(core.database, "log")
         self._writer: Writer[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]] = Writer(
             "log", self._write, lambda work: len(work[0]), settings.batch_max, post, fatal
@@ -201,15 +226,15 @@ class SqliteLog(LogReads):
         """See ``Log.append``."""
         self._writer.submit((tuple(records), self._take_moves(), done))
 
-    def advance(self, group: str, topic: Topic, offset: int) -> None:
+    def advance_of(self, group: str, part: Part, offset: int) -> None:
         """See ``Log.advance``."""
-        self._core.advance((group, topic, offset))
-        self._moves[group, topic] = offset
+        self._core.advance((group, part, offset))
+        self._moves[group, part] = offset
 
-    def tail(self, topic: Topic, after: int | None, hear: Hear) -> Timer:
+    def tail_of(self, part: Part, after: int | None, hear: Hear) -> Tail:
         """See ``Log.tail``."""
-        tail = Tail(topic, self.end(topic) if after is None else after, hear)
-        self._tails.setdefault(topic, []).append(tail)
+        tail = Tail(part, self.end_of(part) if after is None else after, hear)
+        self._tails.setdefault(part, []).append(tail)
 
         def catch_up() -> None:
             if tail.catch_up(self):
@@ -219,7 +244,7 @@ class SqliteLog(LogReads):
         return tail
 
     def _take_moves(self) -> tuple[Move, ...]:
-        moves = tuple((group, topic, offset) for (group, topic), offset in self._moves.items())
+        moves = tuple((group, part, offset) for (group, part), offset in self._moves.items())
         self._moves.clear()
         return moves
 
@@ -251,17 +276,18 @@ class SqliteLog(LogReads):
     def _appended(
         self, group: Sequence[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]], stored: Sequence[Stored]
     ) -> None:
-        by_topic: dict[Topic, list[Stored]] = {}
+        by_part: dict[Part, list[Stored]] = {}
         for record in stored:
-            by_topic.setdefault(record.topic, []).append(record)
-            self._next[record.topic] = record.offset + 1
+            part = (record.topic, record.partition)
+            by_part.setdefault(part, []).append(record)
+            self._next[part] = record.offset + 1
         start = 0
         for records, _, done in group:
             if done is not None:
                 done([record.offset for record in stored[start : start + len(records)]])
             start += len(records)
-        for topic, records_of in by_topic.items():
-            tails = self._tails.get(topic, [])
+        for part, records_of in by_part.items():
+            tails = self._tails.get(part, [])
             tails[:] = [tail for tail in tails if not tail.cancelled]
             for tail in tuple(tails):
                 if tail.caught_up:

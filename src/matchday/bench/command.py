@@ -89,9 +89,10 @@ def bench(options: argparse.Namespace) -> int:
             watch = Steal()
             folder = Path(name) / part
             folder.mkdir()
-            rows += PARTS[part](
-                Run(folder, options.quick, progress, say, options.minutes, options.match, profiles[part])
+            run = Run(
+                folder, options.quick, progress, say, options.minutes, options.match, options.engine, profiles[part]
             )
+            rows += PARTS[part](run)
             steal[part] = watch.percent()
     noise = Noise(steal, round(load, 2), round(os.getloadavg()[0], 2))
     report = Report(_machine(), noise, options.quick, options.profile is not None, rows)

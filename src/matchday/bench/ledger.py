@@ -26,7 +26,7 @@ from matchday.sim.settle_population import charges
 
 BATCHES: Final = (1, 16, 64, 256)
 FANS: Final = 512
-_NOW_MS: Final = 1_790_000_000_000
+NOW_MS: Final = 1_790_000_000_000
 _GRANT: Final = 10**9
 
 
@@ -36,14 +36,14 @@ def accounts(fans: int = FANS) -> list[Command]:
         command
         for fan in _fans(fans)
         for command in (
-            OpenAccount(f"open-{fan}", fan, "EUR", _NOW_MS),
-            Transfer(f"grant-{fan}", fan, _GRANT, "EUR", "grant", _NOW_MS),
+            OpenAccount(f"open-{fan}", fan, "EUR", NOW_MS),
+            Transfer(f"grant-{fan}", fan, _GRANT, "EUR", "grant", NOW_MS),
         )
     ]
 
 
 def _fans(fans: int) -> list[str]:
-    return [uuid7((_NOW_MS - 1_000 << 74) + n) for n in range(fans)]
+    return [uuid7((NOW_MS - 1_000 << 74) + n) for n in range(fans)]
 
 
 def bets(fans: int = FANS) -> Iterator[PlaceBet]:
@@ -55,14 +55,18 @@ def bets(fans: int = FANS) -> Iterator[PlaceBet]:
     ]  # fmt: skip
     for n in count():
         fan, leg = names[n % fans], legs[n % len(legs)]
-        id_, bet = uuid7((_NOW_MS << 74) + 2 * n), uuid7((_NOW_MS << 74) + 2 * n + 1)
+        id_, bet = uuid7((NOW_MS << 74) + 2 * n), uuid7((NOW_MS << 74) + 2 * n + 1)
         yield PlaceBet(
-            id_, fan, "EUR", 10, Policy.ANY, (leg,), bet, _NOW_MS, (leg,), charges(fan, 10, (leg,))
+            id_, fan, "EUR", 10, Policy.ANY, (leg,), bet, NOW_MS, (leg,), charges(fan, 10, (leg,))
         )  # fmt: skip
 
 
 def measure(run: Run) -> list[Row]:
     """The rows of every size of batch."""
+    if run.engine == "postgres":
+        from matchday.bench import ledger_postgres  # its client is not installed everywhere
+
+        return ledger_postgres.measure(run)
     rows: list[Row] = []
     with pinned(SERVER_CORE):
         for done, batch in enumerate(BATCHES):

@@ -27,6 +27,8 @@ class Run(msgspec.Struct, frozen=True):
     """Of a soak."""
     match: Path | None = None
     """A recorded match, whose bytes for a fan are counted."""
+    engine: str = "sqlite"
+    """Of the ledger, where a part is about it alone."""
     profile: Path | None = None
     """Where samples of what is measured go; its figures are then of a watched process."""
 

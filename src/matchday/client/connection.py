@@ -66,6 +66,8 @@ class Client:
         """By channel."""
         self.stale = False
         """Whether the prices' source is silent: take every market for suspended."""
+        self.stale_fixtures: frozenset[str] = frozenset()
+        """Where it is not, the fixtures of which it is: take their markets for suspended."""
 
     # --- what to follow -----------------------------------------------------------------------------------------------
 
@@ -158,7 +160,7 @@ class Client:
         if kind == "hello":
             self._silent_s = SILENT_HEARTBEATS * frame["heartbeat_ms"] / 1_000
         if kind in ("hello", "heartbeat"):
-            self.stale = frame["stale"]
+            self.stale, self.stale_fixtures = frame["stale"], frozenset(frame.get("stale_fixtures", ()))
         elif kind == "snapshot" and channel in self.held:
             self._asked.discard(channel)
             self.held[channel].snapshot(frame)

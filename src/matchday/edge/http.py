@@ -49,6 +49,7 @@ from matchday.edge.parse import amount_of, check_id, is_number, read_body
 from matchday.edge.placing import Outcome, Placing, status_of
 from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, of_moment
+from matchday.edge.shared_counts import SharedCounts
 from matchday.edge.sign_in import signed_in
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, wrong_bet
 from matchday.edge.trader import TraderDoor, TradingRoom
@@ -62,7 +63,7 @@ from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceB
 from matchday.model.money import format_amount
 from matchday.model.role import Role, SignedIn
 from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
-from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.ports import Cache, Clock, Ledger, LedgerUnavailable
 
 _PAGE_DEFAULT: Final = 50
 _HEADERS: Final = {
@@ -148,10 +149,10 @@ class LobbyRoom(Protocol):
 def make_app(
     *, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, trading: TradingRoom,
     ledger: Ledger, books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings, web: Path,
-    draining: Callable[[], bool] = lambda: False,
+    draining: Callable[[], bool] = lambda: False, cache: Cache | None = None,
 ) -> Starlette:  # fmt: skip
     """The application: the routes of the table, the document, and the page's files."""
-    door = Door(bets, placing, cash_outs, accounts, ledger, books, lobby, pressure, clock, settings, draining)
+    door = Door(bets, placing, cash_outs, accounts, ledger, books, lobby, pressure, clock, settings, draining, cache)
     cashing = CashOutDoor(cash_outs, ledger, clock, settings)
     desk = DeskDoor(bets, accounts, ledger, clock, settings)
     doors = {Role.FAN: (door, cashing), Role.TRADER: (TraderDoor(trading, books, clock, settings), desk)}
@@ -234,14 +235,15 @@ class Door:
     def __init__(
         self, bets: BetsRoom, placing: Placing, cash_outs: CashOutRoom, accounts: AccountsRoom, ledger: Ledger,
         books: Books, lobby: LobbyRoom, pressure: Pressure, clock: Clock, settings: Settings,
-        draining: Callable[[], bool],
+        draining: Callable[[], bool], cache: Cache | None,
     ) -> None:  # fmt: skip
         self._bets, self._placing, self._cash_outs, self._accounts = bets, placing, cash_outs, accounts
         self._lobby, self._pressure, self._draining = lobby, pressure, draining
         self._ledger, self._books = ledger, books
         self._clock, self._settings = clock, settings.doors
         per_minute = settings.doors.guests_per_minute_max
-        self._by_address = RateLimit(clock, per_minute, 60_000, per_minute)
+        shared = None if cache is None else SharedCounts(clock, cache, "guests", per_minute, 60_000)
+        self._by_address = RateLimit(clock, per_minute, 60_000, per_minute, shared=shared)
 
     def operation(
         self, run: Callable[..., Awaitable[tuple[int, msgspec.Struct]]], *, role: Role | None, priority: Priority

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from typing import Final
 
 from matchday.edge.problems import Problem
+from matchday.edge.shared_counts import SharedCounts
 from matchday.ports import Clock
 
 KEYS_MAX: Final = 100_000
@@ -11,9 +12,14 @@ KEYS_MAX: Final = 100_000
 
 
 class RateLimit:
-    """``count`` per ``period_ms``, saved up to ``burst``. A count and burst of 0 allow nothing."""
+    """``count`` per ``period_ms``, saved up to ``burst``. A count and burst of 0 allow nothing. ``shared``: what other
+    gates let through counts, too."""
 
-    def __init__(self, clock: Clock, count: int, period_ms: int, burst: int, keys_max: int = KEYS_MAX) -> None:
+    def __init__(
+        self, clock: Clock, count: int, period_ms: int, burst: int, keys_max: int = KEYS_MAX,
+        shared: SharedCounts | None = None,
+    ) -> None:  # fmt: skip
+        self._shared = shared
         self._clock, self._count, self._period_ms, self._keys_max = clock, count, period_ms, keys_max
         # A token is worth period_ms; a millisecond earns count. In these units nothing is ever rounded, so that a key
         # that asks all the time earns as much as one that waits.
@@ -23,12 +29,16 @@ class RateLimit:
 
     def take(self, key: str) -> int:
         """0 where one more is allowed, else the seconds to wait, rounded up."""
+        if self._shared is not None and (wait_ms := self._shared.wait_ms(key)):
+            return -(-wait_ms // 1_000)
         now = self._clock.now_ms()
         saved, at = self._buckets.pop(key, (self._full, now))
         saved = min(self._full, saved + max(0, now - at) * self._count)  # the clock may jump back
         missing = self._period_ms - saved
         if missing <= 0:
             saved -= self._period_ms
+            if self._shared is not None:
+                self._shared.took(key)
         self._buckets[key] = (saved, now)
         if len(self._buckets) > self._keys_max:
             self._buckets.popitem(last=False)

@@ -18,17 +18,20 @@ from matchday.edge.limits import RateLimit
 from matchday.edge.parse import field_problem
 from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, ProblemDetails, of_moment
+from matchday.edge.shared_counts import SHARE_MS, SharedCounts
 from matchday.edge.slips import answer_of, command_of, pending, refused
 from matchday.model.book import Books
 from matchday.model.ledger import Answer, Moment, PlaceBet, Refusal
 from matchday.model.messages import AccountFact, BetAccepted, BetRefused
 from matchday.model.role import Role
-from matchday.ports import Clock
+from matchday.ports import Cache, Clock
 
 Outcome = BetAnswer | Problem
 Told = Callable[[Outcome], None]
 """Called with ``pending`` where the bet has to wait, and with what became of it."""
 
+_WINDOW_MS: Final = 10_000
+"""Over which gates add up an account's requests."""
 ACCEPTED: Final = 201
 PENDING: Final = 202
 
@@ -82,14 +85,18 @@ class Placing:
 
     def __init__(
         self, clock: Clock, bets: PlacingRoom, books: Books, settings: Settings, pressure: Pressure,
-        seen: Callable[[str], None],
+        seen: Callable[[str], None], cache: Cache | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._bets, self._books = clock, bets, books
         self._pressure, self._seen = pressure, seen
         self._answer_ms_max = settings.doors.answer_ms_max
         self._referred_max = settings.bets.waiting_max
         per_second = settings.doors.requests_per_second_max
-        self.by_account = RateLimit(clock, per_second, 1_000, 2 * per_second)
+        shared = None if cache is None else SharedCounts(
+            clock, cache, "requests", per_second * (_WINDOW_MS // 1_000 + 2), _WINDOW_MS,
+            least=max(1, per_second * SHARE_MS // 2_000),
+        )  # fmt: skip
+        self.by_account = RateLimit(clock, per_second, 1_000, 2 * per_second, shared=shared)
         """Of requests, whatever the door."""
         self._late: deque[_Asked] = deque()
         """In the order in which they were asked, and so become due; the answered ones only at its end."""

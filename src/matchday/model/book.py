@@ -37,6 +37,8 @@ class FixtureBook(msgspec.Struct):
     """What the prices were made of, where that is known and one for all."""
     controls: Controls = Controls()
     """What traders have set."""
+    share: int = 0
+    """Whose owner's it is."""
 
 
 class Books:
@@ -46,18 +48,28 @@ class Books:
         self.fixtures: dict[str, FixtureBook] = {}
         self.offset = -1
         """Offset in ``books`` up to which everything was applied."""
-        self._epochs: deque[int] = deque(maxlen=EPOCHS_MAX)
+        self.shares: set[int] = set()
+        """Of the books that are held, or were."""
+        self._owners: dict[int, deque[int]] = {}
+        """Share -> epochs of its owners."""
+        self._newest: dict[int, int] = {}
+        """Share -> the highest of these."""
         self._prices: dict[str, tuple[Market, dict[str, int]]] = {}
         """Of markets with many outcomes: the market as it was when somebody asked, and its prices by outcome."""
 
-    def owned(self, epoch: int) -> None:
-        """An owner began: it is the only one from offset ``epoch`` on (see ``OddsOwned``)."""
-        if epoch not in self._epochs:
-            self._epochs.append(epoch)
+    def owned(self, epoch: int, share: int = 0) -> None:
+        """An owner began: it is the only one of its share from offset ``epoch`` on (see ``OddsOwned``)."""
+        epochs = self._owners.setdefault(share, deque(maxlen=EPOCHS_MAX))
+        if epoch not in epochs:
+            epochs.append(epoch)
+            self._newest[share] = max(epochs)
 
     def said_by_owner(self, change: BookChanged, offset: int) -> bool:
         """Whether who said this was the owner then, as far as is known. One whose place was taken may speak on."""
-        return change.epoch >= max((epoch for epoch in self._epochs if epoch <= offset), default=0)
+        if change.epoch >= self._newest.get(change.share, 0):
+            return True
+        epochs = self._owners[change.share]
+        return change.epoch >= max((epoch for epoch in epochs if epoch <= offset), default=0)
 
     def apply(self, change: BookChanged, offset: int) -> bool:
         """Take a change in. False where it is old: heard before, or not said by the owner."""
@@ -66,8 +78,9 @@ class Books:
             return False
         book = self.fixtures.get(change.fixture)
         if book is None:
-            book = FixtureBook(change.board, change.epoch, change.n, offset, {}, {})
+            book = FixtureBook(change.board, change.epoch, change.n, offset, {}, {}, share=change.share)
             self.fixtures[change.fixture] = book
+            self.shares.add(change.share)
         elif (change.epoch, change.n) <= (book.epoch, book.n):
             return False
         book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
@@ -91,7 +104,8 @@ class Books:
 
     def load(self, state: BookState) -> None:
         """Begin with a whole book as its owner kept it; changes from offset ``state.said`` on follow."""
-        self.owned(state.epoch)
+        self.owned(state.epoch, state.share)
+        self.shares.add(state.share)
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(
@@ -103,6 +117,7 @@ class Books:
             dict.fromkeys(markets, before),
             state.model,
             state.controls,
+            state.share,
         )
 
     def market(self, fixture: str, market: str) -> Market | None:

@@ -22,6 +22,7 @@ import msgspec
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.football import FootballState, IncidentType, Side
 from matchday.model.market import Market
+from matchday.model.taps import Tapped
 from matchday.model.trading import Controls, TraderCommand
 
 
@@ -35,10 +36,16 @@ class Topic(StrEnum):
     DECISIONS = "decisions"
     ACCOUNTS = "accounts"
     DEAD_LETTERS = "dead_letters"
+    TAPS = "taps"
 
 
 COMPACTED: Final = frozenset({Topic.FIXTURES, Topic.BOOK_STATES})
 """Topics of which the latest record of each key is kept for ever (until its tombstone)."""
+
+
+SINGLE: Final = frozenset({Topic.BOOKS, Topic.DEAD_LETTERS})
+"""Topics of one partition, however many all others have: every gate reads all books, and a channel's offset stays one
+number that any gate can resume from; dead letters are few."""
 
 
 class FixtureStatus(StrEnum):
@@ -208,7 +215,7 @@ class PricedOn(msgspec.Struct, frozen=True):
     """Seconds into the period."""
 
 
-class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="kind"):
+class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="kind", omit_defaults=True):
     """All changes that one cause brought to one fixture: whole markets, only those that changed."""
 
     fixture: str
@@ -226,25 +233,30 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     before this was said."""
     controls: Controls | None = None
     """All that traders have set, where this changes it or the owner is new; None: as before."""
+    share: int = 0
+    """Its owner's: the number of the partition of its fixture. Epochs are compared within a share."""
 
 
-class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind"):
-    """A new owner of a partition's books begins. This record's offset + 1 is its epoch: no two owners share one."""
+class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind", omit_defaults=True):
+    """A new owner of a share of the books begins. This record's offset + 1 is its epoch: no two owners have one."""
 
     at_ms: int
+    share: int = 0
 
 
-class OddsAlive(msgspec.Struct, frozen=True, tag="odds_alive", tag_field="kind"):
-    """The owner of a partition's books is at work. Its absence makes the gate refuse: late is safe, stale is not."""
+class OddsAlive(msgspec.Struct, frozen=True, tag="odds_alive", tag_field="kind", omit_defaults=True):
+    """The owner of a share of the books is at work. Its absence makes the gate refuse bets on fixtures of that share:
+    late is safe, stale is not."""
 
     epoch: int
     at_ms: int
+    share: int = 0
 
 
 BookMessage = BookChanged | OddsOwned | OddsAlive
 
 
-class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind"):
+class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind", omit_defaults=True):
     """A whole book, with all its owner needs to carry on. ``heard`` and ``said`` are offsets it includes."""
 
     fixture: str
@@ -263,6 +275,8 @@ class BookState(msgspec.Struct, frozen=True, tag="book_state", tag_field="kind")
     """As in ``BookChanged``."""
     controls: Controls = Controls()
     """What traders have set."""
+    share: int = 0
+    """Its owner's."""
 
 
 class Certainty(StrEnum):
@@ -474,6 +488,18 @@ class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind
     offset: int
     reason: str
     at_ms: int
+    partition: int = 0
+    key: str = ""
+    value: bytes = b""
+    """The record itself, so that it can be said again when its topic has dropped it; empty: it was too long."""
+
+
+class LetterRetried(msgspec.Struct, frozen=True, tag="letter_retried", tag_field="kind"):
+    """Somebody had a dead letter's record said again, as what could not read it can by now."""
+
+    letter: int
+    """Its offset in ``dead_letters``."""
+    at_ms: int
 
 
 Message = (
@@ -502,6 +528,8 @@ Message = (
     | CashOutSet
     | FreeBetChanged
     | DeadLetter
+    | LetterRetried
+    | Tapped
 )
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -1,1 +1,1 @@
-"""What watches, foresees and sizes the platform; it may start and stop processes, and writes none of their messages."""
+"""Ops: what watches and moves rooms and the engines under them. It writes no message of a room and no entry."""

@@ -1,10 +1,10 @@
 """Feed: what happens on the pitch, in the order in which a provider says it.
 
 Owns fixtures, match states and results. Hears an adapter's reports; says ``FixtureScheduled`` (again where a start is
-put off), ``Incident``, ``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and ``FeedAlive`` on
-``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``. Says with each fixture until when it may kick
-off with bets on it standing; one that is put off beyond is cancelled at once, and what is reported of one that did not
-kick off by then is rejected.
+put off), ``Incident``, ``ResultConfirmed`` (again where it is corrected), ``WindowVoided`` and, to each partition,
+``FeedAlive`` on ``incidents``, and a ``FixtureSnapshot`` of each fixture on ``fixtures``. Says with each fixture until
+when it may kick off with bets on it standing; one that is put off beyond is cancelled at once, and what is reported of
+one that did not kick off by then is rejected.
 Never prices anything, and never says it is alive while it is behind its provider.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from matchday.config import Feed as FeedSettings
+from matchday.letters import Letters
 from matchday.model.football import FootballState, IncidentError, advance
 from matchday.model.football_rules import ENDINGS, out_of_time, waits
 from matchday.model.messages import (
@@ -27,7 +28,6 @@ from matchday.model.messages import (
     ResultConfirmed,
     Topic,
     WindowVoided,
-    decode,
     encode,
 )
 from matchday.model.reports import Adapter, Announced, BetsVoided, Confirmed, Corrected, Report
@@ -56,16 +56,16 @@ class Feed:
         self._reports: Iterator[Report] = iter(())
         self._next: Report | None = None
         self._voice = Voice(clock, log, f"feed {adapter.name}")
+        self._letters = Letters(clock, self._voice, f"feed {adapter.name}")
         self.rejected: list[str] = []
         """Reports that the state table refused, for people."""
 
     def start(self) -> None:
         """Load what was said, abandon what nobody reports any more, and begin to report."""
         now = self._clock.now_ms()
-        for stored in self._log.latest(Topic.FIXTURES):
-            message = decode(stored.value)
-            assert isinstance(message, FixtureSnapshot)
-            self._resume(message, now)
+        for _, message in self._letters.opened(self._log.latest(Topic.FIXTURES)):
+            if isinstance(message, FixtureSnapshot):
+                self._resume(message, now)
         self._reports = self._adapter.reports(now, list(self._fixtures))
         self._next = next(self._reports, None)
         self._report()
@@ -207,7 +207,9 @@ class Feed:
         now = self._clock.now_ms()
         if self.covers and not self._late(now) and self._adapter.in_touch(now):
             alive = FeedAlive(self._adapter.name, now)
-            self._voice.say([Record(Topic.INCIDENTS, alive.feed, encode(alive))])
+            said = encode(alive)
+            partitions = range(self._log.partitions(Topic.INCIDENTS))
+            self._voice.say([Record(Topic.INCIDENTS, alive.feed, said, number) for number in partitions])
         if self.covers or self._next is None:
             delay = self._settings.alive_ms
         else:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchday.config import Settlement as SettlementSettings
+from matchday.letters import Letters
 from matchday.model.bet import Bet, Outcome
 from matchday.model.football_markets import decisions
 from matchday.model.football_rules import out_of_time, outcomes, waits
@@ -33,7 +34,6 @@ from matchday.model.messages import (
     OVER,
     BetAccepted,
     Certainty,
-    DeadLetter,
     Decision,
     FixtureScheduled,
     FixtureSnapshot,
@@ -41,14 +41,14 @@ from matchday.model.messages import (
     Incident,
     LegsDecided,
     LegsVoided,
+    Message,
     ResultConfirmed,
     Topic,
     WindowVoided,
-    decode,
     encode,
     kind,
 )
-from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, Record, Stored, Timer
+from matchday.ports import Clock, Ledger, LedgerUnavailable, Log, LogUnavailable, Record, Stored, Timer
 from matchday.voice import Voice
 
 _log = logging.getLogger(__name__)
@@ -67,12 +67,14 @@ GROUP_ACCOUNT = "settlement-by-account"
 
 
 class SettlementByFixture:
-    """Stage one: incidents and results in, decisions out."""
+    """Stage one: incidents and results in, decisions out, of the fixtures of the partition that ``log`` is a view
+    of."""
 
     def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
         self._log = log
         self._voice = Voice(clock, log, "settlement")
+        self._letters = Letters(clock, self._voice, "settlement")
         self._seen: dict[str, tuple[int, dict[str, Outcome | None] | None]] = {}
         """Fixture -> the last seq heard and what was decided then. Unknown after a restart: then everything is said
         again, what is undecided too, at a higher version, which changes nothing where the outcome is the same."""
@@ -90,23 +92,18 @@ class SettlementByFixture:
     def hear(self, records: Sequence[Stored]) -> None:
         """Decide what these records decide, then move the position once that is durable."""
         said: list[Record] = []
-        for stored in records:
-            if stored.offset <= self._heard:
-                continue
-            self._heard = stored.offset
-            try:
-                message = decode(stored.value)
-            except msgspec.MsgspecError as error:
-                letter = DeadLetter("settlement", stored.topic, stored.offset, str(error), self._clock.now_ms())
-                said.append(Record(Topic.DEAD_LETTERS, stored.key, encode(letter)))
-                continue
+
+        def take(stored: Stored, message: Message) -> None:
             if isinstance(message, FixtureScheduled):
                 self._scheduled(message, new=stored.offset > self._before)
             elif isinstance(message, Incident | ResultConfirmed):
                 said.extend(self._decide(message))
             elif isinstance(message, WindowVoided):
                 said.extend(self._void(message))
+
+        self._letters.each([stored for stored in records if stored.offset > self._heard], take)
         offset = records[-1].offset
+        self._heard = max(self._heard, offset)
         self._voice.say(said, lambda: self._log.advance(GROUP_FIXTURE, Topic.INCIDENTS, offset))
 
     def _decide(self, message: Incident | ResultConfirmed) -> list[Record]:
@@ -169,15 +166,24 @@ class SettlementByFixture:
         withdraws it."""
         self._timer, now = None, self._clock.now_ms()
         later: list[int] = []
-        for stored in self._log.latest(Topic.FIXTURES):
-            snapshot = decode(stored.value)
-            assert isinstance(snapshot, FixtureSnapshot)
+        for _, snapshot in self._letters.opened(self._fixtures()):
+            if not isinstance(snapshot, FixtureSnapshot):
+                continue
             if out_of_time(snapshot, now):
                 self._out_of_time(snapshot)
             elif waits(snapshot) and snapshot.scheduled.void_at_ms:
                 later.append(snapshot.scheduled.void_at_ms)
         if later:
             self._look_at(min(later))
+
+    def _fixtures(self) -> Sequence[Stored]:
+        """As the feed last knew them; none where the log cannot be read, and then it is looked again soon."""
+        try:
+            return self._log.latest(Topic.FIXTURES)
+        except LogUnavailable as error:
+            _log.error("settlement: fixtures could not be read: %s", error)
+            self._look_at(self._clock.now_ms() + _RETRY_MS)
+            return ()
 
     def _out_of_time(self, snapshot: FixtureSnapshot) -> None:
         void = outcomes(snapshot.state, FixtureStatus.CANCELLED)
@@ -265,7 +271,9 @@ class _Sweep(msgspec.Struct):
 
 
 class SettlementByAccount:
-    """Stage two: decisions and accepted bets in, settlements to the ledger.
+    """Stage two: decisions and accepted bets in, settlements to the ledger; of the partition that ``log`` is a view of:
+    decisions on its fixtures, and bets of its accounts. A bet may have legs on fixtures of several: each decision has
+    it settled by what the ledger then holds.
 
     What was decided is swept wave by wave: bets are read as they were placed, some hundred thousands, and settled as
     their accounts are ordered: what the ledger changes of an account it then changes once for several bets, and what it
@@ -278,6 +286,8 @@ class SettlementByAccount:
         self._log = log
         self._ledger = ledger
         self._settings = settings
+        self._voice = Voice(clock, log, "settlement by account")
+        self._letters = Letters(clock, self._voice, "settlement by account")
         self._decided, self._accepted = _Lane(clock), _Lane(clock)
         self._page = settings.page_max
 
@@ -293,8 +303,7 @@ class SettlementByAccount:
 
     def hear_decisions(self, records: Sequence[Stored]) -> None:
         """Remember each decision in the ledger, then settle the bets on it."""
-        for stored in records:
-            message = decode(stored.value)
+        for _, message in self._letters.opened(records):
             if isinstance(message, LegsDecided) and message.decisions:
                 self._decided.do(partial(self._remember, message))
             elif isinstance(message, LegsVoided):
@@ -304,14 +313,17 @@ class SettlementByAccount:
     def hear_accounts(self, records: Sequence[Stored]) -> None:
         """A bet may have committed after its leg was decided: then nobody else will settle it. One that committed
         before is found by the sweep, which begins when the decision has committed."""
-        accepted = [decode(stored.value) for stored in records if kind(stored.value) == _ACCEPTED]
-        if placed := [message.bet for message in accepted if isinstance(message, BetAccepted)]:
+        accepted = self._letters.opened(records, wanted=lambda stored: kind(stored.value) == _ACCEPTED)
+        if placed := [message.bet for _, message in accepted if isinstance(message, BetAccepted)]:
             self._accepted.do(partial(self._reading, partial(self._settle_late, placed)))
         self._mark(self._accepted, Topic.ACCOUNTS, records[-1].offset)
 
     def _mark(self, lane: _Lane, topic: Topic, offset: int) -> None:
         def advance() -> None:
-            self._log.advance(GROUP_ACCOUNT, topic, offset)
+            if self._voice.quiet:
+                self._log.advance(GROUP_ACCOUNT, topic, offset)
+            else:  # what was put aside must be durable first
+                self._voice.say((), lambda: self._log.advance(GROUP_ACCOUNT, topic, offset))
             lane.next()
 
         lane.do(advance)

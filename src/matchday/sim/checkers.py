@@ -374,8 +374,8 @@ def _returns(bet: Bet) -> int:
 
 
 @lru_cache(maxsize=8_192)
-def _message(value: bytes) -> Message:
-    """A record's message. Each gate is given the same records, and all of them again at every start."""
+def message_of(value: bytes) -> Message:
+    """A record's message, decoded once: each gate is given the same records, and all of them again at every start."""
     return decode(value)
 
 
@@ -400,22 +400,30 @@ class _Reader:
     def __init__(self) -> None:
         self.markets: dict[str, Market] = {}
         self.at: dict[str, tuple[int, int]] = {}
-        self.alive: tuple[int, int, int] | None = None
-        """Of the owner with the highest epoch: (epoch, when heard, when said)."""
+        self.alive: dict[int, tuple[int, int, int]] = {}
+        """Share -> of its owner with the highest epoch: (epoch, when heard, when said)."""
+        self.shares: dict[str, int] = {}
+        """Fixture -> its share."""
         self.boards: dict[str, Board] = {}
 
     def copy(self) -> "_Reader":
         """The same books, for one that has heard of no owner yet."""
         made = _Reader()
         made.markets, made.at, made.boards = dict(self.markets), dict(self.at), dict(self.boards)
+        made.shares = dict(self.shares)
         return made
 
+    def owner(self, fixture: str) -> tuple[int, int, int] | None:
+        """What was last heard of the owner of a fixture's book."""
+        return self.alive.get(self.shares.get(fixture, 0))
+
     def hear(self, record: Stored, now: int) -> None:
-        message = _message(record.value)
-        if isinstance(message, OddsAlive) and (self.alive is None or message.epoch >= self.alive[0]):
-            self.alive = (message.epoch, now, record.at_ms)
+        message = message_of(record.value)
+        if isinstance(message, OddsAlive) and message.epoch >= self.alive.get(message.share, (0,))[0]:
+            self.alive[message.share] = (message.epoch, now, record.at_ms)
         elif isinstance(message, BookChanged) and (message.epoch, message.n) > self.at.get(message.fixture, (0, 0)):
             self.at[message.fixture] = (message.epoch, message.n)
+            self.shares[message.fixture] = message.share
             self.boards[message.fixture] = message.board
             self.markets.update((market.market, market) for market in message.markets)
 
@@ -431,6 +439,8 @@ class Acceptance:
         self._truth = _Reader()
         self._whole, self._whole_at = _Reader(), -1
         """All that stands on the log, and up to where it was read."""
+        self._seen: dict[tuple[Topic, int], int] = {}
+        """Partition -> the last record that was seen."""
         self._played: dict[str, list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]] = defaultdict(list)
         """Fixture -> when the log had which score and sendings-off."""
         self.last: dict[str, tuple[int, Period, bool]] = {}
@@ -438,7 +448,8 @@ class Acceptance:
 
     def written(self, record: Stored, now: int) -> None:
         """A record of ``books`` stands on the log."""
-        message = _message(record.value)
+        self._seen[Topic.BOOKS, record.partition] = record.offset
+        message = message_of(record.value)
         before = self._truth.at.get(record.key)
         self._truth.hear(record, now)
         if isinstance(message, BookChanged) and self._truth.at.get(record.key) != before:
@@ -447,7 +458,8 @@ class Acceptance:
 
     def incident(self, record: Stored, now: int) -> None:
         """A record of ``incidents`` stands on the log."""
-        message = _message(record.value)
+        self._seen[Topic.INCIDENTS, record.partition] = record.offset
+        message = message_of(record.value)
         if isinstance(message, Incident):
             state = message.state
             self._played[message.fixture].append((now, (state.score, (state.home.red, state.away.red))))
@@ -465,9 +477,14 @@ class Acceptance:
             self._whole_at = page[-1].offset
         self._gates[gate] = self._whole.copy()
 
-    def power_cut(self) -> None:
-        """The log may have lost what was not durable: it is read from its beginning again."""
+    def power_cut(self, log: SqliteLogCore, now: int) -> None:
+        """The log may have lost what was not durable: it is read from its beginning again. What a torn group left there
+        was told to nobody, and stands all the same."""
         self._whole, self._whole_at = _Reader(), -1
+        for topic, take in ((Topic.INCIDENTS, self.incident), (Topic.BOOKS, self.written)):
+            for part in log.parts(topic):
+                for record in log.read_of(part, self._seen.get(part, -1), 10**9):
+                    take(record, now)
 
     def gate_heard(self, gate: str, records: Sequence[Stored], now: int) -> None:
         """A gate was given records of ``books``."""
@@ -478,13 +495,11 @@ class Acceptance:
     def sealed(self, gate: str, command: PlaceBet, now: int, *, clocks_agree: bool) -> None:
         """A gate has judged a bet to be acceptable. Where clocks differ, a lag of the log may look like none."""
         reader, keys = self._gates[gate], [command.id, *(leg.fixture for leg in command.asked)]
-        newest = max((reader.at.get(leg.fixture, (0, 0))[0] for leg in command.asked), default=0)
-        alive = reader.alive
-        if alive is None or alive[0] < newest or now - alive[1] > self._settings.bets.odds_silence_ms_max:
-            detail = (
-                f"{gate} took {command.id} at {now}; of the owner it had heard {alive}, the book's epoch is {newest}"
-            )
-            raise Violation("stale_is_not_accepted", detail, keys)
+        for leg in command.asked:
+            alive, epoch = reader.owner(leg.fixture), reader.at.get(leg.fixture, (0, 0))[0]
+            if alive is None or alive[0] < epoch or now - alive[1] > self._settings.bets.odds_silence_ms_max:
+                detail = f"{gate} took {command.id} at {now}; of the owner it had heard {alive}, the book's is {epoch}"
+                raise Violation("stale_is_not_accepted", detail, keys)
         if [leg.selection for leg in command.legs] != [leg.selection for leg in command.asked]:
             raise Violation("accepted_as_asked", f"{command}", keys)
         for asked, taken in zip(command.asked, command.legs, strict=True):
@@ -495,13 +510,13 @@ class Acceptance:
         if bet is None or bet.account != command.account or bet.status != BetStatus.OPEN:
             return  # refused by the ledger
         reader = self._gates[gate]
-        alive = reader.alive
+        silent = any(reader.owner(leg.fixture) is None for leg in bet.legs)
         now_open = all(
             (market := reader.markets.get(name.rpartition("/")[0])) is not None and market.status == MarketStatus.OPEN
             for leg in bet.legs for name in leg.selections if decided.of(name) is None
         )  # fmt: skip
         known_lost = command.standing != sum(decided.version(name) for leg in bet.legs for name in leg.selections)
-        if not known_lost and (alive is None or not now_open):
+        if not known_lost and (silent or not now_open):
             raise Violation("cash_out_while_open", f"{gate} offers {command.offered} for {bet}", [bet.bet, command.id])
 
     def _leg_sealed(self, gate: str, command: PlaceBet, asked: Leg, taken: Leg, now: int | None) -> None:

@@ -119,7 +119,7 @@ class GateProcess(Process):
         bets = Bets(clock, ledger, books, settings.bets, combine)
         push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=accounts.verify,
-            framing=LINES, stale=lambda: bets.stale,
+            framing=LINES, stale=lambda: bets.stale, stale_fixtures=lambda: bets.stale_fixtures,
         )  # fmt: skip
         cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=bets.price, in_play=bets.in_play, worth=leg_worth, secret=secret

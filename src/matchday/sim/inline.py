@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from matchday.backends.ledger_sqlite import Done as LedgerDone
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.ledger_sqlite_reads import LedgerReads
-from matchday.backends.log_sqlite import Done as LogDone
-from matchday.backends.log_sqlite import Hear, LogReads, SqliteLogCore, Tail
+from matchday.backends.log_sqlite import LogReads, SqliteLogCore, Tail
+from matchday.backends.partitions import Done as LogDone
+from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.model.ledger import AccountView, Command
-from matchday.model.messages import Topic
 from matchday.ports import Clock, LedgerUnavailable, LogUnavailable, Record, Stored
 
 
-class InlineLog(LogReads):
+class InlineLog(LogReads, PartitionedLog):
     """The log's port over its core: appended at once, heard by a call of the clock."""
 
     def __init__(self, core: SqliteLogCore, clock: Clock) -> None:
-        self._core = core
+        self._core, self.count = core, core.count
         self._database, self._positions, self._epochs = core.database, core._positions, core._epochs
         self._next = core._next
         self._clock = clock
-        self._tails: dict[Topic, list[Tail]] = {}
+        self._tails: dict[Part, list[Tail]] = {}
 
     def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
         """See ``Log.append``."""
@@ -35,14 +35,14 @@ class InlineLog(LogReads):
             return
         self._clock.call_later(0, lambda: self._appended(stored, done))
 
-    def advance(self, group: str, topic: Topic, offset: int) -> None:
+    def advance_of(self, group: str, part: Part, offset: int) -> None:
         """See ``Log.advance``."""
-        self._core.advance((group, topic, offset))
+        self._core.advance((group, part, offset))
 
-    def tail(self, topic: Topic, after: int | None, hear: Hear) -> Tail:
+    def tail_of(self, part: Part, after: int | None, hear: Hear) -> Tail:
         """See ``Log.tail``."""
-        tail = Tail(topic, self.end(topic) if after is None else after, hear)
-        self._tails.setdefault(topic, []).append(tail)
+        tail = Tail(part, self.end_of(part) if after is None else after, hear)
+        self._tails.setdefault(part, []).append(tail)
 
         def catch_up() -> None:
             if tail.catch_up(self):
@@ -54,11 +54,11 @@ class InlineLog(LogReads):
     def _appended(self, stored: Sequence[Stored], done: LogDone | None) -> None:
         if done is not None:
             done([record.offset for record in stored])
-        by_topic: dict[Topic, list[Stored]] = {}
+        by_part: dict[Part, list[Stored]] = {}
         for record in stored:
-            by_topic.setdefault(record.topic, []).append(record)
-        for topic, records in by_topic.items():
-            for tail in tuple(self._tails.get(topic, ())):
+            by_part.setdefault((record.topic, record.partition), []).append(record)
+        for part, records in by_part.items():
+            for tail in tuple(self._tails.get(part, ())):
                 if tail.caught_up:
                     tail.give(records)
 

@@ -33,6 +33,8 @@ from matchday.sim.trace import Violation
 from matchday.sim.trader import LoggedCommand
 
 _PAGE: Final = 10_000
+_EVER: Final = 2**62
+"""No offset is higher."""
 
 
 class _Said(NamedTuple):
@@ -52,12 +54,14 @@ class Obedience:
         """Within which all on the way may be late: the log, the owner of the books, the gate."""
         self._nonsense = nonsense
         self._said: dict[str, list[_Said]] = defaultdict(list)
-        self._offset = -1
+        self._offsets: dict[int, int] = {}
+        """Partition -> the last of ``incidents`` that was seen."""
         self._ids: set[str] = set()
         self._answered: set[str] = set()
         self._applied: set[str] = set()
         """Ids of commands that an owner has said to have applied; others it may have refused."""
-        self._epoch = 0
+        self._epochs: dict[int, int] = {}
+        """Share -> the epoch of its newest owner."""
         self._at: dict[str, tuple[int, int]] = {}
         self._markets: dict[str, dict[str, Market]] = defaultdict(dict)
         self._closed: dict[str, int] = {}
@@ -69,7 +73,7 @@ class Obedience:
 
     def incident(self, record: Stored, now: int) -> None:
         """A record of ``incidents`` stands on the log."""
-        self._offset = record.offset
+        self._offsets[record.partition] = record.offset
         message = decode(record.value)
         if isinstance(message, TraderCommand) and message.id not in self._nonsense and message.id not in self._ids:
             self._ids.add(message.id)
@@ -79,14 +83,16 @@ class Obedience:
 
     def survived(self, log: SqliteLogCore, now: int) -> None:
         """After a power cut: what was answered is there, and what a torn group left on the log counts."""
-        there, after = set(), -1
-        while page := log.read(Topic.INCIDENTS, after, _PAGE):
-            for record in page:
-                if record.offset > self._offset:
-                    self.incident(record, now)
-                if isinstance(message := decode(record.value), TraderCommand):
-                    there.add(message.id)
-            after = page[-1].offset
+        there = set()
+        for part in log.parts(Topic.INCIDENTS):
+            after = -1
+            while page := log.read_of(part, after, _PAGE):
+                for record in page:
+                    if record.offset > self._offsets.get(part[1], -1):
+                        self.incident(record, now)
+                    if isinstance(message := decode(record.value), TraderCommand):
+                        there.add(message.id)
+                after = page[-1].offset
         if missing := self._answered - there:
             raise Violation("durable_before_answered", f"commands {sorted(missing)} are lost", sorted(missing))
 
@@ -105,8 +111,8 @@ class Obedience:
         """A record of ``books`` stands on the log. What somebody says who is the owner no more has no effect."""
         message = decode(record.value)
         if isinstance(message, OddsOwned):
-            self._epoch = max(self._epoch, record.offset + 1)
-        if not isinstance(message, BookChanged) or message.epoch < self._epoch:
+            self._epochs[message.share] = record.offset + 1
+        if not isinstance(message, BookChanged) or message.epoch < self._epochs.get(message.share, 0):
             return
         if (message.epoch, message.n) <= self._at.get(message.fixture, (0, 0)):
             return
@@ -205,7 +211,7 @@ class Obedience:
 
     def suspends(self, fixture: str, key: MarketKey) -> bool:
         """Whether a market may be suspended by a trader, by command or as its price was lifted."""
-        return self.controls.get(fixture, Controls()).suspends(key) or bool(self._suspended(fixture, key, self._offset))
+        return self.controls.get(fixture, Controls()).suspends(key) or bool(self._suspended(fixture, key, _EVER))
 
     def _suspended(self, fixture: str, key: MarketKey, until: int) -> bool | None:
         """Whether commands up to an offset suspend a market; None where a fixed price may have been lifted since."""

@@ -44,6 +44,8 @@ class Process:
         """When this incarnation did."""
         self.skew_ms = 0
         """How far its clock is off."""
+        self.share = 0
+        """Of the work of its room."""
         self.retired = False
         """Its place was taken: it is not started again."""
 

@@ -1,8 +1,8 @@
 """Promptness: what may not wait is on every screen that keeps up, at once, whatever pace its fan asked for.
 
-A checker with books of its own: of each gate, the scores, cards and market states that it has heard. Where one changes,
-every screen of that gate that follows the match, and takes what it is sent, must have got there within a moment: a goal
-or a suspension that is merged into what comes later was conflated away.
+A checker with books of its own: of each gate, the scores, cards and market states that it has heard of the books'
+owners. Where one changes, every screen of that gate that follows the match, and takes what it is sent, must have got
+there within a moment. A goal or a suspension that is merged into what comes later was conflated away.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 from matchday.model.book import Books
 from matchday.model.market import MarketStatus
-from matchday.model.messages import Board, BookChanged, decode
+from matchday.model.messages import BookChanged
 from matchday.ports import Stored
+from matchday.sim.checkers import message_of
 from matchday.sim.clock import VirtualClock
 from matchday.sim.screens import Door, Screen
 from matchday.sim.trace import Violation
@@ -43,37 +44,35 @@ class Promptness:
 
     def __init__(self, clock: VirtualClock, screens: Callable[[], Collection[Screen]]) -> None:
         self._clock, self._screens = clock, screens
-        self._seen: dict[tuple[str, int, str], Seen] = {}
-        """(gate, incarnation, fixture) -> what it last heard."""
+        self._seen: dict[tuple[str, int, str], tuple[int, Seen | None]] = {}
+        """(gate, incarnation, fixture) -> (at which offset, what it had heard)."""
         self.watched = 0
         """Urgent changes that some screen had to show."""
 
     def heard(self, gate: PushingGate, records: Sequence[Stored]) -> None:
-        """A gate is being given records of ``books``."""
+        """A gate is being given records of ``books``: look when it has heard them."""
+        self._clock.call_later(0, lambda: self._look(gate, records))
+
+    def _look(self, gate: PushingGate, records: Sequence[Stored]) -> None:
         for stored in records:
-            message = decode(stored.value)
-            if isinstance(message, BookChanged) and self._urgent(gate, message):
-                self._clock.call_later(0, lambda told=(message.fixture, stored.offset): self._due(gate, *told))  # type: ignore[misc]
+            change = message_of(stored.value)
+            if not isinstance(change, BookChanged) or not gate.books.said_by_owner(change, stored.offset):
+                continue
+            key = (gate.name, gate.incarnation, change.fixture)
+            at, before = self._seen.get(key, (-1, None))
+            if stored.offset <= at:
+                continue
+            now = _shown(change, before)
+            self._seen[key] = stored.offset, now
+            if before is not None and _moved(before, now):
+                self._due(gate, f"fixture:{change.fixture}", stored.offset)
 
-    def _urgent(self, gate: PushingGate, change: BookChanged) -> bool:
-        key = (gate.name, gate.incarnation, change.fixture)
-        statuses = {market.market: market.status for market in change.markets}
-        before = self._seen.get(key)
-        if before is None:
-            self._seen[key] = (*_shown(change.board), statuses)
-            return False
-        self._seen[key] = (*_shown(change.board), before[2] | statuses)
-        moved = any(before[2].get(name, status) != status for name, status in statuses.items())
-        return moved or before[:2] != _shown(change.board)
-
-    def _due(self, gate: PushingGate, fixture: str, offset: int) -> None:
-        """The gate has heard it: who has to show it?"""
-        book, push, channel = gate.books.fixtures.get(fixture), gate.push, f"fixture:{fixture}"
-        if book is None or book.offset != offset:
-            return  # it was of an owner whose place was taken, or something came after it
+    def _due(self, gate: PushingGate, channel: str, offset: int) -> None:
+        """Who has to show it?"""
         connected = [
             (screen, screen.connection) for screen in self._screens()
-            if screen.door is push and screen.blocked is None and channel in screen.followed and channel in screen.views
+            if screen.door is gate.push and screen.blocked is None
+            and channel in screen.followed and channel in screen.views
         ]  # fmt: skip
         self.watched += bool(connected)
         self._clock.call_later(WITHIN_MS, lambda: self._check(connected, channel, offset))
@@ -86,5 +85,11 @@ class Promptness:
                 raise Violation("what_is_urgent_is_told", detail, [screen.name, channel])
 
 
-def _shown(board: Board) -> tuple[tuple[int, int], tuple[int, int]]:
-    return board.score, board.red
+def _shown(change: BookChanged, before: Seen | None) -> Seen:
+    statuses = {market.market: market.status for market in change.markets}
+    return change.board.score, change.board.red, ({} if before is None else before[2]) | statuses
+
+
+def _moved(before: Seen, now: Seen) -> bool:
+    """What was not heard of so far may be as it was."""
+    return before[:2] != now[:2] or any(before[2].get(name, status) != status for name, status in now[2].items())

@@ -37,15 +37,12 @@ def told(log: SqliteLogCore, ledger: SqliteLedgerCore) -> None:
     """Every fact of the ledger stands on the log, those of one account in their order."""
     said: dict[str, int] = {}
     found: set[int] = set()
-    after = -1
-    while page := log.read(Topic.ACCOUNTS, after, 10_000):
-        for record in page:
-            if isinstance(fact := decode(record.value), AccountFact) and fact.seq not in found:
-                found.add(fact.seq)
-                if fact.seq < said.get(fact.account, 0):
-                    raise Violation("every_fact_is_told", f"{fact} after {said[fact.account]}", [fact.account])
-                said[fact.account] = fact.seq
-        after = page[-1].offset
+    for record in (record for part in log.parts(Topic.ACCOUNTS) for record in log.read_of(part, -1, 10**9)):
+        if isinstance(fact := decode(record.value), AccountFact) and fact.seq not in found:
+            found.add(fact.seq)
+            if fact.seq < said.get(fact.account, 0):
+                raise Violation("every_fact_is_told", f"{fact} after {said[fact.account]}", [fact.account])
+            said[fact.account] = fact.seq
     for fact in ledger.facts(0, 10**9):
         if fact.seq not in found:
             raise Violation("every_fact_is_told", f"{fact} is not on the log", [fact.account])

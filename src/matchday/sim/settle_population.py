@@ -134,11 +134,11 @@ def _leg(fixture: str, name: str, price: int) -> Leg:
     return Leg(fixture, selection.rpartition("/")[0], selection, price, 1)
 
 
-def charges(account: str, stake: int, legs: Sequence[Leg]) -> tuple[Charge, ...]:
-    """What the only gate charges (``Judge.charges``), under limits that nobody reaches."""
+def charges(account: str, stake: int, legs: Sequence[Leg], writer: int = 0) -> tuple[Charge, ...]:
+    """What a gate charges (``Judge.charges``), under limits that nobody reaches."""
     amount = stake * prod(leg.price for leg in legs) // UNIT ** len(legs) - stake
     names = dict.fromkeys(name for leg in legs for name in (leg.selection, leg.market, leg.fixture))
-    guards = [f"exposure:account:{account}", *(f"exposure:{name}#0" for name in names)]
+    guards = [f"exposure:account:{account}", *(f"exposure:{name}#{writer}" for name in names)]
     return tuple([Charge(guard, amount, MOST * MOST, Refusal.EXPOSURE_REACHED) for guard in guards])
 
 

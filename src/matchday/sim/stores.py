@@ -17,8 +17,9 @@ from typing import Final, Generic, TypeVar
 from matchday.backends.ledger_sqlite import Done as LedgerDone
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.ledger_sqlite_reads import LedgerReads
-from matchday.backends.log_sqlite import Done as LogDone
-from matchday.backends.log_sqlite import Hear, LogReads, Move, SqliteLogCore
+from matchday.backends.log_sqlite import LogReads, Move, SqliteLogCore
+from matchday.backends.partitions import Done as LogDone
+from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.backends.sqlite import MEMORY, Database
 from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.messages import Topic
@@ -174,10 +175,12 @@ _LogWork = tuple["ProcessLog", tuple[Record, ...], tuple[Move, ...], LogDone | N
 class LogStore(Store[SqliteLogCore, _LogWork]):
     """The log that all processes share."""
 
-    def __init__(self, process: Process, folder: Path | None, wrote: Callable[[Sequence[Stored]], None]) -> None:
+    def __init__(
+        self, process: Process, folder: Path | None, wrote: Callable[[Sequence[Stored]], None], partitions: int = 1
+    ) -> None:
         self._wrote = wrote
         self.readers: list[ProcessLog] = []
-        super().__init__("log", process, folder, lambda path: SqliteLogCore(path, process.world.new_id))
+        super().__init__("log", process, folder, lambda path: SqliteLogCore(path, process.world.new_id, partitions))
 
     def _write(self, group: Sequence[_LogWork]) -> None:
         records = [record for _, work, _, _ in group for record in work]
@@ -196,13 +199,13 @@ class LogStore(Store[SqliteLogCore, _LogWork]):
             driver.deliver(done, [record.offset for record in stored[start : start + len(work)]])
             start += len(work)
         for reader in tuple(self.readers):
-            reader.appended({record.topic for record in stored})
+            reader.appended({(record.topic, record.partition) for record in stored})
 
     def _write_torn(self, group: Sequence[_LogWork]) -> None:
         self.core.append([record for _, work, _, _ in group for record in work], (), self._world.now_ms())
 
 
-class ProcessLog(LogReads):
+class ProcessLog(LogReads, PartitionedLog):
     """The log's port of one incarnation of a process."""
 
     def __init__(self, store: LogStore, process: Process, heard: Callable[[Sequence[Stored]], None]) -> None:
@@ -211,9 +214,9 @@ class ProcessLog(LogReads):
         self._incarnation = process.incarnation
         self._clock = ProcessClock(process)
         self._database: Database = core.database
-        self._next, self._epochs = core._next, core._epochs
+        self._next, self._epochs, self.count = core._next, core._epochs, core.count
         self._positions = dict(core._positions)
-        self._moves: dict[tuple[str, Topic], int] = {}
+        self._moves: dict[tuple[str, Part], int] = {}
         self._tails: list[_Tail] = []
         self._answers_at = 0
         store.readers = [reader for reader in store.readers if reader.lives] + [self]
@@ -226,7 +229,7 @@ class ProcessLog(LogReads):
     def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
         """See ``Log.append``."""
         self._process.risk()
-        moves = tuple((group, topic, offset) for (group, topic), offset in self._moves.items())
+        moves = tuple((group, part, offset) for (group, part), offset in self._moves.items())
         self._moves.clear()
         self._store.submit((self, tuple(records), moves, done))
         self._process.risk()
@@ -240,14 +243,14 @@ class ProcessLog(LogReads):
         self._answers_at = max(self._answers_at, now + self._store.near())
         self._process.world.call_later(self._answers_at - now, self._process.bound(lambda: done(outcome)))
 
-    def advance(self, group: str, topic: Topic, offset: int) -> None:
+    def advance_of(self, group: str, part: Part, offset: int) -> None:
         """See ``Log.advance``: travels with the next append of this process."""
-        self._positions[group, topic] = offset
-        self._moves[group, topic] = offset
+        self._positions[group, part] = offset
+        self._moves[group, part] = offset
 
-    def tail(self, topic: Topic, after: int | None, hear: Hear) -> "_Tail":
+    def tail_of(self, part: Part, after: int | None, hear: Hear) -> "_Tail":
         """See ``Log.tail``."""
-        tail = _Tail(self, topic, self.end(topic) if after is None else after, hear)
+        tail = _Tail(self, part, self.end_of(part) if after is None else after, hear)
         self._tails.append(tail)
         tail.wake()
         return tail
@@ -256,22 +259,22 @@ class ProcessLog(LogReads):
         """The reader of a topic falls behind now, for a moment, by less than what it would take for silence."""
         chance = self._process.faults.stream(Fault.DELAY)
         for tail in self._tails:
-            if tail.topic == topic:
+            if tail.part[0] == topic:
                 tail.lag(chance.randint(*_SHORT_LAG_MS), _MOMENT_MS)
 
-    def appended(self, topics: set[Topic]) -> None:
+    def appended(self, parts: set[Part]) -> None:
         """Something was appended."""
         if self.lives:
             for tail in self._tails:
-                if tail.topic in topics:
+                if tail.part in parts:
                     tail.wake()
 
 
 class _Tail:
     """One reader: pages from the store, sometimes late, sometimes again."""
 
-    def __init__(self, log: ProcessLog, topic: Topic, after: int, hear: Hear) -> None:
-        self._log, self.topic, self._after, self._hear = log, topic, after, hear
+    def __init__(self, log: ProcessLog, part: Part, after: int, hear: Hear) -> None:
+        self._log, self.part, self._after, self._hear = log, part, after, hear
         self._woken = self._cancelled = False
         self._late_ms = self._late_until = 0
 
@@ -311,7 +314,7 @@ class _Tail:
         if process.faults.happens(Fault.DUPLICATE, 0.01):
             after = max(-1, after - process.faults.stream(Fault.DUPLICATE).randint(1, 40))
         limit = chance.choice((1, 2, _PAGE_MAX)) + max(0, self._after - after)
-        page = self._log.read(self.topic, after, limit)
+        page = self._log.read_of(self.part, after, limit)
         if (lag := self._lag()) and page:
             ripe = process.world.now_ms() - lag
             if page[-1].at_ms > ripe and not self._woken:

@@ -32,7 +32,7 @@ from matchday.model.messages import OVER, BetCashedOut, BetReopened, BetSettled,
 from matchday.model.posting import DAY_MS
 from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
-from matchday.ports import Stored
+from matchday.ports import Log, Stored
 from matchday.pricing.football import price_book
 from matchday.services.feed import Feed
 from matchday.services.odds import Odds
@@ -79,6 +79,8 @@ _AIMED: Final = 1.0
 """Chance of a fault aimed at the worst moment: a third of it in a calm seed, always in others."""
 _COUNTED: Final = 40
 """Exposures are counted again after so many commits."""
+_SHARED: Final = 0.4
+"""Chance that a world's log has two partitions, and each room that shares work an owner of each."""
 _SAMPLED: Final = 8
 """One of so many changes is compared on every screen."""
 
@@ -115,7 +117,8 @@ class World:
         self.processes: list[Process] = []
         anchor = Process("stores", self.clock, self.faults, lambda _: None, lambda _: None)
         torn = folder if Fault.POWER_CUT in self.faults.on else None
-        self.log = LogStore(anchor, torn, self._log_written)
+        self.shares = 2 if self.clock.random("shares").random() < _SHARED else 1
+        self.log = LogStore(anchor, torn, self._log_written, self.shares)
         self.ledger = LedgerStore(anchor, torn, self._ledger_written)
         self.crowd = Crowd(self.clock, self.faults, self._gates, self._answered, self._screen_changed)
         self.trader = Trader(self.clock, self.faults, self._gates, self._commanded)
@@ -145,23 +148,35 @@ class World:
 
     def _make_processes(self) -> None:
         self._add("feed", lambda p: Feed(*self._ports(p), self.provider, self.settings.feed).start())
-        self._add_odds()
-        self._add("decisions", lambda p: SettlementByFixture(*self._ports(p)).start())
-        self._add("settlement", self._start_settlement)
+        for share in range(self.shares):
+            self._add_odds(share)
+            suffix = f"-{share}" if share else ""
+            self._add(f"decisions{suffix}", lambda p: SettlementByFixture(*self._view(p)).start(), share)
+            self._add(f"settlement{suffix}", self._start_settlement, share)
         self._add("relay", lambda p: Relay(*self._ports(p), self._ledger_of(p)).start())
         for number in range(GATES):
             gate = GateProcess(f"gate-{number}", self.clock, self.faults, self._start_gate, self._died)
             gate.number = number
             self.processes.append(gate)
 
-    def _add(self, name: str, start: Callable[[Process], None]) -> Process:
+    def _add(self, name: str, start: Callable[[Process], None], share: int = 0) -> Process:
         process = Process(name, self.clock, self.faults, start, self._died)
+        process.share = share
         self.processes.append(process)
         return process
 
-    def _add_odds(self) -> Process:
+    def _add_odds(self, share: int) -> Process:
         self._odds += 1
-        return self._add(f"odds-{self._odds}", lambda p: Odds(*self._ports(p), price_book, self.settings.odds).start())
+
+        def start(process: Process) -> None:
+            Odds(*self._view(process), price_book, self.settings.odds, share=share).start()
+
+        return self._add(f"odds-{self._odds}", start, share)
+
+    def _view(self, process: Process) -> tuple[ProcessClock, Log]:
+        """The ports of a room that has a share of the work."""
+        clock, log = self._ports(process)
+        return clock, log.partition_view(process.share)
 
     def _ports(self, process: Process) -> tuple[ProcessClock, ProcessLog]:
         heard = self._gate_heard(process) if isinstance(process, GateProcess) else lambda _: None
@@ -171,7 +186,7 @@ class World:
         return ProcessLedger(self.ledger, process, lambda commands: self._sealed(process.name, commands))
 
     def _start_settlement(self, process: Process) -> None:
-        clock, log = self._ports(process)
+        clock, log = self._view(process)
         SettlementByAccount(clock, log, self._ledger_of(process), self.settings.settlement).start()
 
     def _start_gate(self, process: Process) -> None:
@@ -392,8 +407,9 @@ class World:
                 market = book.markets.get(f"{fixture}:1x2")
                 if self.obedience.suspends(fixture, _MAIN):
                     continue
-                if state and (gate.gate.bets.stale or market is None or market.status != MarketStatus.OPEN):
-                    detail = f"{gate.name} (stale: {gate.gate.bets.stale}) offers {market} in mid-match; {book.board}"
+                stale = gate.gate.bets.stale or fixture in gate.gate.bets.stale_fixtures
+                if state and (stale or market is None or market.status != MarketStatus.OPEN):
+                    detail = f"{gate.name} (stale: {stale}) offers {market} in mid-match; {book.board}"
                     raise Violation("open_when_calm", detail, [fixture])
 
     def _in_touch(self, now: int) -> bool:
@@ -407,8 +423,9 @@ class World:
     def _change_owner(self) -> None:
         """One or two new owners, who may stop at once; the former speaks on for a while."""
         stream = self.faults.stream(Fault.ODDS_OWNER)
-        former = [p for p in self.processes if p.name.startswith("odds")]
-        heirs = [self._add_odds() for _ in range(stream.choice((1, 1, 2)))]
+        share = stream.randrange(self.shares) if self.shares > 1 else 0
+        former = self._owners(share)
+        heirs = [self._add_odds(share) for _ in range(stream.choice((1, 1, 2)))]
         self.trace.say(f"{[p.name for p in heirs]} take over from {[p.name for p in former]}")
         for heir in heirs:
             heir.start()
@@ -423,16 +440,19 @@ class World:
         process.stop()
         with contextlib.suppress(ValueError):
             self.processes.remove(process)
-        left = [p for p in self.processes if p.name.startswith("odds")]
+        left = self._owners(process.share)
         if left and process.began_ms >= max(p.began_ms for p in left):
             self.clock.call_later(_MISSED_MS, left[-1].stop)
+
+    def _owners(self, share: int) -> list[Process]:
+        return [p for p in self.processes if p.name.startswith("odds") and p.share == share]
 
     def _cut_power(self) -> None:
         self.trace.say("power cut")
         for process in self.processes:
             process.stop()
         self.log.power_cut()
-        self.acceptance.power_cut()
+        self.acceptance.power_cut(self.log.core, self.clock.now_ms())
         self.ledger.power_cut()
         self._take_facts()
         self._recount()

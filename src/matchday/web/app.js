@@ -3,6 +3,7 @@
 import { html, render, signal } from "./html.js";
 import { open, resume } from "./slip.js";
 import { connection, start } from "./store.js";
+import { tapped } from "./taps.js";
 import { Bets } from "./views/bets.js";
 import { Footer, Header } from "./views/frame.js";
 import { Home, Rail } from "./views/home.js";
@@ -17,6 +18,8 @@ addEventListener("hashchange", () => {
   const before = route.value;
   route.value = location.hash || "#/";
   if (before === route.value) return;
+  const match = route.value.startsWith(MATCH);
+  tapped(match ? "open" : "view", match ? decodeURIComponent(route.value.slice(MATCH.length)) : route.value);
   scrollTo(0, 0);
   open.value = false; // the sheet of a small screen would cover the new page
 });

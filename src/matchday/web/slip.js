@@ -5,6 +5,7 @@ import { attempts, inFlight, resume as resumeAttempts, send, setAside } from "./
 import { outcomeName, readStake, thousandths, toDecimal, toMinor } from "./format.js";
 import { computed, effect, signal, untracked } from "./html.js";
 import * as store from "./store.js";
+import * as taps from "./taps.js";
 import { SINGLES, lineCount, potential, typeName, typesFor } from "./types.js";
 
 const PICKS_MAX = 20;
@@ -44,6 +45,7 @@ export function tap(fixture, market, selection) {
     remove(selection.selection);
     return;
   }
+  taps.tapped("select", selection.selection);
   const pick = {
     fixture, market: market.market, type: market.type, line: market.line, outcome: selection.outcome,
     selection: selection.selection, price: selection.price, generation: market.generation,
@@ -58,6 +60,7 @@ export function tap(fixture, market, selection) {
 export function remove(selection) {
   if (inFlight()) return;
   setAside();
+  taps.tapped("unselect", selection);
   picks.value = picks.value.filter((pick) => pick.selection !== selection);
   if (picks.value.length === 0) open.value = false;
 }
@@ -77,7 +80,7 @@ export function current(pick) {
   const market = held === "missing" ? null : held?.markets.get(pick.market);
   const selection = market?.selections.find((each) => each.selection === pick.selection);
   if (!selection) return { price: pick.price, generation: pick.generation, status: held ? "closed" : "waiting" };
-  const stale = store.connection.value.stale && market.status === "open";
+  const stale = store.isStale(pick.fixture) && market.status === "open";
   const now = { price: selection.price, generation: market.generation, status: stale ? "suspended" : market.status };
   return told(pick, now);
 }
@@ -162,6 +165,7 @@ export function place(seen) {
       ...(betType === "single" ? {} : { type: betType }), ...(seen.free ? { free_bet: seen.free.free_bet } : {}),
     },
   });
+  taps.tapped("place", type.value);
   if (type.value === SINGLES) send(all.map((group, index) => made([group], [seen.found[index]], seen.lineStake, "single")));
   else send([made(all, seen.found, seen.total, type.value)]);
   freeBet.value = "";

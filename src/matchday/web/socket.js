@@ -17,7 +17,7 @@ const DRAINING = 4012; // the gate stops, and says when to come back
 const LATER_FAILURES = 4; // how far the backoff has got then, at least
 
 export class Socket {
-  /** listener: {state(state), heartbeat(stale), at(ms), snapshot(channel, data), delta(channel, data, frame), error(frame)} */
+  /** listener: {state(state), heartbeat(stale, fixtures), at(ms), snapshot(channel, data), delta(channel, data, frame), tapped(frame), error(frame)} */
   constructor(url, listener) {
     this.url = url;
     this.listener = listener;
@@ -83,9 +83,10 @@ export class Socket {
     if (frame.t === "hello") {
       this.heartbeatMs = frame.heartbeat_ms;
       this.listener.state("live");
-    } else if (frame.t === "heartbeat") this.listener.heartbeat(frame.stale);
+    } else if (frame.t === "heartbeat") this.listener.heartbeat(frame.stale, frame.stale_fixtures);
     else if (frame.t === "snapshot") this.snapshot(frame);
     else if (frame.t === "delta") this.delta(frame);
+    else if (frame.t === "tapped") this.listener.tapped(frame);
     else if (frame.t === "error") this.listener.error(frame);
   }
 

@@ -8,6 +8,7 @@ import { newId } from "./ids.js";
 import { newGuest, waiting } from "./lobby.js";
 import { patchedMarkets, patchedRow } from "./patches.js";
 import { Socket } from "./socket.js";
+import * as taps from "./taps.js";
 
 const TOKEN = "matchday.token";
 const NAMES = "matchday.names";
@@ -15,8 +16,11 @@ const NAMES_MAX = 300; // fixtures whose sides are remembered, so that old bets 
 const REFUSALS_MAX = 50; // of bets that waited
 const CLOCK_MS_MAX = 60_000; // how long an estimate of the server's clock is kept before a later frame may replace it
 
-/** connecting, live or reconnecting; and whether the server says that its prices are stale. */
-export const connection = signal({ state: "connecting", stale: false });
+/** connecting, live or reconnecting; and whether the server says that its prices are stale, or of which fixtures. */
+export const connection = signal({ state: "connecting", stale: false, staleFixtures: [] });
+
+/** Whether the prices of a fixture are stale. */
+export const isStale = (fixture) => connection.value.stale || connection.value.staleFixtures.includes(fixture);
 /** Map of fixture -> {board, market}, or null until the first snapshot. */
 export const home = signal(null);
 /** null, or {account, currency, balance} of the fan who is signed in. */
@@ -217,8 +221,10 @@ export function checkSignedOut(error) {
 const listener = {
   at: heardAt,
   state: (state) => (connection.value = { ...connection.value, state }),
-  heartbeat(stale) {
-    if (stale !== connection.value.stale) connection.value = { ...connection.value, stale };
+  heartbeat(stale, staleFixtures = []) {
+    const before = connection.value;
+    if (stale === before.stale && String(staleFixtures) === String(before.staleFixtures)) return;
+    connection.value = { ...before, stale, staleFixtures };
   },
   snapshot(channel, data) {
     batch(() => {
@@ -236,7 +242,10 @@ const listener = {
   delta(channel, data) {
     batch(() => {
       // Whoever reprices is at work: only a heartbeat says that prices are stale, and a repricing that they no longer are.
-      if (connection.value.stale && channel !== "account") listener.heartbeat(false);
+      const { stale, staleFixtures } = connection.value;
+      if (stale && channel !== "account") listener.heartbeat(false, staleFixtures);
+      if (staleFixtures.includes(channel.slice("fixture:".length)))
+        listener.heartbeat(false, staleFixtures.filter((each) => channel !== `fixture:${each}`));
       if (channel === "home") homeChanged(data.fixtures ?? [], data.removed ?? [], home.value);
       else if (channel === "account") {
         data.facts.forEach(heardFact);
@@ -249,6 +258,7 @@ const listener = {
       }
     });
   },
+  tapped: taps.heard,
   error(frame) {
     if (frame.reason === "token_invalid" || frame.reason === "not_signed_in") {
       if (token()) api.account(token()).catch(checkSignedOut);
@@ -263,4 +273,5 @@ export function start() {
   socket.watch("home");
   if (token()) enter(token());
   socket.connect();
+  taps.begin((said) => socket.send(said), () => token() !== null);
 }

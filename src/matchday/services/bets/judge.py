@@ -14,6 +14,7 @@ from matchday.model.ledger import Charge, PlaceBet, Refusal
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
 from matchday.model.price import UNIT
+from matchday.services.bets.owners import Heard
 
 Combine = Callable[[FixtureBook, Sequence[tuple[Market, str]]], int | str]
 """(a fixture's book, markets and outcomes) -> the joint price in thousandths, or why there is none."""
@@ -57,7 +58,7 @@ class Judge:
 
     # --- the legs -----------------------------------------------------------------------------------------------------
 
-    def legs(self, command: PlaceBet, *, stale: bool, epoch: int, given: Sequence[Leg] = ()) -> Judged:
+    def legs(self, command: PlaceBet, heard: Heard, *, given: Sequence[Leg] = ()) -> Judged:
         """The legs as they would be taken now, or the first refusal that applies. ``given`` are legs at prices that a
         trader stands for: then only markets and generations are judged."""
         if refusal := related(command.asked):
@@ -65,7 +66,7 @@ class Judge:
         found: list[Leg] = []
         refused: list[tuple[Refusal, int]] = []
         for index, asked in enumerate(command.asked):
-            price = self._price(asked, stale=stale, epoch=epoch)
+            price = self._price(asked, heard)
             if isinstance(price, int) and given:
                 price = given[index].price
             elif isinstance(price, int) and not within(command.policy, command.tolerance, asked.price, price):
@@ -85,10 +86,10 @@ class Judge:
         asked = tuple(leg if isinstance(now, Refusal) else now for leg, now in found)
         return msgspec.structs.replace(command, asked=asked)
 
-    def price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
+    def price(self, asked: Leg, heard: Heard) -> int | Refusal:
         """The price of a leg now, whatever price or generation was asked."""
         now = self._now(asked)
-        return now if isinstance(now, Refusal) else self._price(now, stale=stale, epoch=epoch)
+        return now if isinstance(now, Refusal) else self._price(now, heard)
 
     def _now(self, asked: Leg) -> Leg | Refusal:
         """The leg at the generations that its markets have now."""
@@ -102,12 +103,12 @@ class Judge:
             return combination(asked.fixture, asked.price, parts)
         return msgspec.structs.replace(asked, generation=parts[0].generation)
 
-    def _price(self, asked: Leg, *, stale: bool, epoch: int) -> int | Refusal:
+    def _price(self, asked: Leg, heard: Heard) -> int | Refusal:
         """The current price of a leg whose markets are open, in the generation that the fan saw."""
         if not asked.parts:
-            part = self._part(asked.fixture, asked, stale=stale, epoch=epoch)
+            part = self._part(asked.fixture, asked, heard)
             return part if isinstance(part, Refusal) else part[2]
-        found = [self._part(asked.fixture, part, stale=stale, epoch=epoch) for part in asked.parts]
+        found = [self._part(asked.fixture, part, heard) for part in asked.parts]
         refused = [part for part in found if isinstance(part, Refusal)]
         if refused:
             return min(refused, key=_ORDER.__getitem__)
@@ -118,7 +119,7 @@ class Judge:
         contradictory = joint == Refusal.LEGS_CONTRADICTORY
         return Refusal.LEGS_CONTRADICTORY if contradictory else Refusal.COMBINATION_UNPRICED
 
-    def _part(self, fixture: str, part: Part | Leg, *, stale: bool, epoch: int) -> tuple[Market, str, int] | Refusal:
+    def _part(self, fixture: str, part: Part | Leg, heard: Heard) -> tuple[Market, str, int] | Refusal:
         """The market, outcome and price of one selection, or the first reason why it cannot be backed."""
         market = self._books.market(fixture, part.market)
         named, _, outcome = part.selection.rpartition("/")
@@ -127,7 +128,8 @@ class Judge:
             return Refusal.SELECTION_UNKNOWN
         if market.status != MarketStatus.OPEN:
             return _BY_STATUS[market.status]
-        if stale or self._books.fixtures[fixture].epoch < epoch:  # the new owner has not spoken of it yet
+        book = self._books.fixtures[fixture]
+        if (owner := heard.get(book.share)) is None or book.epoch < owner:  # a new owner has not spoken of it yet
             return Refusal.MARKET_SUSPENDED
         if market.generation != part.generation:
             return Refusal.GENERATION_STALE

@@ -43,8 +43,10 @@ from matchday.model.ledger import (
     Refusal,
     offer_id,
 )
+from matchday.model.messages import OVER
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.bets.judge import Combine, Judge
+from matchday.services.bets.owners import Heard, Owners
 from matchday.services.bets.queue import BetQueue, Done, Queued
 
 _log = logging.getLogger(__name__)
@@ -83,9 +85,8 @@ class Bets:
         self._in_flight = self._watching = False
         self._faulty: dict[str, int] = {}
         """Market whose bets cannot be judged -> when that was last logged, by ``elapsed_ms``."""
-        self._alive: tuple[int, int] | None = None
-        """Of the odds owner: (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
-        self._epoch = 0
+        self._books = books
+        self._owners = Owners(clock, settings.odds_silence_ms_max)
         self.batches: dict[int, int] = {}
         """Size of batch -> how many were committed, for reports."""
 
@@ -105,30 +106,31 @@ class Bets:
             expired = [ExpireFreeBet(f"expire:{free_bet}", account, free_bet, now) for account, free_bet in unused]
             self._ledger.commit(expired, lambda _: None)  # whatever is not taken is found again
 
-    def odds_owned(self, epoch: int) -> None:
-        """A new owner of the books began: what a former one says counts no more, and the new one has yet to speak."""
-        if epoch > self._epoch:
-            self._epoch, self._alive = epoch, None
+    def odds_owned(self, epoch: int, share: int = 0) -> None:
+        """See ``Owners.owned``."""
+        self._owners.owned(share, epoch)
 
-    def odds_alive(self, epoch: int, at_ms: int) -> None:
-        """The odds owner was heard now, saying what its clock shows. One whose place was taken does not count."""
-        if epoch >= self._epoch:
-            self._epoch, self._alive = epoch, (self._clock.elapsed_ms(), at_ms)
+    def odds_alive(self, epoch: int, at_ms: int, share: int = 0) -> None:
+        """See ``Owners.alive``."""
+        self._owners.alive(share, epoch, at_ms)
 
     @property
     def stale(self) -> bool:
-        """Whether the odds owner has been silent for too long, or what is heard of it is old, or its clock and ours are
-        so far apart that nobody can tell: then every market counts as suspended. Silence is measured by time elapsed,
-        since clocks may jump."""
-        if self._alive is None:
-            return True
-        heard_ms, at_ms = self._alive
-        most = self._settings.odds_silence_ms_max
-        return self._clock.elapsed_ms() - heard_ms > most or abs(self._clock.now_ms() - at_ms) > most
+        """Whether no owner of books is heard in time: then every market counts as suspended."""
+        return not self._owners.heard()
+
+    @property
+    def stale_fixtures(self) -> tuple[str, ...]:
+        """Where some owners are heard: the fixtures of those who are not. Their markets count as suspended."""
+        heard = self._owners.heard()
+        if not heard or self._books.shares <= heard.keys():
+            return ()
+        books = self._books.fixtures.items()
+        return tuple(name for name, book in books if book.share not in heard and book.board.status not in OVER)
 
     def price(self, leg: Leg) -> int | Refusal:
         """The price of a leg now, in thousandths, or why there is none."""
-        return self._judge.price(leg, stale=self.stale, epoch=self._epoch)
+        return self._judge.price(leg, self._owners.heard())
 
     def in_play(self, legs: Sequence[Leg]) -> bool:
         """Whether what is asked about these legs has to wait its delay."""
@@ -166,7 +168,7 @@ class Bets:
         """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
         return (
             self.in_play(command.asked)
-            and self._judged(command, self.stale).refusal is None
+            and self._judged(command, self._owners.heard()).refusal is None
             and self._ledger.answer(command.account, command.id) is None
         )
 
@@ -214,9 +216,9 @@ class Bets:
         """Judge what has arrived and hand it to the ledger, as one batch."""
         batch: list[Queued] = []
         judged: list[PlaceBet] = []
-        stale = self.stale
+        heard = self._owners.heard()
         for queued in self._queue.take(self._settings.batch_max):
-            found = self._sealed(queued.command, stale)
+            found = self._sealed(queued.command, heard)
             if isinstance(found, Moment):
                 self._tell_later(queued.done, found)
             else:
@@ -230,10 +232,10 @@ class Bets:
         else:
             self._in_flight = False
 
-    def _sealed(self, command: PlaceBet, stale: bool) -> PlaceBet | Moment:
+    def _sealed(self, command: PlaceBet, heard: Heard) -> PlaceBet | Moment:
         """A bet of a batch, judged; or why this one cannot be, whatever becomes of the others."""
         try:
-            return self._judged(command, stale)
+            return self._judged(command, heard)
         except LedgerUnavailable:  # its offer could not be read
             return Moment.UNAVAILABLE
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
@@ -268,7 +270,7 @@ class Bets:
     def _tell_later(self, done: Done, moment: Moment) -> None:
         self._clock.call_later(0, lambda: done(moment))
 
-    def _judged(self, command: PlaceBet, stale: bool) -> PlaceBet:
+    def _judged(self, command: PlaceBet, heard: Heard) -> PlaceBet:
         """The command with this room's judgement: the legs at current prices and their charges, or a refusal."""
         now = self._clock.now_ms()
         if command.refusal is not None:  # a trader's
@@ -276,7 +278,7 @@ class Bets:
         offer = self._ledger.offer(command.account, command.offer) if command.offer else None
         fits = offer is not None and len(offer.legs) == len(command.asked)  # if not, the ledger refuses it
         given = command.legs if command.answers_referral else offer.legs if offer is not None and fits else ()
-        legs, refusal, detail = self._judge.legs(command, stale=stale, epoch=self._epoch, given=given)
+        legs, refusal, detail = self._judge.legs(command, heard, given=given)
         if refusal is not None:
             return msgspec.structs.replace(command, at_ms=now, refusal=refusal, detail=detail)
         stakes = self._judge.stake(command, legs)
@@ -353,7 +355,7 @@ class Bets:
         number = lines.count(bet_type, len(command.asked))
         prices = tuple(self.price(leg) for leg in command.asked)
         account = self._ledger.account(command.account)
-        judged = self._judge.legs(self._judge.now(command), stale=self.stale, epoch=self._epoch)
+        judged = self._judge.legs(self._judge.now(command), self._owners.heard())
         refusal = _account_refusal(account, command) or judged.refusal
         if account is None or refusal is not None:
             return StakeMax(prices, number, refusal, 0, 0)

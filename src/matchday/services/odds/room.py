@@ -1,6 +1,7 @@
 """Odds: the books. What happens on the pitch comes in, prices of all markets go out.
 
-Owns markets, prices, suspensions and what traders have set. Hears ``incidents`` (its own ticks and traders' commands
+Owns markets, prices, suspensions and what traders have set, of the fixtures of one share: one partition of
+``incidents``. Hears ``incidents`` (its own ticks and traders' commands
 among them); says ``BookChanged`` and ``OddsAlive`` on ``books`` and keeps each whole book on ``book_states``. Never
 judges a bet and never decides a leg.
 
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from matchday.config import Odds as OddsSettings
+from matchday.letters import Letters
 from matchday.model.book import Books
 from matchday.model.football import (
     KICKS,
@@ -36,12 +38,12 @@ from matchday.model.messages import (
     OVER,
     BookChanged,
     BookState,
-    DeadLetter,
     FeedAlive,
     FixtureScheduled,
     FixtureSnapshot,
     FixtureStatus,
     Incident,
+    Message,
     OddsAlive,
     OddsOwned,
     PricedOn,
@@ -49,13 +51,12 @@ from matchday.model.messages import (
     Strengths,
     Ticked,
     Topic,
-    decode,
     encode,
 )
 from matchday.model.trading import Controls, TraderCommand, judge
-from matchday.ports import Clock, Log, Record, Stored
+from matchday.ports import Clock, Log, LogUnavailable, Record, Stored
 from matchday.services.odds.board import board_of
-from matchday.voice import BACKLOG_MAX, Voice
+from matchday.voice import BACKLOG_MAX, RETRY_MS, Voice
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
 FORGET_MS = 6 * 3_600_000
 """Milliseconds after which a new owner drops the book of a fixture that is over."""
+_UNREAD_MS = 2**52
+"""When a hold ends that only the next word on its fixture ends."""
 _ENDED_MAX = 10_000
 """Fixtures lately over that are remembered."""
 
@@ -95,6 +98,12 @@ class _Book(msgspec.Struct):
     priced_ms: int = 0
     """As of when it was last priced, by its feed's clock."""
 
+    def hear(self, snapshot: FixtureSnapshot) -> None:
+        """A word on the fixture, which says all that was said of it before."""
+        self.snapshot = snapshot
+        if self.resume_at_ms == _UNREAD_MS:
+            self.resume_at_ms = None
+
     @property
     def held(self) -> bool:
         waits = self.resume_at_ms is not None or self.snapshot.state.penalty is not None
@@ -102,15 +111,19 @@ class _Book(msgspec.Struct):
 
 
 class Odds:
-    """The owner of all books of a partition."""
+    """The owner of a share of the books: of those of a partition. ``log``: a view of that partition."""
 
-    def __init__(self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0) -> None:
+    def __init__(
+        self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0, share: int = 0
+    ) -> None:
+        self._share = share
         self._clock = clock
         self._log = log
         self._price = price
         self._settings = settings
         self._speed = speed
         self._voice = Voice(clock, log, "odds")
+        self._letters = Letters(clock, self._voice, "odds")
         self._books: dict[str, _Book] = {}
         self._feeds: dict[str, tuple[int, int]] = {}
         """Feed -> (when it was last heard, by ``elapsed_ms``; what its clock said then)."""
@@ -125,11 +138,29 @@ class Odds:
         self.repriced = 0
         """Prices that changed, for reports."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether it owns its share."""
+        return self._epoch > 0
+
+    @property
+    def books(self) -> int:
+        """How many it holds."""
+        return len(self._books)
+
     def start(self) -> None:
         """Take ownership; then rebuild with every book suspended, and hear what came since."""
-        self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms())))], self._own)
+        self._voice.say([Record(Topic.BOOKS, "", encode(OddsOwned(self._clock.now_ms(), self._share)))], self._own)
 
     def _own(self) -> None:
+        """Take over as soon as what there is can be read: until then nothing is said."""
+        try:
+            self._take_over()
+        except LogUnavailable as error:
+            _log.error("odds: what there is could not be read: %s", error)
+            self._clock.call_later(RETRY_MS, self._own)
+
+    def _take_over(self) -> None:
         """What stands on ``books`` before our own record is all that former owners said with effect; readers may have
         dropped some of it, as said after its time, so that every book is said whole, also of fixtures lately over."""
         self._epoch = self._voice.offsets[Topic.BOOKS] + 1
@@ -137,8 +168,8 @@ class Odds:
         self._live_after = self._log.end(Topic.INCIDENTS)
         kept = {
             stored.key: state
-            for stored in self._log.latest(Topic.BOOK_STATES)
-            if isinstance(state := decode(stored.value), BookState)
+            for stored, state in self._letters.opened(self._log.latest(Topic.BOOK_STATES))
+            if isinstance(state, BookState)
         }
         states = Books.newest(kept.values())
         live = [state for state in states if state.snapshot.status not in OVER]
@@ -167,10 +198,9 @@ class Odds:
             books.load(state)
             after = min(after, state.said - 1)
         while records := self._log.read(Topic.BOOKS, after, 1_000):
-            for stored in records:
-                message = decode(stored.value)
+            for stored, message in self._letters.opened(records):
                 if isinstance(message, OddsOwned):
-                    books.owned(stored.offset + 1)
+                    books.owned(stored.offset + 1, message.share)
                 elif isinstance(message, BookChanged) and message.fixture in books.fixtures:
                     books.apply(message, stored.offset)
             after = records[-1].offset
@@ -191,28 +221,34 @@ class Odds:
 
     def hear(self, records: Sequence[Stored]) -> None:
         """Take in records of ``incidents``, in order; what was heard before changes nothing."""
-        for stored in records:
-            self._heard = max(self._heard, stored.offset)  # what was heard before may come again
-            try:
-                message = decode(stored.value)
-            except msgspec.MsgspecError as error:
-                self._bury(stored, str(error))
-                continue
-            if isinstance(message, FixtureScheduled):
-                self._scheduled(message)
-            elif isinstance(message, Incident):
-                self._incident(message)
-            elif isinstance(message, ResultConfirmed):
-                self._confirmed(message)
-            elif isinstance(message, TraderCommand):
-                self._command(message, stored)
-            elif isinstance(message, FeedAlive) and stored.offset > self._live_after:
-                self._alive(message)
-            elif isinstance(message, Ticked) and stored.offset > self._live_after:
-                self._ticked(message)
+        self._letters.each(records, self._take, self._unread)
         self._wake()
 
+    def _take(self, stored: Stored, message: Message) -> None:
+        self._heard = max(self._heard, stored.offset)  # what was heard before may come again
+        if isinstance(message, FixtureScheduled):
+            self._scheduled(message)
+        elif isinstance(message, Incident):
+            self._incident(message)
+        elif isinstance(message, ResultConfirmed):
+            self._confirmed(message)
+        elif isinstance(message, TraderCommand):
+            self._command(message, stored)
+        elif isinstance(message, FeedAlive) and stored.offset > self._live_after:
+            self._alive(message)
+        elif isinstance(message, Ticked) and stored.offset > self._live_after:
+            self._ticked(message)
+
     # --- what each message does -------------------------------------------------------------------------------------
+
+    def _unread(self, stored: Stored) -> None:
+        """Something happened on a fixture, nobody knows what: nothing is offered on it until the next word on it."""
+        self._heard = max(self._heard, stored.offset)
+        book = self._books.get(stored.key)
+        if book is None or stored.offset <= book.heard:
+            return
+        book.heard, book.resume_at_ms = stored.offset, _UNREAD_MS
+        self._publish(book, "unreadable", self._suspend(book), keep=True)
 
     def _scheduled(self, message: FixtureScheduled) -> None:
         book = self._books.get(message.fixture)
@@ -223,15 +259,15 @@ class Odds:
         snapshot = FixtureSnapshot(message, message.seq, FixtureStatus.SCHEDULED, state, message.at_ms)
         if book is None:
             book = self._books[message.fixture] = _Book(snapshot, {}, silent=message.feed not in self._feeds)
-        book.snapshot = snapshot
+        book.hear(snapshot)
         self._publish(book, "scheduled", self._reprice(book, message.at_ms, resume=not book.held), keep=True)
 
     def _incident(self, message: Incident) -> None:
         book = self._books.get(message.fixture)
         if book is None or message.seq <= book.snapshot.seq:
             return
-        book.snapshot = FixtureSnapshot(
-            book.snapshot.scheduled, message.seq, FixtureStatus.LIVE, message.state, message.at_ms
+        book.hear(
+            FixtureSnapshot(book.snapshot.scheduled, message.seq, FixtureStatus.LIVE, message.state, message.at_ms)
         )
         touched = TOUCHED.get(message.type, frozenset())
         book.controls = book.controls.lifted(None if message.type in MATERIAL else touched)
@@ -252,9 +288,7 @@ class Odds:
         book = self._books.get(message.fixture)
         if book is None or message.seq <= book.snapshot.seq:
             return
-        book.snapshot = FixtureSnapshot(
-            book.snapshot.scheduled, message.seq, message.status, message.state, message.at_ms
-        )
+        book.hear(FixtureSnapshot(book.snapshot.scheduled, message.seq, message.status, message.state, message.at_ms))
         if message.status == FixtureStatus.POSTPONED:
             self._publish(book, message.status, self._suspend(book), keep=True)
         else:
@@ -304,7 +338,7 @@ class Odds:
             return
         book.heard = stored.offset
         if (refusal := judge(message, book.controls, book.markets)) is not None:
-            self._bury(stored, f"command {message.id} of {message.trader}: {refusal}")
+            self._letters.bury(stored, f"command {message.id} of {message.trader}: {refusal}")
             return
         book.controls = book.controls.after(message, stored.offset)
         changed = {market.market: market for market in self._limit(book)}
@@ -428,6 +462,8 @@ class Odds:
     def _resume_later(self, book: _Book) -> None:
         scheduled, due = book.snapshot.scheduled, book.resume_at_ms
         assert due is not None
+        if due == _UNREAD_MS:
+            return
 
         def resume() -> None:
             if book.resume_at_ms == due:
@@ -454,7 +490,8 @@ class Odds:
         running = [book.snapshot.scheduled.feed for book in books if book.snapshot.state.period in RUNNING]
         for feed in dict.fromkeys(running) if not self._voice.backlog else ():
             if feed in self._feeds:
-                self._say(Topic.INCIDENTS, "", encode(Ticked(self._feed_ms(feed), feed=feed)))
+                ticked = Ticked(self._feed_ms(feed), feed=feed)
+                self._voice.say([Record(Topic.INCIDENTS, "", encode(ticked), self._share)])
         self._ticking = bool(self._books)
         if self._ticking:
             self._clock.call_later(self._tick_ms, self._tick)
@@ -466,7 +503,7 @@ class Odds:
             elif feed in self._feeds:
                 self._give_up(feed)
         if self._voice.backlog < BACKLOG_MAX:
-            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms())))
+            self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms(), self._share)))
         self._beating = bool(self._books)
         if self._beating:
             self._clock.call_later(self._settings.alive_ms, self._beat)
@@ -501,11 +538,6 @@ class Odds:
     def _say(self, topic: Topic, key: str, value: bytes) -> None:
         self._voice.say([Record(topic, key, value)])
 
-    def _bury(self, stored: Stored, reason: str) -> None:
-        """A record that has no effect goes to the dead letters, with the reason."""
-        letter = DeadLetter("odds", stored.topic, stored.offset, reason, self._clock.now_ms())
-        self._say(Topic.DEAD_LETTERS, stored.key, encode(letter))
-
     def _publish(self, book: _Book, cause: str, markets: Iterable[Market], *, keep: bool = False) -> None:
         """One message with all that one cause changed; now and then the whole book beside it, for a restart."""
         fixture = book.snapshot.scheduled.fixture
@@ -513,16 +545,18 @@ class Odds:
         board = board_of(book.snapshot, self._speed)
         now, model = self._clock.now_ms(), book.priced_on
         controls = None if book.controls is book.controls_said else book.controls
-        change = BookChanged(fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls)
+        change = BookChanged(
+            fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls, self._share
+        )  # fmt: skip
         records = [Record(Topic.BOOKS, fixture, encode(change))]
         book.controls_said = book.controls
         book.kept += 1
         if keep or controls is not None or book.kept >= self._settings.whole_book_every:
             book.kept = 0
-            said = self._voice.offsets.get(Topic.BOOKS, self._log.end(Topic.BOOKS)) + 1
+            said = self._voice.offsets[Topic.BOOKS] + 1
             state = BookState(
                 fixture, self._epoch, book.n, max(self._heard, book.heard), said, book.snapshot, board,
-                tuple(book.markets.values()), book.resume_at_ms, model, book.controls,
+                tuple(book.markets.values()), book.resume_at_ms, model, book.controls, self._share,
             )  # fmt: skip
             records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
         self._voice.say(records)

@@ -40,8 +40,9 @@ _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
 
-class BetsDoor(Protocol):
-    """Where bets are placed, as this room sees it: it carries what is said, and does not know what it means."""
+class Door(Protocol):
+    """What else clients may say on their connection, such as a bet: this room carries it, and does not know what it
+    means."""
 
     @property
     def shape(self) -> type[msgspec.Struct]:
@@ -68,14 +69,16 @@ class Push:
         verify: Callable[[str], str | None],
         framing: Framing,
         stale: Callable[[], bool],
+        stale_fixtures: Callable[[], tuple[str, ...]] = tuple,
         account_epoch: str | None = None,
-        bets: BetsDoor | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
         self._clock, self._books, self._settings = clock, books, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
-        self._ledger, self._verify, self._stale = ledger, verify, stale
-        self._bets = bets
-        self._read = wire.reader(None if bets is None else bets.shape)
+        self._ledger, self._verify = ledger, verify
+        self._stale, self._stale_fixtures = stale, stale_fixtures
+        self._doors = {door.shape: door for door in doors}
+        self._read = wire.reader(tuple(self._doors))
         self._out = Outbox(clock, framing, settings.buffer_bytes_max, self._took)
         self._pacing = Pacing(clock, self._out)
         self._sessions: dict[Connection, Session] = {}
@@ -86,8 +89,8 @@ class Push:
         self._screens: dict[str, int] = {}
         """Account -> connections signed in as it."""
         self._drain: Drain | None = None
-        self._said_stale = False
-        """What connections were told of the prices' source last."""
+        self._said_stale: tuple[bool, tuple[str, ...]] = (False, ())
+        """What connections were told of the prices' source last: whether it is silent, or of which fixtures."""
         self._home = HomeSource(books)
         self._channels: dict[str, Channel] = {}
         """By name; an account's by ``account:ID``."""
@@ -132,7 +135,7 @@ class Push:
         now, self._opened = self._clock.now_ms(), self._opened + 1
         session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
         self._slots[session.slot][session] = None
-        self._out.tell(session, wire.Hello(self._clock.new_id(), self._settings.heartbeat_ms, now, self._stale()))
+        self._out.tell(session, self._hello(now))
         self._keep_sweeping()
 
     def closed(self, connection: Connection) -> None:
@@ -158,8 +161,8 @@ class Push:
         behind, session.behind = session.behind, None
         for name, sent in behind.items():
             self._catch_up(session, name, sent)
-        if self._said_stale:  # it may not have been told
-            self._out.tell(session, wire.Heartbeat(self._clock.now_ms(), self._said_stale))
+        if any(self._said_stale):  # it may not have been told
+            self._out.tell(session, self._heartbeat(self._clock.now_ms()))
 
     def received(self, connection: Connection, payload: bytes) -> None:
         """A client's message."""
@@ -170,12 +173,7 @@ class Push:
         try:
             said = self._read(payload, connection.binary)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            answer = None if self._bets is None else self._bets.unreadable(payload, error, binary=connection.binary)
-            if answer is not None:
-                if self._pay(session, ERROR_COST):
-                    self._out.tell(session, answer)
-                return
-            self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
+            self._unreadable(session, payload, error)
             return
         if not self._pay(session, 1):
             return
@@ -189,8 +187,17 @@ class Push:
             self._pace(session, said.max_rate_hz)
         elif isinstance(said, wire.Ping):
             self._out.tell(session, wire.Pong(session.heard_ms))
-        elif self._bets is not None:
-            self._bets.said(session.account, said, lambda answer: self._answer(session, answer))
+        else:
+            self._doors[type(said)].said(session.account, said, lambda answer: self._answer(session, answer))
+
+    def _unreadable(self, session: Session, payload: bytes, error: Exception) -> None:
+        for door in self._doors.values():
+            answer = door.unreadable(payload, error, binary=session.connection.binary)
+            if answer is not None:
+                if self._pay(session, ERROR_COST):
+                    self._out.tell(session, answer)
+                return
+        self._refuse(session, "message_invalid", f"{error}; {wire.EXPECTED}")
 
     def _answer(self, session: Session, answer: msgspec.Struct) -> None:
         """An answer has come, with others of its commit: they leave in one send."""
@@ -544,7 +551,7 @@ class Push:
         now, settings = self._clock.now_ms(), self._settings
         period = settings.heartbeat_ms // SWEEPS
         self._say_stale(now)
-        beat = Shared(lambda: wire.Heartbeat(now, self._said_stale))
+        beat = Shared(lambda: self._heartbeat(now))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
             if session.behind is not None:
@@ -566,13 +573,22 @@ class Push:
         self._slot = (self._slot + 1) % SLOTS
         self._keep_sweeping()
 
+    def _hello(self, now: int) -> wire.Hello:
+        return wire.Hello(
+            self._clock.new_id(), self._settings.heartbeat_ms, now, self._stale(), self._stale_fixtures() or UNSET
+        )
+
+    def _heartbeat(self, now: int) -> wire.Heartbeat:
+        stale, fixtures = self._said_stale
+        return wire.Heartbeat(now, stale, fixtures or UNSET)
+
     def _say_stale(self, now: int) -> None:
         """That prices are stale, or no longer, does not wait for the next heartbeat."""
-        stale = self._stale()
+        stale = self._stale(), self._stale_fixtures()
         if stale == self._said_stale:
             return
         self._said_stale = stale
-        beat = Shared(lambda: wire.Heartbeat(now, stale))
+        beat = Shared(lambda: self._heartbeat(now))
         for session in self._sessions.values():
             if session.behind is None:
                 self._out.share(session, beat)

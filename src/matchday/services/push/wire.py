@@ -1,7 +1,7 @@
 """Push's words: what a client may say and what it is told. The protocol for client authors is docs/protocol.md."""
 
-from collections.abc import Callable
-from typing import Annotated, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -73,17 +73,19 @@ class Ping(_Said, frozen=True, tag="ping"):
 
 Said = Auth | Subscribe | Unsubscribe | Pace | Ping
 EXPECTED: Final = (
-    "expected an object whose op is auth, subscribe, unsubscribe, pace or ping, with that op's fields only"
+    "expected an object whose op is auth, subscribe, unsubscribe, pace, ping, place or taps, with that op's fields only"
 )
 
 
 Read = Callable[[bytes, bool], Said | msgspec.Struct]
 
 
-def reader(more: type[msgspec.Struct] | None = None) -> Read:
-    """What reads a client's words, as JSON or (True) MessagePack; ``more`` is one more thing that it may say.
+def reader(more: Sequence[type[msgspec.Struct]] = ()) -> Read:
+    """What reads a client's words, as JSON or (True) MessagePack; ``more`` is what else it may say.
     ValidationError names the field that is wrong, DecodeError what is no JSON or MessagePack."""
-    words = Said if more is None else Said | more
+    words: Any = Said
+    for shape in more:
+        words |= shape
     text: msgspec.json.Decoder[Said | msgspec.Struct] = msgspec.json.Decoder(words)
     binary: msgspec.msgpack.Decoder[Said | msgspec.Struct] = msgspec.msgpack.Decoder(words)
     return lambda payload, packed: binary.decode(payload) if packed else text.decode(payload)
@@ -100,6 +102,7 @@ class Hello(_Told, frozen=True, tag="hello"):
     heartbeat_ms: int
     at: int
     stale: bool
+    stale_fixtures: tuple[str, ...] | UnsetType = UNSET
 
 
 class SignedIn(_Told, frozen=True, tag="signed_in"):
@@ -140,10 +143,12 @@ class Delta(_Told, frozen=True, tag="delta", rename={"from_": "from"}):
 
 
 class Heartbeat(_Told, frozen=True, tag="heartbeat"):
-    """The connection is alive. ``stale`` while the prices' owner is silent: said at once when that changes."""
+    """The connection is alive. ``stale`` while nobody who makes prices is heard, ``stale_fixtures`` those whose prices'
+    owner is silent while others' is not (absent: none): said at once when that changes."""
 
     at: int
     stale: bool
+    stale_fixtures: tuple[str, ...] | UnsetType = UNSET
 
 
 class Pong(_Told, frozen=True, tag="pong"):

@@ -1,0 +1,69 @@
+"""The key that signs tokens, shared by all gates of a platform."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+from matchday.app.errors import StartError
+from matchday.backends.clock_wall import WallClock
+from matchday.config import SECRET_MIN, Settings
+from matchday.model.role import Role
+from matchday.services.accounts import Tokens
+
+SECRET_BYTES: Final = 32
+
+
+def secret_of(settings: Settings, data: Path, clock: WallClock) -> bytes:
+    """The key by the settings; else that of the data folder, made at the first start and readable by its owner only.
+    StartError where it cannot be read, or where a ledger that others share leaves no place for one of our own."""
+    if (found := _set(settings)) is not None:
+        return found
+    if settings.ledger.kind != "sqlite":
+        raise StartError(
+            "setting doors.secret_file is missing: all gates of a platform sign with one key; name a file of 32 random "
+            "bytes (openssl rand -out FILE 32), or set MATCHDAY_DOORS_SECRET"
+        )
+    path = data / "secret"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        secret = clock.entropy(SECRET_BYTES)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)
+        return secret
+
+
+def sign_token(data: Path, settings: Settings, name: str, role: Role) -> str:
+    """A token that the platform of a data folder, or of these settings, takes. StartError where it has no key that can
+    be read."""
+    secret = _set(settings)
+    if secret is None:
+        path = data / "secret"
+        try:
+            secret = path.read_bytes()
+        except OSError as error:
+            raise StartError(
+                f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with "
+                "--data DIR, or settings that name its key, with --config TOML"
+            ) from error
+    with asyncio.Runner() as runner:
+        return Tokens(WallClock(runner.get_loop()), settings, secret).sign(name, role)[0]
+
+
+def _set(settings: Settings) -> bytes | None:
+    """The key that the settings name."""
+    doors = settings.doors
+    if doors.secret:
+        return doors.secret.encode()
+    if not doors.secret_file:
+        return None
+    try:
+        secret = Path(doors.secret_file).read_bytes()
+    except OSError as error:
+        raise StartError(
+            f"setting doors.secret_file: {doors.secret_file}: {error.strerror}; name a file with the key of all gates"
+        ) from error
+    if len(secret) < SECRET_MIN:
+        raise StartError(f"setting doors.secret_file: {doors.secret_file} has less than {SECRET_MIN} bytes")
+    return secret

@@ -1,0 +1,200 @@
+"""Stores: the log, the ledger and the shares of a process, by its settings. Servers' clients are only loaded where they
+are used: they come with ``matchday[cluster]``."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from matchday.app.errors import StartError
+from matchday.backends.cache_driver import CacheDriver, Server
+from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
+from matchday.backends.shares_alone import SharesAlone
+from matchday.backends.writer import Post
+from matchday.config import Settings
+from matchday.ports import Cache, Clock, Ledger, Log, Shares
+
+Fatal = Callable[[BaseException], None]
+KEEP_HOUSE_MS: Final = 300_000
+"""Milliseconds between two looks for what is no longer kept."""
+
+
+class Stores(NamedTuple):
+    """What the rooms of a process share with those of others."""
+
+    log: Log
+    ledger: Ledger
+    shares: Shares
+    cache: Cache | None = None
+    """None: this process is alone, and needs nothing that others would have to know."""
+
+
+class KeptLedger(Ledger, Protocol):
+    """A ledger that forgets what it need not remember when it is told to."""
+
+    def purge(self, now_ms: int) -> None:
+        """Forget refusals past their memory."""
+
+
+@contextlib.contextmanager
+def open_stores(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fatal) -> Iterator[Stores]:
+    """The stores that the settings name, until the block ends. StartError or BackendError where there is one that
+    cannot be used."""
+    _check(settings)
+    if "sqlite" in (settings.log.kind, settings.ledger.kind):
+        _make_folder(data)
+    with contextlib.ExitStack() as stack:
+        log: Log
+        shares: Shares
+        if settings.log.kind == "kafka":
+            log, shares = stack.enter_context(_kafka(settings, clock, post, fatal))
+        else:
+            log = embedded = stack.enter_context(_log_of_folder(data, clock, post, settings, fatal))
+            shares = SharesAlone(clock, embedded.count)
+            keep_ms = round(settings.storage.log_hours * 3_600_000)
+            _keep_house(clock, lambda: embedded.trim(clock.now_ms() - keep_ms))
+        ledger: KeptLedger
+        if settings.ledger.kind == "postgres":
+            ledger = stack.enter_context(_postgres(settings, clock, post, fatal))
+        else:
+            ledger = stack.enter_context(_ledger_of_folder(data, clock, post, settings, fatal))
+        _keep_house(clock, lambda: ledger.purge(clock.now_ms()))
+        cache = None if settings.cache.kind == "none" else stack.enter_context(_cache(settings, clock, post))
+        yield Stores(log, ledger, shares, cache)
+
+
+@contextlib.contextmanager
+def stores(
+    data: Path, clock: Clock, post: Post, settings: Settings, fatal: Fatal
+) -> Iterator[tuple[SqliteLog, SqliteLedger]]:
+    """The embedded log and ledger of a data folder, each with its writer's thread, until the block ends."""
+    with (
+        _log_of_folder(data, clock, post, settings, fatal) as log,
+        _ledger_of_folder(data, clock, post, settings, fatal) as ledger,
+    ):
+        yield log, ledger
+
+
+@contextlib.contextmanager
+def open_log(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fatal) -> Iterator[Log]:
+    """The log alone. StartError or BackendError where it cannot be used."""
+    _check(settings)
+    if settings.log.kind == "kafka":
+        with _kafka(settings, clock, post, fatal) as (log, _):
+            yield log
+        return
+    if not (data / "log.sqlite").is_file():
+        raise StartError(
+            f"data folder {data} has no log; name that of a platform that has been started, with --data DIR"
+        )
+    with _log_of_folder(data, clock, post, settings, fatal) as embedded:
+        yield embedded
+
+
+# --- a folder ---------------------------------------------------------------------------------------------------------
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"data folder {data}: {error.strerror}; choose another with --data DIR") from error
+
+
+@contextlib.contextmanager
+def _log_of_folder(data: Path, clock: Clock, post: Post, settings: Settings, fatal: Fatal) -> Iterator[SqliteLog]:
+    with (
+        contextlib.closing(SqliteLogCore(data / "log.sqlite", clock.new_id)) as core,
+        contextlib.closing(SqliteLog(core, clock, post, settings.storage, fatal)) as log,
+    ):
+        yield log
+
+
+@contextlib.contextmanager
+def _ledger_of_folder(data: Path, clock: Clock, post: Post, settings: Settings, fatal: Fatal) -> Iterator[SqliteLedger]:
+    with (
+        contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")) as core,
+        contextlib.closing(SqliteLedger(core, clock, post, settings.storage, fatal)) as ledger,
+    ):
+        yield ledger
+
+
+def _keep_house(clock: Clock, look: Callable[[], None]) -> None:
+    """Every few minutes: drop what is no longer kept."""
+
+    def house() -> None:
+        look()
+        clock.call_later(KEEP_HOUSE_MS, house)
+
+    clock.call_later(KEEP_HOUSE_MS, house)
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+def _check(settings: Settings) -> None:
+    """What is named is used, and what is used is named."""
+    for part, kind, server, named in (
+        ("log", settings.log.kind, "kafka.brokers", settings.kafka.brokers),
+        ("ledger", settings.ledger.kind, "postgres.address", settings.postgres.address),
+    ):
+        kind_of_server = server.partition(".")[0]
+        if kind == kind_of_server and not named:
+            raise StartError(f'setting {server} is missing, and {part}.kind is "{kind}"; say where it is')
+        if kind != kind_of_server and named:
+            raise StartError(
+                f'setting {server} says where it is, but {part}.kind is "{kind}"; set it to "{kind_of_server}"'
+            )
+
+
+@contextlib.contextmanager
+def _client(of: str) -> Iterator[None]:
+    """The import of a server's client."""
+    try:
+        yield
+    except ImportError as error:
+        raise StartError(f"the client of {of} is not installed ({error}): pip install 'matchday[cluster]'") from error
+
+
+@contextlib.contextmanager
+def _kafka(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[tuple[Log, Shares]]:
+    with _client("Kafka"):
+        from matchday.backends.log_kafka import KafkaLog
+        from matchday.backends.shares_kafka import SharesKafka
+    identity = f"ledger of {settings.postgres.platform}"
+    with (
+        contextlib.closing(KafkaLog(settings.kafka, clock, post, fatal, identity)) as log,
+        contextlib.closing(SharesKafka(settings.kafka, post, fatal)) as shares,
+    ):
+        yield log, shares
+
+
+@contextlib.contextmanager
+def _postgres(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[KeptLedger]:
+    with _client("PostgreSQL"):
+        from matchday.backends.ledger_postgres import postgres_ledger
+    with postgres_ledger(settings.postgres, clock, post, fatal) as ledger:
+        yield ledger
+
+
+@contextlib.contextmanager
+def _cache(settings: Settings, clock: Clock, post: Post) -> Iterator[Cache]:
+    server: Server
+    if not settings.cache.address:
+        raise StartError(
+            f'setting cache.address is missing, and cache.kind is "{settings.cache.kind}"; say where it is'
+        )
+    try:
+        if settings.cache.kind == "redis":
+            with _client("Redis"):
+                from matchday.backends.cache_redis import RedisServer
+            server = RedisServer(settings.cache)
+        else:
+            with _client("Memcached"):
+                from matchday.backends.cache_memcached import MemcachedServer
+            server = MemcachedServer(settings.cache)
+    except ValueError as error:
+        raise StartError(f"setting cache.address: {error}") from error
+    with contextlib.closing(CacheDriver(server, clock, post)) as cache:
+        yield cache

@@ -1,0 +1,66 @@
+"""What stands in the columns of a ledger's tables, whichever backend keeps them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from matchday.model.bet import Bet, BetStatus, Outcome
+from matchday.model.ledger import AccountStatus, LimitName, Offer, Posting, Referral
+from matchday.model.messages import AccountFact
+from matchday.model.posting import Account
+from matchday.model.posting.rows import Day, Held
+
+STANDING: Final = "s.status, s.version, s.returns, s.owed, s.cashed, s.cash, s.cash_out_at"
+BET: Final = f"b.body, {STANDING}"
+"""The columns of a bet, of ``bets b`` as it was placed and ``standings s`` as it stands."""
+ACCOUNT_GUARD: Final = "exposure:account:"
+"""A guard of one account counts under the account's number, below zero, so that it stands with the account's own."""
+_AS_PLACED: Final = (("open", 0, 0, 0, 0, 0, None), (None,) * 7)
+_STATUS: Final = {status.value: status for status in AccountStatus}
+
+
+class Of(msgspec.Struct, frozen=True):
+    """Whose a fact is."""
+
+    account: str
+
+
+encoded: Final = msgspec.json.Encoder().encode
+bet_body: Final = msgspec.json.Decoder(Bet).decode
+postings_of: Final = msgspec.json.Decoder(tuple[Posting, ...]).decode
+outcome_of: Final = msgspec.json.Decoder(Outcome | None).decode
+charges_of: Final = msgspec.json.Decoder(list[Held]).decode
+fact_of: Final = msgspec.json.Decoder(AccountFact).decode
+owner_of: Final = msgspec.json.Decoder(Of).decode
+referral_body: Final = msgspec.json.Decoder(Referral).decode
+offer_body: Final = msgspec.json.Decoder(Offer).decode
+_limits: Final = msgspec.json.Decoder(
+    tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]
+).decode
+
+
+def account_row(row: Sequence[Any]) -> Account:
+    """An account as its table has it: (player, account, currency, status, balance, facts, limits)."""
+    _, account, currency, status, balance, facts, limits = row
+    return Account(account, currency, _STATUS[status], balance, facts, *_limits(limits))
+
+
+def limits_of(account: Account) -> bytes:
+    """The last of these columns."""
+    return encoded((account.limits, account.raised, account.days))
+
+
+def bet_row(body: bytes | str, *standing: Any) -> Bet:
+    """A bet as the columns of ``BET`` have it; of one that stands as it was placed there may be no standing."""
+    bet: Bet = bet_body(body)
+    return bet if standing in _AS_PLACED else standing_at(bet, *standing)
+
+
+def standing_at(bet: Bet, *standing: Any) -> Bet:
+    """A bet where the columns of ``STANDING`` have brought it to."""
+    status, version, returns, owed, cashed, cash, cash_out_at = standing
+    return msgspec.structs.replace(
+        bet, status=BetStatus(status), version=version, returns=returns, owed=owed, cashed=cashed, cash=cash,
+        cash_out_at=cash_out_at,
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Positions of groups, kept as Kafka keeps those of its consumer groups: what is to be read next, of each partition.
+
+So Kafka's own tools show how far a group is behind, but for positions that count something else (the relay's count
+facts of the ledger). No consumer is ever a member of these groups: whoever has a share of the work moves its positions,
+and a former owner that moves one back has the next one hear something again. A position that moved is committed a
+little later, the newest for all before it; each carries the very number beside it.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from matchday.backends.kafka import administering, named, unavailable
+from matchday.backends.partitions import Part
+from matchday.backends.writer import Post
+from matchday.config import Kafka
+from matchday.model.messages import Topic
+from matchday.ports import Clock, LogUnavailable
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_S: Final = 3.0
+"""Seconds that closing waits for the last commits."""
+
+
+class Positions:
+    """Those that this process moves, and the way to all others; on the room's thread."""
+
+    def __init__(self, settings: Kafka, clock: Clock, post: Post) -> None:
+        self._clock, self._post = clock, post
+        self._commit_ms, self._wait_s = settings.position_ms, settings.read_ms_max / 1_000
+        self._groups: Callable[[str], str] = lambda group: named(settings, group)
+        self._names = {topic: named(settings, topic) for topic in Topic}
+        self._admin = AdminClient(administering(settings))
+        self._moved: dict[str, dict[Part, int]] = {}
+        """Group -> positions that are not committed."""
+        self._on_their_way: dict[str, tuple[dict[Part, int], Future[Any]]] = {}
+        self._timed = False
+
+    def position(self, group: str, part: Part) -> int:
+        """See ``Log.position``."""
+        asked = ConsumerGroupTopicPartitions(self._groups(group), [TopicPartition(self._names[part[0]], part[1])])
+        try:
+            (answer,) = self._admin.list_consumer_group_offsets([asked]).values()
+            (found,) = answer.result(self._wait_s).topic_partitions
+        except KafkaException as error:
+            raise unavailable(error) from error
+        except TimeoutError as error:
+            raise LogUnavailable(f"the position of {group} could not be read within {self._wait_s:g} s") from error
+        committed = max(-1, int(found.offset) - 1)
+        sent, _ = self._on_their_way.get(group, ({}, None))
+        return max(committed, self._moved.get(group, {}).get(part, -1), sent.get(part, -1))
+
+    def advance(self, group: str, part: Part, offset: int) -> None:
+        """See ``Log.advance``."""
+        self._moved.setdefault(group, {})[part] = offset
+        if not self._timed:
+            self._timed = True
+            self._clock.call_later(self._commit_ms, self._commit_all)
+
+    def close(self) -> None:
+        """Commit what has moved."""
+        for _, commit in self._on_their_way.values():
+            _wait(commit)
+        self._on_their_way.clear()
+        for group in tuple(self._moved):
+            self._commit(group)
+        for _, commit in self._on_their_way.values():
+            _wait(commit)
+
+    def _commit_all(self) -> None:
+        self._timed = False
+        for group in tuple(self._moved):
+            if group not in self._on_their_way:
+                self._commit(group)
+        if self._moved:
+            self._timed = True
+            self._clock.call_later(self._commit_ms, self._commit_all)
+
+    def _commit(self, group: str) -> None:
+        moved = self._moved.pop(group)
+        offsets = [
+            TopicPartition(self._names[topic], partition, offset + 1, str(offset))
+            for (topic, partition), offset in moved.items()
+        ]
+        asked = ConsumerGroupTopicPartitions(self._groups(group), offsets)
+        (commit,) = self._admin.alter_consumer_group_offsets([asked]).values()
+        self._on_their_way[group] = (moved, commit)
+        commit.add_done_callback(lambda commit: self._hand_over(lambda: self._committed(group, commit)))
+
+    def _committed(self, group: str, commit: "Future[Any]") -> None:
+        if self._on_their_way.get(group, ({}, None))[1] is not commit:
+            return  # it was closed meanwhile
+        moved, _ = self._on_their_way.pop(group)
+        if (error := commit.exception()) is not None:
+            _log.warning("log: positions of %s were not committed, and will be again: %s", group, error)
+            self._moved[group] = moved | self._moved.get(group, {})
+            if not self._timed:
+                self._timed = True
+                self._clock.call_later(self._commit_ms, self._commit_all)
+
+    def _hand_over(self, call: Callable[[], None]) -> None:
+        try:
+            self._post(call)
+        except RuntimeError:
+            return  # the loop is closed
+
+
+def _wait(commit: "Future[Any]") -> None:
+    try:
+        commit.result(_CLOSE_S)
+    except (KafkaException, TimeoutError) as error:
+        _log.warning("log: the last positions were not committed: %s", error)

@@ -1,0 +1,207 @@
+"""Tails of Kafka: one consumer reads for all of a process's tails, and one more wherever two want the same partition.
+
+No group hands these partitions out: a gate hears all it wants, and a room that shares work is created for its own. What
+is read goes to the room's thread in batches, of which a few may be on their way; more wait with the broker.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from queue import SimpleQueue
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from matchday.backends.errors import BackendError
+from matchday.backends.kafka import consuming, ends, named
+from matchday.backends.partitions import Hear, Part
+from matchday.backends.writer import Post
+from matchday.config import Kafka
+from matchday.model.messages import Topic
+from matchday.ports import Stored
+
+_log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.05
+"""Seconds until a tail that begins or ends is noticed. The library's consumer is spoken to by one thread alone: with
+two of them, an assignment was seen to wait for ever."""
+_BATCH_MAX: Final = 1_000
+_BATCHES_MAX: Final = 4
+"""Batches on their way to the room's thread."""
+_ASK_S: Final = 5.0
+_KNOW_S: Final = 0.5
+
+Parts = Mapping[str, Topic]
+"""Topics by their names on Kafka."""
+
+
+def stored(message: Message, topics: Parts) -> Stored:
+    """A message of Kafka as readers get it."""
+    key, (_, at_ms) = message.key() or b"", message.timestamp()
+    topic, partition, offset = topics[message.topic() or ""], message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return Stored(topic, partition, offset, key.decode("utf-8", "replace"), message.value() or b"", at_ms)
+
+
+class Tail:
+    """One reader of a partition."""
+
+    def __init__(self, part: Part, after: int, hear: Hear, stop: Callable[["Tail"], None]) -> None:
+        self.part, self.after = part, after
+        self._hear, self._stop = hear, stop
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Hear no more."""
+        if not self.cancelled:
+            self.cancelled = True
+            self._stop(self)
+
+    def give(self, records: Sequence[Stored]) -> None:
+        """Hear those that were not heard yet."""
+        fresh = [record for record in records if record.offset > self.after]
+        if fresh and not self.cancelled:
+            self.after = fresh[-1].offset
+            self._hear(fresh)
+
+
+class Tails:
+    """All tails of a process."""
+
+    def __init__(self, settings: Kafka, post: Post, fatal: Callable[[BaseException], None]) -> None:
+        self._settings, self._post, self._fatal = settings, post, fatal
+        self._readers: list[_Reader] = []
+
+    def begin(self, part: Part, after: int, hear: Hear) -> Tail:
+        """Hear a partition after an offset, from later on."""
+        reader = next((reader for reader in self._readers if reader.free(part)), None)
+        if reader is None:
+            reader = _Reader(self._settings, self._post, self._fatal)
+            self._readers.append(reader)
+        return reader.begin(part, after, hear)
+
+    def close(self) -> None:
+        """End all threads."""
+        for reader in self._readers:
+            reader.stop()
+        for reader in self._readers:
+            reader.close()
+
+
+class _Reader:
+    """One consumer and its thread; each partition has at most one tail."""
+
+    def __init__(self, settings: Kafka, post: Post, fatal: Callable[[BaseException], None]) -> None:
+        self._post, self._fatal = post, fatal
+        self._names = {topic: named(settings, topic) for topic in Topic}
+        self._topics = {name: topic for topic, name in self._names.items()}
+        self._tails: dict[Part, Tail] = {}
+        """As the room's thread knows them; the same as the reader's thread does:"""
+        self._reading: dict[Part, Tail] = {}
+        self._consumer = Consumer(consuming(settings, "tails", lambda error: self._hand_over(lambda: fatal(error))))
+        self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._room = threading.BoundedSemaphore(_BATCHES_MAX)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log tails", daemon=True)
+        self._thread.start()
+
+    # --- the room's thread --------------------------------------------------------------------------------------------
+
+    def free(self, part: Part) -> bool:
+        """Whether nobody here hears that partition."""
+        return part not in self._tails
+
+    def begin(self, part: Part, after: int, hear: Hear) -> Tail:
+        """See ``Tails.begin``."""
+        tail = self._tails[part] = Tail(part, after, hear, self._end)
+        self._asked.put(partial(self._read, tail))
+        return tail
+
+    def stop(self) -> None:
+        """End soon."""
+        self._closing.set()
+
+    def close(self) -> None:
+        """Wait until its thread has ended."""
+        self._thread.join()
+
+    def _end(self, tail: Tail) -> None:
+        del self._tails[tail.part]
+        self._asked.put(partial(self._leave, tail.part))
+
+    def _give(self, batch: Mapping[Tail, Sequence[Stored]]) -> None:
+        self._room.release()
+        for tail, records in batch.items():
+            tail.give(records)
+
+    # --- its own ------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            while not self._asked.empty():
+                self._asked.get()()
+            message = self._consumer.poll(_POLL_S)
+            if message is None:
+                continue
+            batch: dict[Tail, list[Stored]] = {}
+            for one in (message, *self._consumer.consume(_BATCH_MAX, 0)):
+                if one.error() is not None:
+                    self._failed(one)
+                else:
+                    record = stored(one, self._topics)
+                    part = (record.topic, record.partition)
+                    batch.setdefault(self._reading[part], []).append(record)
+            if batch and self._wait_for_room():
+                self._hand_over(partial(self._give, batch))
+        self._consumer.close()
+
+    def _read(self, tail: Tail) -> None:
+        self._reading[tail.part] = tail
+        with contextlib.suppress(KafkaException):  # only so that the library knows the topic, a second sooner
+            self._consumer.list_topics(self._names[tail.part[0]], _KNOW_S)
+        self._consumer.incremental_assign([self._at(tail.part, tail.after + 1)])
+
+    def _leave(self, part: Part) -> None:
+        del self._reading[part]
+        self._consumer.incremental_unassign([self._at(part)])
+
+    def _wait_for_room(self) -> bool:
+        while not self._room.acquire(timeout=_POLL_S):
+            if self._closing.is_set():
+                return False
+        return True
+
+    def _failed(self, message: Message) -> None:
+        error = message.error()
+        assert error is not None
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:
+            _log.warning("log: reading %s: %s", message.topic(), error.str())  # the library goes on by itself
+            return
+        part = (self._topics[message.topic() or ""], message.partition() or 0)
+        low, high = ends(self._consumer, self._at(part), _ASK_S)
+        wanted = message.offset() or 0
+        if wanted >= high:
+            self._hand_over(lambda: self._fatal(_made_anew(message.topic(), wanted, high)))
+            return
+        _log.warning("log: %s %d to %d were dropped before they were heard", message.topic(), wanted, low - 1)
+        self._consumer.incremental_unassign([self._at(part)])
+        self._consumer.incremental_assign([self._at(part, low)])
+
+    def _at(self, part: Part, offset: int = 0) -> TopicPartition:
+        return TopicPartition(self._names[part[0]], part[1], offset)
+
+    def _hand_over(self, call: Callable[[], None]) -> None:
+        try:
+            self._post(call)
+        except RuntimeError:
+            return  # the loop is closed: nobody is left to hear
+
+
+def _made_anew(name: str | None, wanted: int, high: int) -> BackendError:
+    return BackendError(
+        f"{name} ends at {high - 1}, before {wanted} that was heard of: made anew, or lost what was acknowledged; "
+        "start this process again, and it takes up what is there"
+    )

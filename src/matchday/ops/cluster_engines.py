@@ -1,0 +1,110 @@
+"""The engines of a local cluster that nobody named: PostgreSQL with a synchronous standby, Kafka, and Redis.
+
+They outlive the command that starts them; what they hold stays in the folder when they end, and is there the next time.
+"""
+
+import contextlib
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, signalled, wait_for
+from matchday.ops.engines import EngineError
+from matchday.ops.engines.kafka import Kafka
+from matchday.ops.engines.postgres import Postgres
+from matchday.ops.engines.redis import Redis
+
+FOLDER: Final = "engines"
+_PORTS: Final = "ports.json"
+_STOP_S_MAX: Final = 30.0
+_SETTINGS: Final = """\
+# Written by `matchday cluster up`: the engines that it started.
+[doors]
+secret_file = "{secret}"
+
+[log]
+kind = "kafka"
+
+[kafka]
+brokers = [{brokers}]
+replicas = {replicas}
+
+[ledger]
+kind = "postgres"
+
+[postgres]
+address = "{address}"
+
+[cache]
+kind = "redis"
+address = "{cache}"
+"""
+
+
+class Engines:
+    """The engines of one cluster."""
+
+    def __init__(self, folder: Folder, state: State) -> None:
+        self._path, self._state = folder.path / FOLDER, state
+        self._secret = folder.path / SECRET
+
+    def start(self, brokers: int, settings: Path) -> None:
+        """Start them where they do not run, and write the settings that name them. ClusterError where they cannot."""
+        if self._state.engines:
+            if ended := [one.name for one in self._state.engines if not one.lives]:
+                raise ClusterError(f"{', '.join(ended)} has ended: say `matchday cluster down`, then `up`")
+            return
+        self._path.mkdir(exist_ok=True)
+        self._path.chmod(0o755)
+        ports = self._ports()
+        try:
+            self._start(brokers, ports, settings)
+        except EngineError as error:
+            self.stop()
+            raise ClusterError(str(error)) from error
+
+    def _start(self, brokers: int, ports: Mapping[str, list[int]], settings: Path) -> None:
+        database = Postgres(self._path / "postgres", ports.get("postgres", ()), standby=True)
+        database.start()
+        for node, pid in database.processes().items():
+            self._add(f"postgres-{node}", pid, database.log(node))
+        kafka = Kafka(self._path / "kafka", brokers, ports=ports.get("kafka", ()))
+        if len(kafka.ports) != 2 * brokers:
+            raise EngineError(
+                f"Kafka was started with {len(kafka.ports) // 2} brokers here; --brokers cannot change it"
+            )
+        kafka.start()
+        for number in range(brokers):
+            self._add(f"kafka-{number}", kafka.process(number), kafka.log(number))
+        cache = Redis(self._path / "redis")
+        cache.start()
+        self._add("redis", cache.process(), cache.log)
+        kept = {"postgres": database.ports, "kafka": kafka.ports}
+        (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
+        named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
+        text = _SETTINGS.format(
+            secret=self._secret, brokers=named, replicas=brokers, address=database.address, cache=cache.url
+        )
+        settings.write_text(text)
+
+    def _add(self, name: str, pid: int, log: Path) -> None:
+        self._state.engines.append(Member(name=name, room="engine", pid=pid, born=born(pid), log=str(log)))
+
+    def _ports(self) -> dict[str, list[int]]:
+        with contextlib.suppress(FileNotFoundError):
+            return msgspec.json.decode((self._path / _PORTS).read_bytes(), type=dict[str, list[int]])
+        return {}
+
+    def stop(self) -> None:
+        """End them, those that were started last first; what they hold stays."""
+        for engine in reversed(self._state.engines):
+            # To PostgreSQL SIGINT is a fast shutdown, while SIGTERM waits for its clients.
+            database = engine.name.startswith("postgres")
+            signalled(engine, signal.SIGINT if database else signal.SIGTERM)
+            if not wait_for(lambda engine=engine: not engine.lives, _STOP_S_MAX):  # type: ignore[misc]
+                signalled(engine, signal.SIGQUIT if database else signal.SIGKILL)
+                wait_for(lambda engine=engine: not engine.lives, _STOP_S_MAX)  # type: ignore[misc]
+        self._state.engines = []

@@ -1,0 +1,111 @@
+"""Engines: real servers on the loopback addresses of one machine, for tests and for ``matchday cluster up``.
+
+Each is a process of its own with its files in a folder that it is handed. They are for one machine and for data that
+may be lost: an operator's own servers are used by their addresses and started by nobody here.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+START_S_MAX: Final = 90.0
+"""Seconds in which an engine must be ready: a Java machine on a slow, busy core."""
+STOP_S_MAX: Final = 15.0
+"""Seconds in which it must have stopped; then it is killed."""
+_LOOK_S: Final = 0.05
+_CLIENTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORTS: Final = 10_000
+"""How many below these are tried, from one on that goes by the process, so that two of them rarely meet."""
+_TRIED: Final = count()
+
+
+class EngineError(Exception):
+    """An engine cannot be had or does not start: what is wrong and what to do about it."""
+
+
+def free_ports(wanted: int) -> list[int]:
+    """Ports of the loopback address that nobody uses now, and that the system gives to nobody who connects: an engine
+    takes seconds to listen on its own, and must find it free again when it comes back."""
+    first = _lowest_of_clients()
+    found: list[int] = []
+    for _ in range(_PORTS):
+        port = first - _PORTS + (os.getpid() * 101 + next(_TRIED)) % _PORTS
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == wanted:
+            return found
+    raise EngineError(f"{wanted} ports below {first} are not free: end what uses them")
+
+
+def _lowest_of_clients() -> int:
+    """The first port of those that the system gives to who connects."""
+    try:
+        return max(int(_CLIENTS.read_text().split()[0]), _PORTS + 1_024)
+    except (OSError, ValueError, IndexError):
+        return 32_768  # Linux's own
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program. EngineError where it is not installed."""
+    found = shutil.which(name)
+    if found is None:
+        raise EngineError(f"{name} is not installed: install it (on Debian: apt-get install {package})")
+    return found
+
+
+def cache_folder() -> Path:
+    """Where what was fetched is kept, for all platforms of this user: ``$XDG_CACHE_HOME``, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matchday"
+
+
+class Engine:
+    """A server's process, its words in a file. It outlives the terminal it was started from."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, port: int) -> None:
+        self.name, self.port = name, port
+        self._log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603 - ours
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=log.parent, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        """Until it takes connections. EngineError where it ends before, or takes too long."""
+        for _ in range(round(START_S_MAX / _LOOK_S)):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if self.ended(_LOOK_S):
+                break
+        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+        self.kill()
+        raise EngineError(f"{self.name} did not start on port {self.port}; the end of {self._log}:\n{tail}")
+
+    def ended(self, within_s: float = 0.0) -> bool:
+        """Whether its process has ended, or does within so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
+        return self._process.returncode is not None
+
+    def stop(self) -> None:
+        """Have it end by itself; kill it where it does not."""
+        self._process.terminate()
+        if not self.ended(STOP_S_MAX):
+            self.kill()
+
+    def kill(self) -> None:
+        """At once (SIGKILL), as by a power cut."""
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,247 @@
+"""A cluster on one machine: rooms as processes behind HAProxy, over a real Kafka and a real PostgreSQL."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matchday.client import Client
+from matchday.config import load
+from matchday.model.messages import BookChanged, OddsAlive, OddsOwned, Topic, decode
+from matchday.ops.cluster_state import STATE
+from matchday.ops.engines import EngineError, program
+from matchday.ops.engines.postgres import binary
+from matchday.ports import partition_of
+from tests.conftest import missing
+from tests.e2e.test_client import QUICK as PAUSES
+from tests.e2e.test_client import until
+from tests.e2e.test_run import ask, figure, place
+from tests.real import Server, free_port, poll
+
+pytestmark = pytest.mark.slow
+UP_S_MAX = 240.0
+ROOMS = ("gate=2", "odds=1", "settlement=2", "relay=1", "feed=1")
+SHARES = 4
+SPEED = "150"
+"""A match takes three quarters of a minute."""
+CLIENTS = 12
+PROGRAMS = (
+    ("haproxy", "haproxy"), ("java", "openjdk-17-jre-headless"), ("mvn", "maven"), ("redis-server", "redis-server")
+)  # fmt: skip
+SETTINGS = {"MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
+
+
+class Local:
+    """A cluster, spoken to as anybody does: by the command."""
+
+    def __init__(self, folder: Path, door: int) -> None:
+        self.folder, self.port = folder, door
+        self.door = Server(None, door)  # type: ignore[arg-type]
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "matchday", "cluster", *words, "--state", str(self.folder)]
+        environment = {**os.environ, **SETTINGS}
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=UP_S_MAX, env=environment)
+
+    def up(self, *rooms: str) -> None:
+        done = self.command(
+            "up", "--with-engines", "--port", str(self.port), "--speed", SPEED, "--rooms", *ROOMS, *rooms
+        )
+        assert done.returncode == 0, done.stderr + self.command("logs").stdout
+
+    def members(self, room: str = "") -> list[dict[str, Any]]:
+        found = json.loads(self.command("status", "--json").stdout)["members"]
+        return [one for one in found if room in ("", one["room"])]
+
+    def kill(self, room: str) -> list[int]:
+        """All of a room, with SIGKILL."""
+        pids = [one["pid"] for one in self.members(room)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return pids
+
+    def books(self) -> list[BookChanged | OddsAlive | OddsOwned]:
+        """All that stands on ``books``."""
+        from matchday.backends.log_kafka_reads import Reads
+        from tests.real import _IDS
+
+        def fatal(error: BaseException) -> None:
+            raise error
+
+        reads = Reads(load(self.folder / "cluster.toml", {}).kafka, _IDS, fatal)
+        with contextlib.closing(reads):
+            messages = [decode(stored.value) for stored in reads.read((Topic.BOOKS, 0), -1, 10**6)]
+        return [message for message in messages if isinstance(message, BookChanged | OddsAlive | OddsOwned)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Local]:
+    try:
+        import confluent_kafka  # noqa: F401 - is it there?
+        import psycopg  # noqa: F401 - is it there?
+
+        for name, package in PROGRAMS:
+            program(name, package)
+        binary("pg_ctl")
+    except (EngineError, ImportError) as error:
+        missing("A CLUSTER", error)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="matchday-") as folder:
+        local = Local(Path(folder), free_port())
+        try:
+            local.up()
+            yield local
+        finally:
+            done = local.command("down")
+            assert done.returncode == 0 or not (Path(folder) / STATE).exists(), done.stderr
+            assert "was killed" not in done.stderr
+
+
+def epochs(said: list[BookChanged | OddsAlive | OddsOwned]) -> dict[int, int]:
+    """Share -> the epoch of its last owner that was heard."""
+    return {message.share: message.epoch for message in said if isinstance(message, OddsAlive)}
+
+
+def test_a_fan_s_bet_works_on_any_gate(cluster: Local) -> None:
+    token = cluster.door.guest()
+    bet = poll(lambda: place(cluster.door, token), 30)
+    gates = cluster.members("gate")
+    assert len(gates) == 2
+    for gate in gates:
+        server = Server(None, gate["port"])  # type: ignore[arg-type]
+        status, answer = server.ask("GET", f"/api/bets/by-id/{bet['bet']['id']}", token=token)
+        assert (status, answer["bet"]["bet"]) == (200, bet["bet"]["bet"])
+        assert poll(lambda server=server: place(server, token), 30)["answer"] == "accepted"  # type: ignore[misc]
+    assert cluster.door.ask("GET", "/api/account", token=token)[1]["balance"] == "997.00"
+
+
+def test_books_go_on_under_higher_epochs_when_their_owner_was_killed(cluster: Local) -> None:
+    token = cluster.door.guest()
+    assert poll(lambda: place(cluster.door, token), 30)
+    before = poll(lambda: (found := epochs(cluster.books())) and len(found) == SHARES and found, 30)
+    cluster.kill("odds")
+    poll(lambda: cluster.door.ask("GET", "/healthz")[1]["status"] == "stale", 30)
+    assert place(cluster.door, token) is None  # late is safe
+    cluster.up()
+    poll(lambda: cluster.door.ask("GET", "/healthz")[1]["status"] == "ok", 30)
+    assert poll(lambda: place(cluster.door, token), 30)["answer"] == "accepted"
+    said = cluster.books()
+    after = epochs(said)
+    assert {share: after[share] > before[share] for share in before} == dict.fromkeys(range(SHARES), True)
+    books = [message for message in said if isinstance(message, BookChanged)]
+    assert all(message.share == partition_of(message.fixture, SHARES) for message in books)
+
+
+def test_shares_of_a_process_that_was_killed_are_taken_over(cluster: Local) -> None:
+    first, second = cluster.members("settlement")
+
+    def shares(member: dict[str, Any]) -> float:
+        return figure(member["ops_port"], 'matchday_shares{room="settlement"}')
+
+    poll(lambda: shares(first) + shares(second) == SHARES and min(shares(first), shares(second)) > 0, 30)
+    os.kill(first["pid"], signal.SIGKILL)
+    poll(lambda: shares(second) == SHARES, 30)
+    assert cluster.command("status").returncode == 1
+    cluster.up()
+    assert poll(lambda: all(ask(one["ops_port"], "/readyz")[0] == 200 for one in cluster.members("settlement")), 30)
+    poll(lambda: shares(second) < SHARES, 30)
+    assert cluster.command("status").returncode == 0
+
+
+def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None:
+    token = cluster.door.guest()
+    asked: list[tuple[int, Any]] = []
+
+    async def story() -> None:
+        address = f"ws://127.0.0.1:{cluster.port}/ws"
+        clients = [Client(address, random.Random(n), heard.append, pauses=PAUSES) for n in range(CLIENTS)]
+        for client in clients:
+            client.follow("home")
+        running = [asyncio.create_task(client.run()) for client in clients]
+
+        async def ask_on() -> None:
+            while True:
+                asked.append(await asyncio.to_thread(cluster.door.ask, "GET", "/api/account", None, token))
+                await asyncio.sleep(0.05)
+
+        await until(lambda: all(client.held["home"].whole for client in clients))
+        asking = asyncio.create_task(ask_on())
+        done = await asyncio.to_thread(cluster.command, "scale", "gate=1")
+        assert done.returncode == 0, done.stderr
+        assert "was killed" not in done.stderr
+        at = max(client.held["home"].offset for client in clients)
+        await until(lambda: all(client.held["home"].whole and client.held["home"].offset > at for client in clients))
+        for task in [*running, asking]:
+            task.cancel()
+        await asyncio.gather(*running, asking, return_exceptions=True)
+
+    heard: list[dict[str, Any]] = []
+    asyncio.run(story())
+    assert len(cluster.members("gate")) == 1
+    hellos = [frame for frame in heard if frame["t"] == "hello"]
+    assert CLIENTS < len(hellos) < 2 * CLIENTS  # those of one gate came to the other
+    assert len(asked) > 20
+    assert {status for status, _ in asked} == {200}
+    assert "gate-1" not in (cluster.folder / "haproxy.cfg").read_text()
+    cluster.up()
+    assert [one["ready"] for one in cluster.members("gate")] == [True, True]
+    assert poll(lambda: [one["ready"] for one in cluster.members("balancer")] == [True], 30)
+
+
+def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local) -> None:
+    token = cluster.door.guest()
+    placed = [poll(lambda: place(cluster.door, token), 30) for _ in range(5)]
+    cluster.up("relay=2", "feed=2", "odds=2", "settlement=2")
+    for room in ("settlement", "relay", "feed", "odds"):
+        os.kill(cluster.members(room)[0]["pid"], signal.SIGKILL)
+    placed += [poll(lambda: place(cluster.door, token), 60) for _ in range(5)]
+    cluster.up()
+
+    def own(path: str) -> Any:
+        """What a fan is told of his own; what is turned away, as too much is asked, is asked again."""
+        return poll(lambda: (found := cluster.door.ask("GET", path, token=token))[0] == 200 and found[1], 60)
+
+    poll(lambda: not own("/api/bets?state=open")["bets"], 180)
+    bets = own("/api/bets")["bets"]
+    assert {bet["bet"] for bet in bets} == {answer["bet"]["bet"] for answer in placed}
+    entries = own("/api/account/statement")["entries"]
+    came_back = Counter(entry["bet"] for entry in entries if entry["reason"] not in ("stake", "grant"))
+    assert all(count == 1 for count in came_back.values())
+    assert {bet["bet"] for bet in bets if Decimal(bet["returns"])} == came_back.keys()
+    balance = own("/api/account")["balance"]
+    assert Decimal(balance) == sum(Decimal(entry["amount"]) for entry in entries)
+    assert Decimal(balance) == 990 + sum(Decimal(bet["returns"]) for bet in bets)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("scale", "gate=9"), "N up to 32 (8 gates)"),
+        (("scale", "doors=1"), "expected ROOM=N with a room of relay, settlement, odds, feed, gate"),
+        (("logs", "nobody"), "nothing here is called nobody"),
+        (("up",), "one of the arguments --config --with-engines is required"),
+    ],
+)
+def test_what_cannot_be_is_named(cluster: Local, words: tuple[str, ...], says: str) -> None:
+    done = cluster.command(*words)
+    assert done.returncode != 0
+    assert says in re.sub(r"\s+", " ", done.stderr)
+
+
+def test_logs_are_found_by_name(cluster: Local) -> None:
+    said = cluster.command("logs", "gate-0").stdout
+    assert said.startswith("--- gate-0\n")
+    assert "Matchday runs gate" in said

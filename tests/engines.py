@@ -1,0 +1,99 @@
+"""Real servers for tests: private ones on free loopback ports, in memory where there is a place for that. What is
+missing is skipped loudly here and fails in CI."""
+
+import os
+from pathlib import Path
+from typing import Any, Final, Self
+
+import psycopg
+import pytest
+
+from matchday.backends.ledger_postgres import opened
+from matchday.bench.postgres_server import Server, Servers, programs
+from matchday.config import Postgres
+from matchday.ops.engines import Engine, free_ports
+
+_TEMPLATE: Final = "matchday_template"
+_TABLES: Final = (
+    "accounts", "house", "known", "bets", "legs", "standings", "entries", "facts", "guards", "decisions", "windows",
+    "referrals", "offers", "free_bets",
+)  # fmt: skip
+_SEQUENCES: Final = ("batches", "bet_numbers", "players", "guards_number_seq")
+QUICK: Final[dict[str, Any]] = {"outbox_ms": 10, "retry_ms": 10, "read_ms_max": 5_000}
+"""Settings with which tests need not wait, nor hurry on a busy machine."""
+
+
+def missing(what: str) -> None:
+    """Skip, or fail in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI needs it")
+    pytest.skip(f"NOT TESTED: {what} is missing")
+
+
+def postgres_servers() -> Servers:
+    """A place to start servers, or a skip."""
+    if programs() is None:
+        missing("PostgreSQL 15 or newer (apt-get install postgresql)")
+    memory = Path("/dev/shm")
+    return Servers(
+        memory if memory.is_dir() else None, shared_buffers="64MB", max_wal_size="256MB", autovacuum="off",
+        deadlock_timeout="200ms", wal_receiver_status_interval=1, hot_standby_feedback="on",
+    )  # fmt: skip
+
+
+class Databases:
+    """Of one server, for one test after the other."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self._count = server, 0
+
+    def new(self) -> str:
+        """One with the ledger's schema in it."""
+        if not self._count:
+            self.server.say(f"CREATE DATABASE {_TEMPLATE}")
+            opened(Postgres(address=self.server.address(_TEMPLATE))).close()
+        self._count += 1
+        name = f"matchday_{self._count}"
+        self.server.say(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
+        return name
+
+    def drop(self, name: str) -> None:
+        self.server.say(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def empty(self, name: str) -> None:
+        """As it was when it was new."""
+        words = [f"DELETE FROM {table}" for table in _TABLES]  # quicker than TRUNCATE where few rows are
+        words += [f"ALTER SEQUENCE {sequence} RESTART" for sequence in _SEQUENCES]
+        with psycopg.connect(self.server.address(name), autocommit=True) as connection:
+            connection.execute("; ".join(words))
+
+
+class Memcached:
+    """One server of it, on a port of its own. Use it as a context."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_ports(1)[0]
+        self._engine: Engine | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = ["memcached", "-l", "127.0.0.1", "-p", str(self._port), "-u", "nobody", "-m", "16"]
+        self._engine = Engine("memcached", command, self._folder / "memcached.log", self._port)
+        self._engine.wait_until_ready()
+
+    def kill(self) -> None:
+        assert self._engine is not None
+        self._engine.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._engine is not None
+        self._engine.stop()

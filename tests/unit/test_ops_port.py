@@ -1,0 +1,85 @@
+"""The ops port: what a scheduler, a balancer and a collector are told."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+
+from matchday.edge import ops
+from matchday.edge.ops import OpsPort, Sample
+
+
+def answered(head: bytes, reasons: Sequence[str] = ()) -> tuple[int, bytes]:
+    samples = [
+        Sample("up", "gauge", "Whether.", 1),
+        Sample("shares", "gauge", "Held.", 2, {"room": "odds"}),
+        Sample("seconds_total", "counter", "Spent.", 0.25),
+        Sample("shares", "gauge", "Held.", 0, {"room": 'a"b\\c'}),
+    ]
+    said = OpsPort(["odds", "relay"], lambda: reasons, lambda: samples).answer(head)
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert b"Connection: close" in head
+    return int(head.split(b" ")[1]), body
+
+
+def test_it_lives_whatever_it_can_do() -> None:
+    assert answered(b"GET /healthz HTTP/1.1\r\n\r\n", ["no"]) == (200, b'{"status":"ok","rooms":["odds","relay"]}')
+
+
+def test_it_is_ready_or_says_why_not() -> None:
+    assert answered(b"GET /readyz HTTP/1.1\r\n\r\n") == (200, b'{"ready":true,"reasons":[]}')
+    assert answered(b"GET /readyz?x HTTP/1.1\r\n\r\n", ["the ledger cannot be read"]) == (
+        503, b'{"ready":false,"reasons":["the ledger cannot be read"]}'
+    )  # fmt: skip
+
+
+def test_metrics_of_one_name_stand_together() -> None:
+    status, body = answered(b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert status == 200
+    assert body.decode().splitlines() == [
+        "# HELP up Whether.", "# TYPE up gauge", "up 1",
+        "# HELP shares Held.", "# TYPE shares gauge", 'shares{room="odds"} 2', 'shares{room="a\\"b\\\\c"} 0',
+        "# HELP seconds_total Spent.", "# TYPE seconds_total counter", "seconds_total 0.25",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 404),
+        (b"POST /healthz HTTP/1.1\r\n\r\n", 405),
+        (b"\r\n\r\n", 405),
+        (b"\xff\xfe\r\n\r\n", 405),
+        (b"HEAD /healthz HTTP/1.1\r\n\r\n", 200),
+    ],
+)
+def test_what_else_is_asked_is_refused(head: bytes, status: int) -> None:
+    found, body = answered(head)
+    assert found == status
+    assert not (head.startswith(b"HEAD") and body)
+
+
+def test_over_a_socket_and_no_more_than_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        port = OpsPort(["odds"], list, list)
+        async with await port.open("127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()[:2]
+
+            async def ask(head: bytes) -> bytes:
+                reader, writer = await asyncio.open_connection(*address)
+                writer.write(head)
+                said = b""
+                with contextlib.suppress(ConnectionError):  # closed before it was read
+                    said = await reader.read()
+                writer.close()
+                return said
+
+            assert (await ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+            assert await ask(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n") == b""
+            monkeypatch.setattr(ops, "HEAD_S_MAX", 0.02)
+            assert await ask(b"GET /healthz HTTP/1.1\r\n") == b""
+            monkeypatch.setattr(ops, "CONNECTIONS_MAX", 0)
+            assert await ask(b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+
+    asyncio.run(story())
