@@ -89,7 +89,7 @@ def test_matches_without_a_time_are_left_out_and_said() -> None:
 
 def test_football_txt_agrees_with_the_json_of_the_same_cup() -> None:
     text = read(shared(OPEN / "worldcup-full-txt" / "2022_full.txt"))
-    data = read(shared(OPEN / "worldcup.json" / "2022_worldcup.json", "Asia/Qatar"))
+    data = read(shared(OPEN / "worldcup.json" / "2022_worldcup.json"), "Asia/Qatar")
     assert starts(text) == starts(data)
     assert [each.stage for each in text.fixtures] == [each.stage for each in data.fixtures]
 

@@ -67,7 +67,8 @@ def test_a_change_that_the_rules_forbid_is_none() -> None:
 
 
 def test_losses_are_fractions_of_all_requests() -> None:
-    run = Walk(*(np.array([1, 1, 2]) for _ in range(3)), changes=0)
+    had = np.array([1, 1, 2])
+    run = Walk(had, had, had, 0)
     loss = judge(np.array([1000, 2500, 3500]), np.ones(3, bool), run, 2000)
     assert loss.over_capacity == pytest.approx(500 / 7000)
     assert loss.over_target == pytest.approx((1100 + 700) / 7000)
@@ -75,7 +76,8 @@ def test_losses_are_fractions_of_all_requests() -> None:
 
 
 def test_a_minute_that_is_missing_is_neither_lost_nor_paid_for() -> None:
-    run = Walk(*(np.array([1, 1, 1]) for _ in range(3)), changes=0)
+    had = np.array([1, 1, 1])
+    run = Walk(had, had, had, 0)
     loss = judge(np.array([1000, 9000, 1000]), np.array([True, False, True]), run, 2000)
     assert (loss.over_capacity, loss.minutes_late, loss.paid) == (0.0, 0, 2)
 
