@@ -80,6 +80,7 @@ BOUNDED = {
     "edge/placing.py": "by what waits in the bets room: Bets.queue_max and waiting_max",
     "services/bets/queue.py": "Bets.queue_max and each market's share: beyond it the answer is busy",
     "services/cash_out/room.py": "Bets.queue_max: beyond it the answer is busy",
+    "ops/forecast/fleet.py": "by boot and stay: at most one order a minute",
     "services/push/channel.py": "Push.history_frames_max and history_ms",
     "services/settlement.py": "not yet: by what the log brings while the ledger is away",
 }
