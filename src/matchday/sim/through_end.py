@@ -46,11 +46,11 @@ class Ending:
         for account, amount in self._journal.balances.items():
             there[_role(account)] += amount
         for account in sorted(there.keys() | balances.keys()):
+            if is_player(account):
+                view = await self._step.reading(lambda account=account: self._step.ledger.account(account))  # type: ignore[misc]
+                balances[account] = 0 if view is None else view.balance
+                self._compare_statement(account, statements.get(account, Counter()))
             self._step.same(f"balance of {account}", balances[account], there[account])
-        for account in filter(is_player, there):
-            view = await self._step.reading(lambda account=account: self._step.ledger.account(account))  # type: ignore[misc]
-            self._step.same(f"balance of {account}", None if view is None else view.balance, there[account])
-            self._compare_statement(account, statements.get(account, Counter()))
         self._step.report.balances = len(there)
         totals = await self._step.reading(self._step.ledger.totals)
         self._step.same("totals", {currency: total for currency, total in totals.items() if total}, {})
