@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/football-wyscout
 ARGS ?=
+# Test files are run at once by as many processes; 0: by one, which shows what is printed.
+WORKERS ?= auto
 
 help:
 	@echo "make up [ARGS='--port 8001 --speed 10']   run the platform on http://127.0.0.1:8000"
@@ -32,14 +34,14 @@ up: $(VENV)/ready
 	@exec $(BIN)/matchday up $(ARGS)
 
 test: $(VENV)/ready
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 replay: $(VENV)/ready
 	$(BIN)/matchday replay $(DATA) --bettors 300 $(ARGS)

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,7 +13,7 @@ from matchday.ops.engines import EngineError
 from matchday.ops.engines.kafka import Kafka
 
 
-def missing(what: str, error: Exception) -> None:
+def missing(what: str, error: Exception) -> NoReturn:
     """An engine cannot be had."""
     if os.environ.get("CI"):
         raise error

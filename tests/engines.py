@@ -51,7 +51,7 @@ class Databases:
         """One with the ledger's schema in it."""
         if not self._count:
             self.server.say(f"CREATE DATABASE {_TEMPLATE}")
-            opened(Postgres(address=self.server.address(_TEMPLATE)))
+            opened(Postgres(address=self.server.address(_TEMPLATE))).close()
         self._count += 1
         name = f"matchday_{self._count}"
         self.server.say(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")

@@ -8,6 +8,8 @@ import pytest
 
 from matchday.__main__ import _BENCH_PARTS
 from matchday.bench.command import PARTS
+from matchday.bench.postgres_server import programs
+from tests.engines import missing
 from tests.real import command
 
 
@@ -42,6 +44,17 @@ def test_prices_and_the_ledger() -> None:
     for batch in (1, 16, 64, 256):
         assert found[f"ledger, batches of {batch}, bare"]["reference_what"].startswith("a bare batch")
         assert found[f"ledger, batches of {batch}, CPU"]["ratio"] > 1  # guards are not free
+
+
+@pytest.mark.slow
+def test_the_ledger_on_postgres() -> None:
+    if programs() is None:
+        missing("PostgreSQL 15 or newer (apt-get install postgresql)")
+    found = rows_of("ledger", "--engine=postgres")
+    for with_ in ("", ", synchronous standby"):
+        assert found[f"ledger on PostgreSQL, batches of 64{with_}"]["target"] == ">= 0.6 x"
+        assert found[f"ledger on PostgreSQL, one account{with_}"]["ratio"] > 0
+        assert found[f"ledger on PostgreSQL, one market{with_}"]["ratio"] > 0
 
 
 def test_push() -> None:

@@ -14,6 +14,7 @@ from matchday.model.ledger import (
     ID_MEMORY_MS,
     AccountStatus,
     Answer,
+    CashOut,
     Charge,
     Command,
     DecideLegs,
@@ -156,6 +157,28 @@ def test_an_id_stands_for_its_payload(world: World, ledger: Ledger) -> None:
     answer = commit(world, ledger, [again])[0]
     assert (answer.refusal, answer.repeated, answer.bet and answer.bet.bet) == (None, True, "b1")
     assert balance(ledger) == 9_000
+
+
+@pytest.mark.parametrize("strange", ["\0", "l\0\0", "\ue000", "'; --", '{"}', "\\x00", "ünïcode ✓"])
+def test_what_callers_make_up_is_taken_as_it_is(world: World, ledger: Ledger, strange: str) -> None:
+    """Ids and names of anything: none of them is a fault, and what is not there is not found."""
+    limit, cash = SetLimit(strange, A, 5_000, NOW), CashOut(strange + "c", A, strange, 0, 10, NOW)
+    free, taken = bet(100, free_bet=strange), msgspec.structs.replace(bet(100), offer=strange)
+    answers = commit(world, ledger, [*opened(), limit, cash, free, taken, bet(100, id_=strange + "b")])
+    assert [answer.refusal for answer in answers[2:]] == [
+        None, Refusal.BET_UNKNOWN, Refusal.FREE_BET_UNKNOWN, Refusal.OFFER_UNKNOWN, Refusal.ID_EXPIRED,
+    ]  # fmt: skip
+    known = ledger.answer(A, strange)
+    assert known is not None
+    assert (known.id, known.refusal) == (strange, None)
+    found: list[object] = [
+        ledger.answer(A, strange + "?"), ledger.bet(strange), ledger.account(strange), ledger.referral(A, strange),
+        ledger.offer(A, strange), ledger.bets(strange, open_only=False, before=None, limit=9),
+        ledger.bets(A, open_only=False, before=strange, limit=9), ledger.statement(strange, None, 9),
+        ledger.bets_on([strange], 0, 9), ledger.decisions([strange]), ledger.windows([strange]),
+        ledger.guards([strange]), ledger.backed(strange),
+    ]  # fmt: skip
+    assert not any(found)
 
 
 def test_a_refusal_is_remembered(world: World, ledger: Ledger) -> None:

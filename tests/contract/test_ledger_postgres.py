@@ -1,6 +1,7 @@
 """What only a ledger on PostgreSQL can get wrong: several processes at once, connections that break in the middle of a
 commit, facts that commit out of order, schemas of other releases."""
 
+import random
 import shutil
 import subprocess
 import threading
@@ -14,15 +15,16 @@ import msgspec
 import psycopg
 import pytest
 
-from matchday.backends import postgres_schema
+from matchday.backends import ledger_postgres_schema
 from matchday.backends.errors import BackendError
-from matchday.backends.ledger_postgres import PostgresLedgerCore
+from matchday.backends.ledger_postgres import PostgresLedgerCore, postgres_ledger
 from matchday.backends.ledger_postgres_rows import RowStore, Working
 from matchday.backends.postgres import Connection, connect
 from matchday.bench.postgres_server import OWNER
 from matchday.config import Postgres
 from matchday.model.bet import BetStatus
 from matchday.model.ledger import (
+    ID_MEMORY_MS,
     Answer,
     Charge,
     Command,
@@ -36,7 +38,8 @@ from matchday.model.ledger import (
 )
 from matchday.model.messages import Decision
 from matchday.ports import LedgerUnavailable
-from tests.contract.test_ledger import LOST, NOW, WON, bet, opened
+from matchday.sim.clock import VirtualClock
+from tests.contract.test_ledger import LOST, NOW, WON, bet, decide, opened
 from tests.contract.wire import Wire
 from tests.engines import QUICK, Databases, missing
 
@@ -210,6 +213,24 @@ def test_a_settlement_is_made_once_while_money_leaves(two: Processes) -> None:
     assert {two.cores[0].balances()[fan] for fan in names} == {0}
 
 
+def test_an_account_is_opened_while_a_batch_waits(two: Processes, postgres: Databases, address: str) -> None:
+    """The batch looked for accounts before that, and for ids after it: it looks again."""
+    slow, quick = two.cores
+    quick.commit(opened(account="bert"))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(address) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("SELECT FROM accounts FOR UPDATE")
+        batch = [Transfer("t", "bert", 1, "EUR", "x", NOW), *opened(), bet(100)]
+        waiting = pool.submit(slow.commit, batch)
+        assert eventually(lambda: postgres.server.say(waits) == [(1,)])
+        quick.commit(opened())
+        holder.rollback()
+        answers = waiting.result(PATIENCE_S)
+    assert [(answer.refusal, answer.repeated) for answer in answers] == [
+        (None, False), (None, True), (None, True), (None, False),
+    ]  # fmt: skip
+
+
 def test_nobody_waits_in_a_circle(postgres: Databases, address: str) -> None:
     """Batches of the same accounts, guards and fixtures, in opposite orders."""
     log = postgres.server.log
@@ -236,6 +257,44 @@ def test_nobody_waits_in_a_circle(postgres: Databases, address: str) -> None:
         assert four.at_once(*map(works, range(4))) == [15 * (len(names) + 2)] * 4
         consistent(four.cores[0])
         assert set(four.cores[0].guards([f"exposure:G{n}" for n in range(len(names))]).values()) == {60}
+    assert log.read_text().count("deadlock detected") == before
+
+
+def test_four_processes_settle_the_same_bets_again_and_again(postgres: Databases, address: str) -> None:
+    """Each goes through them in an order of its own, while the leg is decided otherwise and other bets are placed."""
+    log = postgres.server.log
+    before = log.read_text().count("deadlock detected")
+    with closing(Processes(address, 4)) as four:
+        core, names = four.cores[0], fans(four.cores[0], 12, 10**6)
+        guards = [f"exposure:G{n}" for n in range(len(names))]
+
+        def charged(name: str, number: int, outcome: str = "home") -> PlaceBet:
+            two = (guards[number], guards[-1])
+            charges = tuple(Charge(guard, 15, 10**9, Refusal.EXPOSURE_REACHED) for guard in two)
+            return bet(10, name=name, account=names[number], charges=charges, selection=f"F:1x2/{outcome}")
+
+        core.commit([charged(f"b{number}", number) for number in range(len(names))])
+        numbers = [number for _, number in core.bets_on(["F:1x2/home"], 0, 100)]
+
+        def settles(process: int) -> Callable[[Core], None]:
+            order = tuple(random.Random(process).sample(numbers, len(numbers)))
+
+            def work(core: Core) -> None:
+                for turn in range(12):
+                    if process == 0:
+                        core.commit([decide(turn + 1, (WON, LOST)[turn % 2])])
+                    core.commit([SettleBets("s", "F", order, NOW)])
+                    core.commit([charged(f"c{process}-{turn}", (turn + process) % 12, "away")])
+                core.commit([SettleBets("s", "F", order, NOW)])
+
+            return work
+
+        four.at_once(*map(settles, range(4)))
+        consistent(core)
+        found = [core.bet(f"b{number}") for number in range(len(names))]
+        assert {(held.version, held.returns) for held in found if held is not None} == {(12, 0)}
+        used = core.guards(guards)
+        assert (sum(used.values()), used[guards[-1]]) == (2 * 15 * 4 * 12, 15 * (4 * 12 + 4))
     assert log.read_text().count("deadlock detected") == before
 
 
@@ -283,6 +342,44 @@ def test_somebody_elses_transaction_holds_back_nothing(core: Core, address: str)
         other.execute("CREATE TABLE report (n int)")
         core.commit([bet(100)])
         assert (len(core.facts(0, 10)), len(core.entries(0, 10))) == (2, 2)
+
+
+def test_news_of_other_processes_is_heard(core: Core, address: str) -> None:
+    heard = threading.Semaphore(0)
+    posted: list[Callable[[], None]] = []
+
+    def post(call: Callable[[], None]) -> None:
+        posted.append(call)
+        heard.release()
+
+    with postgres_ledger(settings(address), VirtualClock(seed=1), post, posted.append) as ledger:  # type: ignore[arg-type]
+        told: list[int] = []
+        ledger.listen(lambda: told.append(len(ledger.facts(0, 10))))
+        core.commit(opened())
+        while not told or not told[-1]:
+            assert heard.acquire(timeout=PATIENCE_S)
+            posted.pop()()
+        core.commit([bet(100)])
+        while told[-1] < 2:
+            assert heard.acquire(timeout=PATIENCE_S)
+            posted.pop()()
+
+
+def test_old_refusals_are_forgotten_and_nothing_else(core: Core) -> None:
+    refused, taken = bet(100, refusal=Refusal.MARKET_SUSPENDED), bet(100)
+    core.commit([*opened(), refused, taken])
+    core.purge(NOW + ID_MEMORY_MS)
+    assert core.answer("anna", refused.id) is not None
+    core.purge(NOW + ID_MEMORY_MS + 1)
+    assert core.answer("anna", refused.id) is None
+    assert core.answer("anna", taken.id) is not None
+
+
+def test_a_name_of_ours_that_is_not_unique_is_a_fault(core: Core) -> None:
+    core.commit([*opened(), bet(100, name="b1")])
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        core.commit([bet(100, name="b1")])
+    assert core.commit([bet(100, name="b2")])[0].refusal is None
 
 
 def test_who_follows_the_outbox_misses_nothing(address: str) -> None:
@@ -421,7 +518,7 @@ def fresh(postgres: Databases) -> Iterator[str]:
 
 
 def test_a_newer_schema_is_used_as_long_as_that_says_so(fresh: str) -> None:
-    newest = postgres_schema.migrations()[-1].version
+    newest = ledger_postgres_schema.migrations()[-1].version
     with psycopg.connect(fresh, autocommit=True) as owner:
         owner.execute("ALTER TABLE bets ADD COLUMN region text")
         owner.execute("INSERT INTO schema_version VALUES (%s, %s)", (newest + 1, newest))
@@ -433,17 +530,17 @@ def test_a_newer_schema_is_used_as_long_as_that_says_so(fresh: str) -> None:
 
 
 def test_migrations_run_once_and_in_order_whoever_starts(fresh: str) -> None:
-    ours = postgres_schema.migrations()
+    ours = ledger_postgres_schema.migrations()
     last = ours[-1].version
     more = [
         *ours,
-        postgres_schema.Migration(last + 1, last, "CREATE TABLE extra (n int); INSERT INTO extra VALUES (1)"),
-        postgres_schema.Migration(last + 2, last, "UPDATE extra SET n = n + 1"),
+        ledger_postgres_schema.Migration(last + 1, last, "CREATE TABLE extra (n int); INSERT INTO extra VALUES (1)"),
+        ledger_postgres_schema.Migration(last + 2, last, "UPDATE extra SET n = n + 1"),
     ]
 
     def starts(_: int) -> None:
         with closing(connect(fresh, settings(fresh))) as connection:
-            postgres_schema.prepare(connection, settings(fresh), more)
+            ledger_postgres_schema.prepare(connection, settings(fresh), more)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(starts, range(8)))

@@ -1,19 +1,21 @@
 """A ledger on PostgreSQL with a synchronous standby: what it waits for, what is read there, and what is left when the
 primary is gone."""
 
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import NamedTuple
 
 import pytest
 
-from matchday.backends.ledger_postgres import PostgresLedgerCore
+from matchday.backends.ledger_postgres import PostgresLedger, PostgresLedgerCore, postgres_ledger
 from matchday.bench.postgres_server import Server
 from matchday.config import Postgres
 from matchday.model.ledger import Answer, Command
 from matchday.ports import LedgerUnavailable
+from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger import NOW, WON, bet, decide, opened, settle
 from tests.contract.test_ledger_postgres import PATIENCE_S, consistent, eventually, fans
 from tests.engines import QUICK, Databases, postgres_servers
@@ -64,6 +66,39 @@ def test_a_commit_is_answered_when_the_standby_has_it_whoever_ends_its_wait(
         assert (answer.refusal, answer.repeated) == (None, True)
         assert core.open_bets() == 1
         consistent(core)
+
+
+def test_a_server_that_is_gone_is_unavailable_until_it_is_back(pair: Pair) -> None:
+    """By the driver: everybody is answered, nobody twice, and what was not taken is taken under the same id."""
+    calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    pair.primary.require("")
+
+    def answered(ledger: PostgresLedger, *commands: Command) -> list[list[Answer] | LedgerUnavailable]:
+        found: list[list[Answer] | LedgerUnavailable] = []
+        for command in commands:
+            ledger.commit(
+                [command], lambda answer: found.append(answer if isinstance(answer, LedgerUnavailable) else [*answer])
+            )
+        while len(found) < len(commands):
+            calls.get(timeout=PATIENCE_S)()
+        return found
+
+    with postgres_ledger(pair.settings(), VirtualClock(seed=1), calls.put, fail) as ledger:
+        answered(ledger, *opened())
+        pair.standby.stop()
+        pair.primary.stop()
+        bets = [bet(100, name=f"b{number}") for number in range(5)]
+        assert {type(answer) for answer in answered(ledger, *bets)} == {LedgerUnavailable}
+        with pytest.raises(LedgerUnavailable):
+            ledger.account_at("anna", NOW)
+        pair.primary.start()
+        again = answered(ledger, *bets)
+        assert [isinstance(answers, list) and answers[0].repeated for answers in again] == [False] * 5
+        assert eventually(lambda: ledger.open_bets() == 5)
+
+
+def fail(error: BaseException) -> None:
+    raise error
 
 
 class Gone:

@@ -4,6 +4,7 @@ what cannot be is said with its remedy."""
 import asyncio
 import contextlib
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import cast
 import msgspec
 import pytest
 
+from matchday.__main__ import main
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.errors import BackendError
 from matchday.config import Kafka
-from matchday.model.messages import Topic
+from matchday.letters import Letters
+from matchday.model.messages import FeedAlive, Topic, encode
 from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import LogUnavailable, Record, Stored, partition_of
+from matchday.voice import Voice
 
 from .conftest import World, fatal, fresh_kafka
 
@@ -26,7 +30,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from matchday.backends.kafka_topics import Topics
 from matchday.backends.log_kafka import KafkaLog
@@ -222,25 +226,36 @@ def test_positions_survive_their_process_and_the_last_is_kept(wall: World, setti
         assert log.partition_view(2).position("relay", Topic.ACCOUNTS) == -1
 
 
-def test_topics_of_an_append_come_one_after_the_other(wall: World, settings: Kafka) -> None:
-    """Whoever reads a snapshot finds what it is of."""
+def test_what_brokers_refuse_is_refused_with_all_that_follows_it(wall: World, settings: Kafka) -> None:
+    """Whoever reads a snapshot finds what it is of; and the next append is none the worse."""
+    admin = AdminClient({"bootstrap.servers": ",".join(settings.brokers)})
+    less = ConfigEntry("max.message.bytes", "2000", incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, f"{settings.platform}.incidents", incremental_configs=[less])
+    (asked,) = admin.incremental_alter_configs([topic]).values()
+    asked.result(30)
     with opened(wall, settings) as log:
-        seen: list[tuple[Topic, int]] = []
-        for topic in (Topic.FIXTURES, Topic.INCIDENTS):
-            log.tail(topic, None, lambda records: seen.extend((s.topic, int(s.value)) for s in records))
-        for number in range(100):
-            records = [(Topic.INCIDENTS, b"%d" % number), (Topic.FIXTURES, b"%d" % number)]
-            log.append([Record(topic, "F", value) for topic, value in records])
-        wall.until(lambda: len(seen) == 200)
+        found: list[Sequence[int] | LogUnavailable] = []
+        for value in (b"x" * 5_000, b"short"):
+            before = len(found)
+            log.append([Record(topic, "F", value) for topic in (Topic.INCIDENTS, Topic.FIXTURES)], found.append)
+            wall.until(lambda before=before: len(found) > before)  # type: ignore[misc]
+        assert [isinstance(outcome, LogUnavailable) for outcome in found] == [True, False]
         view = log.partition_view(partition_of("F", 3))
-        for topic in (Topic.FIXTURES, Topic.INCIDENTS):
-            assert [number for said, number in seen if said == topic] == list(range(100))
-        said_at = {
-            (s.topic, s.value): s.at_ms for t in (Topic.INCIDENTS, Topic.FIXTURES) for s in view.read(t, -1, 999)
-        }
-        assert all(
-            said_at[Topic.INCIDENTS, b"%d" % n] <= said_at.get((Topic.FIXTURES, b"%d" % n), 2**62) for n in range(100)
-        )
+        for topic_ in (Topic.INCIDENTS, Topic.FIXTURES):
+            assert [stored.value for stored in view.read(topic_, -1, 9)] == [b"short"]
+
+
+def test_what_was_said_later_stands_later_though_it_had_less_to_wait_for(wall: World, settings: Kafka) -> None:
+    with opened(wall, settings) as log:
+        found: list[object] = []
+        for number in range(0, 100, 2):
+            both = [Record(topic, "F", b"%d" % number) for topic in (Topic.INCIDENTS, Topic.FIXTURES)]
+            log.append(both, found.append)
+            log.append([Record(Topic.FIXTURES, "F", b"%d" % (number + 1))], found.append)
+        wall.until(lambda: len(found) == 100)
+        view = log.partition_view(partition_of("F", 3))
+        assert [int(stored.value) for stored in view.read(Topic.FIXTURES, -1, 999)] == list(range(100))
+        assert [stored.value for stored in view.latest(Topic.FIXTURES)] == [b"99"]
 
 
 class Holder:
@@ -281,3 +296,70 @@ def test_a_process_whose_rooms_stand_still_loses_its_shares(wall: World, setting
         wall.until(lambda: len(one.held) < 3)
         wall.until(lambda: one.held == {0, 1, 2})
         dead.close()
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_init_reports_what_it_made_and_what_differs(
+    kafka_engine: KafkaEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = fresh_kafka(kafka_engine, 2)
+    config = tmp_path / "matchday.toml"
+    config.write_text(f'[kafka]\nplatform = "{settings.platform}"\nreplicas = 1\n')
+    words = ["cluster", "init", "--config", str(config), "--kafka", kafka_engine.bootstrap]
+    assert main([*words, "--replicas", "3"]) == 1
+    assert "set kafka.replicas" in capsys.readouterr().err
+    assert main([*words, "--partitions", "2"]) == 0
+    assert f"{settings.platform}.incidents: created" in capsys.readouterr().out
+    assert main([*words, "--partitions", "5", "--json"]) == 1
+    found = {topic["name"]: topic for topic in json.loads(capsys.readouterr().out)["topics"]}
+    assert found[f"{settings.platform}.books"]["state"] == "as declared"
+    assert "2 partitions, not 5" in found[f"{settings.platform}.accounts"]["differences"][0]
+    assert main([*words, "--partitions", "0"]) == 1
+    assert "--partitions" in capsys.readouterr().err
+    Topics(settings).delete()
+
+
+def test_what_a_room_could_not_read_is_listed_and_said_again(
+    wall: World, settings: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = next(f"F{n}" for n in range(99) if partition_of(f"F{n}", 3) == 2)
+    readable = encode(FeedAlive("feed", 1))
+    with opened(wall, settings, identity="ledger of matchday") as log:
+        letters = Letters(wall.clock, Voice(wall.clock, log, "odds"), "odds")
+        log.partition_view(2).tail(Topic.INCIDENTS, -1, lambda records: letters.each(records, lambda *_: None))
+        log.append([Record(Topic.INCIDENTS, key, b"nonsense"), Record(Topic.INCIDENTS, key, readable)])
+        wall.until(lambda: log.end(Topic.DEAD_LETTERS) >= 0)
+    config = tmp_path / "matchday.toml"
+    config.write_text(
+        f'[log]\nkind = "kafka"\n[kafka]\nplatform = "{settings.platform}"\nbrokers = ["{settings.brokers[0]}"]\n'
+    )
+    assert main(["dead-letters", "list", "--json", "--config", str(config)]) == 0
+    (letter,) = json.loads(capsys.readouterr().out)["letters"]
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["key"]) == ("incidents", 2, 0, key)
+    assert main(["dead-letters", "retry", "--all", "--config", str(config)]) == 1
+    assert "by this release either" in capsys.readouterr().err
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_of_three_brokers_one_may_be_lost(wall: World, kafka_engine: KafkaEngine) -> None:
+    """While records are appended, and with it the leaders of some partitions: the others go on in its place."""
+    with tempfile.TemporaryDirectory(prefix="matchday-kafka-") as folder, KafkaEngine(Path(folder), 3) as engine:
+        settings = msgspec.structs.replace(fresh_kafka(engine, 6), replicas=3)
+        Topics(settings).init()
+        with opened(wall, settings) as log:
+            heard: list[Stored] = []
+            log.tail(Topic.ACCOUNTS, None, heard.extend)
+            speaker = Speaker(log)
+            wall.until(lambda: len(speaker.acked) > 50)
+            engine.kill(0)
+            before = len(speaker.acked)
+            wall.until(lambda: len(speaker.acked) > before + 50)
+            speaker.on = False
+            wall.until(lambda: speaker.quiet and len({stored.value for stored in heard}) >= len(speaker.acked))
+            for topic, key in itertools.product((Topic.ACCOUNTS, Topic.FIXTURES), ("k0", "k1", "k2")):
+                assert said_in_order(of_key(log, topic, key)) == speaker.acked

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,12 @@ from tests.e2e.test_client import until
 from tests.e2e.test_run import ask, figure, place
 from tests.real import Server, free_port, poll
 
+pytestmark = pytest.mark.slow
 UP_S_MAX = 240.0
 ROOMS = ("gate=2", "odds=1", "settlement=2", "relay=1", "feed=1")
 SHARES = 4
+SPEED = "150"
+"""A match takes three quarters of a minute."""
 CLIENTS = 12
 SETTINGS = {"MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
 
@@ -50,7 +55,7 @@ class Local:
 
     def up(self, *rooms: str) -> None:
         done = self.command(
-            "up", "--with-engines", "--port", str(self.port), "--speed", "20", "--rooms", *ROOMS, *rooms
+            "up", "--with-engines", "--port", str(self.port), "--speed", SPEED, "--rooms", *ROOMS, *rooms
         )
         assert done.returncode == 0, done.stderr + self.command("logs").stdout
 
@@ -99,6 +104,7 @@ def cluster() -> Iterator[Local]:
         finally:
             done = local.command("down")
             assert done.returncode == 0 or not (Path(folder) / STATE).exists(), done.stderr
+            assert "was killed" not in done.stderr
 
 
 def epochs(said: list[BookChanged | OddsAlive | OddsOwned]) -> dict[int, int]:
@@ -172,6 +178,7 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
         asking = asyncio.create_task(ask_on())
         done = await asyncio.to_thread(cluster.command, "scale", "gate=1")
         assert done.returncode == 0, done.stderr
+        assert "was killed" not in done.stderr
         at = max(client.held["home"].offset for client in clients)
         await until(lambda: all(client.held["home"].whole and client.held["home"].offset > at for client in clients))
         for task in [*running, asking]:
@@ -189,6 +196,26 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
     cluster.up()
     assert [one["ready"] for one in cluster.members("gate")] == [True, True]
     assert poll(lambda: [one["ready"] for one in cluster.members("balancer")] == [True], 30)
+
+
+def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local) -> None:
+    token = cluster.door.guest()
+    placed = [poll(lambda: place(cluster.door, token), 30) for _ in range(5)]
+    cluster.up("relay=2", "feed=2", "odds=2", "settlement=2")
+    for room in ("settlement", "relay", "feed", "odds"):
+        os.kill(cluster.members(room)[0]["pid"], signal.SIGKILL)
+    placed += [poll(lambda: place(cluster.door, token), 60) for _ in range(5)]
+    cluster.up()
+    poll(lambda: not cluster.door.ask("GET", "/api/bets?state=open", token=token)[1]["bets"], 180)
+    bets = cluster.door.ask("GET", "/api/bets", token=token)[1]["bets"]
+    assert {bet["bet"] for bet in bets} == {answer["bet"]["bet"] for answer in placed}
+    entries = cluster.door.ask("GET", "/api/account/statement", token=token)[1]["entries"]
+    came_back = Counter(entry["bet"] for entry in entries if entry["reason"] not in ("stake", "grant"))
+    assert all(count == 1 for count in came_back.values())
+    assert {bet["bet"] for bet in bets if Decimal(bet["returns"])} == came_back.keys()
+    balance = cluster.door.ask("GET", "/api/account", token=token)[1]["balance"]
+    assert Decimal(balance) == sum(Decimal(entry["amount"]) for entry in entries)
+    assert Decimal(balance) == 990 + sum(Decimal(bet["returns"]) for bet in bets)
 
 
 @pytest.mark.parametrize(

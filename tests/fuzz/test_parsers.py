@@ -362,8 +362,8 @@ def test_prices_with_bytes_that_are_wrong(change: tuple[int, bytes, int], zipped
 FIELDS = [(part, name) for part in Settings.__struct_fields__ for name in getattr(Settings(), part).__struct_fields__]
 toml_values = (
     st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=8).map(json.dumps)
-    | st.sampled_from(["true", "[]", "{}", '{a = "b"}', "{a = 1}", "1979-05-27", "07:32:00"])
-    | st.sampled_from(["nan", "-inf", "0", "-1", "1e400", "9" * 5_000])
+    | st.sampled_from(["true", "[]", "{}", "1979-05-27", "07:32:00", "nan", "-inf", "0", "-1", "1e400", "9" * 5_000])
+    | st.sampled_from(['{a = "b"}', "{a = 1}"])
     | st.sampled_from(['["10.0.0.0/8"]', '["::1", "192.0.2.1"]', '["10.0.0.1/8"]', '[""]', "[1]", '["https://a.example"]'])
 )  # fmt: skip
 

@@ -93,7 +93,7 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("unbounded_queues", "model/market.py", "@lru_cache(maxsize=None)\ndef f(): ...\n", "lru_cache"),
     ("unbounded_queues", "model/market.py", "@functools.cache\ndef f(): ...\n", "cache"),
     ("stronger_ports", "ports.py", "class Both(Protocol):\n    def transaction(self) -> None: ...\n", "transaction"),
-    ("stronger_ports", "ports.py", "class Cache(Protocol):\n    def get(self) -> None: ...\n", "no contract suite"),
+    ("stronger_ports", "ports.py", "class Wallet(Protocol):\n    def get(self) -> None: ...\n", "no contract suite"),
     ("stronger_ports", "backends/ledger_cloud.py", "class CloudLedger: ...\n", "runs no contract suite"),
     ("ops_that_write", "ops/autoscaler.py", "from matchday.model.ledger import Entry\n", "model.ledger.Entry"),
     ("ops_that_write", "ops/drill.py", "from matchday.model.messages import encode\n", "model.messages.encode"),

@@ -5,7 +5,9 @@ import contextlib
 import gc
 import signal
 import socket
+import threading
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +19,7 @@ from matchday.app.secret import secret_of
 from matchday.app.stores import Stores, open_stores
 from matchday.app.workers import MakeAdapter, Workers
 from matchday.backends.clock_wall import WallClock
+from matchday.backends.writer import Post
 from matchday.config import Settings
 from matchday.edge.ops import OpsPort
 from matchday.ports import LedgerUnavailable, LogUnavailable
@@ -105,6 +108,7 @@ class Process:
         loop.set_exception_handler(
             lambda _, context: self.fatal(context.get("exception") or RuntimeError(context["message"]))
         )
+        threading.excepthook = partial(stop_for_thread, loop.call_soon_threadsafe, self.fatal)
         loop.add_signal_handler(signal.SIGINT, self._stop_at_once)
         loop.add_signal_handler(signal.SIGTERM, self._leave)
 
@@ -193,6 +197,13 @@ class Process:
         except LedgerUnavailable as error:
             found.append(f"the ledger cannot be read: {error}")
         return found
+
+
+def stop_for_thread(post: Post, fatal: Callable[[BaseException], None], failed: threading.ExceptHookArgs) -> None:
+    """A thread has ended by an error that nobody caught: what it did would never be done any more, in silence."""
+    error = failed.exc_value or RuntimeError(f"thread {failed.thread} ended")
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends anyway
+        post(partial(fatal, error))
 
 
 def _address(of: socket.socket) -> str:

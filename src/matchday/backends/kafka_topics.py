@@ -9,6 +9,7 @@ record, for ever, has the identity of the platform that opened it first, and who
 """
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
@@ -42,6 +43,7 @@ _COMPACT: Final = {
     "max.compaction.lag.ms": str(_HOUR_MS),
     "delete.retention.ms": str(24 * _HOUR_MS),
 }
+_LOOK_S: Final = 0.05
 _CHECKED: Final = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type", "unclean.leader.election.enable")
 """What order and durability depend on. An operator may keep more, or compact otherwise."""
 
@@ -140,6 +142,7 @@ class Topics:
         declared = topics(self._settings)
         before = self.found([one.name for one in declared])
         self._create([one for one in declared if one.name not in before])
+        self._wait_for([one.name for one in declared])
         return [
             self._compared(one, before[one.name]) if one.name in before else TopicReport(one.name, "created")
             for one in declared
@@ -206,6 +209,15 @@ class Topics:
                     f"{self._where} did not make {name}: {refused}; with fewer than {self._settings.replicas} brokers, "
                     "set kafka.replicas to as many as there are (--replicas)"
                 ) from refused
+
+    def _wait_for(self, names: Sequence[str]) -> None:
+        """Until the brokers know of what was made: they are told of it a little later."""
+        pause = threading.Event()
+        for _ in range(round(self._timeout_s / _LOOK_S)):
+            if len(self.found(names)) == len(names):
+                return
+            pause.wait(_LOOK_S)
+        raise BackendError(f"{self._where}: the topics were made, and the brokers do not know of them yet: try again")
 
     def _compared(self, declared: Declared, found: Found) -> TopicReport:
         said = []

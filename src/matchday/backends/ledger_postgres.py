@@ -30,8 +30,8 @@ import psycopg
 from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres_reads import PostgresReads, Reader, certain
 from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, RowStore, Working, size_of
+from matchday.backends.ledger_postgres_schema import prepare
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said, where
-from matchday.backends.postgres_schema import prepare
 from matchday.backends.writer import Post
 from matchday.backends.writers import Writers
 from matchday.config import Postgres
@@ -104,6 +104,8 @@ class Committer:
                 conflicts += 1
                 if conflicts < CONFLICTS_MAX:
                     continue
+                if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                    raise error.__cause__ from None  # nobody was first: it is ours that is not unique
                 if not unknown:
                     raise LedgerUnavailable(str(error)) from error
             except LedgerUnavailable:
@@ -178,27 +180,27 @@ class Committer:
                     break
 
 
-def opened(settings: Postgres) -> None:
-    """See that the ledger is there, of a version that is known, and this platform's. BackendError: what to do."""
+def opened(settings: Postgres) -> Reader:
+    """See that the ledger is there, of a version that is known, and this platform's; what then reads it. BackendError:
+    what to do."""
     try:
-        connection = connect(settings.address, settings)
+        with contextlib.closing(connect(settings.address, settings)) as connection:
+            prepare(connection, settings)
+        return Reader(settings.address, settings)
     except psycopg.Error as error:
         raise BackendError(
             f"the ledger {where(settings.address)} cannot be reached: {said(error)}; start it, or set "
             "MATCHDAY_POSTGRES_ADDRESS to where it is"
         ) from error
-    with contextlib.closing(connection):
-        prepare(connection, settings)
 
 
 class PostgresLedgerCore(PostgresReads):
     """One committer and reads on the caller's thread, without a clock."""
 
     def __init__(self, settings: Postgres) -> None:
-        opened(settings)
+        self._reader = opened(settings)
         self._stopped = threading.Event()
         self._committer = Committer(settings, self._stopped)
-        self._reader = Reader(settings.address, settings)
         self._standby = Reader(settings.standby, settings, standby=True) if settings.standby else None
         self._place = lambda: self._committer.place
 
@@ -247,12 +249,11 @@ class PostgresLedger(PostgresReads):
     def __init__(
         self, settings: Postgres, clock: Clock, post: Post, fatal: Callable[[BaseException], None]
     ) -> None:  # fmt: skip
-        opened(settings)
+        self._reader = opened(settings)
         self._settings, self._clock, self._post = settings, clock, post
         self._stopped = threading.Event()
         self._listeners: list[Callable[[], None]] = []
         self._listening: threading.Thread | None = None
-        self._reader = Reader(settings.address, settings)
         self._standby = Reader(settings.standby, settings, standby=True) if settings.standby else None
         self._committers = [Committer(settings, self._stopped) for _ in range(settings.writers)]
         self._place = lambda: max(committer.place for committer in self._committers)

@@ -32,7 +32,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.types.numeric import Int8
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     account_row,
@@ -45,7 +45,7 @@ from matchday.backends.ledger_columns import (
     referral_body,
 )
 from matchday.backends.ledger_postgres_rows import DRAWING, NUMBERS
-from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said
+from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, plain, said, texts
 from matchday.config import Postgres
 from matchday.model.bet import Bet, Outcome
 from matchday.model.ledger import AccountView, Answer, Entry, FreeBet, Offer, Referral, Refusal, Window
@@ -59,16 +59,15 @@ _ENTRIES: Final = (
     "(SELECT b.bet FROM bets b WHERE b.number = e.bet AND b.part = e.part) FROM entries e "
 )
 _BACKED: Final = """WITH RECURSIVE found (selection) AS (
-  (SELECT min(selection) FROM legs WHERE selection > %(after)s AND selection < %(until)s)
+  (SELECT min(selection) FROM legs WHERE selection > %s AND selection < %s)
   UNION ALL
-  SELECT (SELECT min(l.selection) FROM legs l WHERE l.selection > found.selection AND l.selection < %(until)s)
+  SELECT (SELECT min(l.selection) FROM legs l WHERE l.selection > found.selection AND l.selection < %s)
   FROM found WHERE found.selection IS NOT NULL
 ) SELECT selection FROM found WHERE selection IS NOT NULL"""
 _ON: Final = """WITH first (number) AS (
-  SELECT min((SELECT min(number) FROM legs WHERE selection = name AND number > %(after)s))
-  FROM unnest(%(names)s::text[]) name
-) SELECT DISTINCT l.player, l.number FROM first JOIN legs l ON l.selection = ANY(%(names)s)
-  AND l.number >= first.number AND l.number < first.number + %(limit)s ORDER BY l.number"""
+  SELECT min((SELECT min(number) FROM legs WHERE selection = name AND number > %s)) FROM unnest(%s) name
+) SELECT DISTINCT l.player, l.number FROM first JOIN legs l
+  ON l.selection = ANY(%s) AND l.number >= first.number AND l.number < first.number + %s ORDER BY l.number"""
 _LOWEST: Final = (  # a lock's 64 bits are its classid and its objid
     "SELECT min((classid::bigint & 65535) << 32 | objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND granted "
     "AND objsubid = 1 AND classid::bigint >> 16 = %s "
@@ -132,7 +131,7 @@ class Reader:
                 raise
             raise LedgerUnavailable(said(error)) from error
 
-    def rows(self, sql: str, values: Any = ()) -> list[Any]:
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a statement."""
         with self.connection() as db:
             return db.execute(sql, values).fetchall()
@@ -165,10 +164,11 @@ class PostgresReads:
     """Where in the write-ahead log the last answered commit of this process ends; 0: there was none."""
 
     def _read(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
-        return self._reader.rows(sql, tuple(values))
+        return self._reader.rows(sql, _stored(values))
 
-    def _read_late(self, sql: str, values: Any = ()) -> list[Any]:
+    def _read_late(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
         """On the standby, if it has come as far as we have."""
+        values = _stored(values)
         if self._standby is None or not self._standby.up:
             return self._reader.rows(sql, values)
         try:
@@ -230,11 +230,13 @@ class PostgresReads:
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``."""
-        return self._read_late(_ON, {"names": list(selections), "after": after, "limit": limit})
+        names = texts(list(selections))
+        return self._read_late(_ON, (after, names, names, limit))
 
     def backed(self, fixture: str) -> list[str]:
         """See ``Ledger.backed``: from each selection to the next one, whatever stands between."""
-        return [row[0] for row in self._read_late(_BACKED, {"after": f"{fixture}:", "until": f"{fixture};"})]
+        end = f"{fixture};"
+        return [row[0] for row in self._read_late(_BACKED, (f"{fixture}:", end, end))]
 
     def windows(self, fixtures: Sequence[str]) -> dict[str, Sequence[Window]]:
         """See ``Ledger.windows``."""
@@ -242,14 +244,14 @@ class PostgresReads:
         sql = (
             "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s) ORDER BY fixture, version"
         )
-        for fixture, *window in self._read(sql, (list(fixtures),)):
+        for fixture, *window in self._read(sql, (texts(list(fixtures)),)):
             found.setdefault(fixture, []).append(Window(*window))
         return dict(found)
 
     def decisions(self, selections: Sequence[str]) -> dict[str, tuple[int, Outcome | None]]:
         """See ``Ledger.decisions``."""
         sql = "SELECT selection, version, outcome FROM decisions WHERE selection = ANY(%s)"
-        return {row[0]: (row[1], outcome_of(row[2])) for row in self._read(sql, (list(selections),))}
+        return {row[0]: (row[1], outcome_of(row[2])) for row in self._read(sql, (texts(list(selections)),))}
 
     def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
         """See ``Ledger.statement``."""
@@ -289,7 +291,7 @@ class PostgresReads:
             "SELECT %s || account, exposed FROM accounts WHERE account = ANY(%s) AND exposed IS NOT NULL"
         )
         accounts = [name.removeprefix(ACCOUNT_GUARD) for name in names if name.startswith(ACCOUNT_GUARD)]
-        return dict(self._read(sql, (list(names), ACCOUNT_GUARD, accounts)))
+        return dict(self._read(sql, (texts(list(names)), ACCOUNT_GUARD, texts(accounts))))
 
     def all_guards(self) -> dict[str, int]:
         """Every guard's counter."""
@@ -358,6 +360,11 @@ class PostgresReads:
             until, rows = certain(db), db.execute(sql, values)
             newest = until()
             return [row for row in rows.fetchall() if row[0] <= newest]
+
+
+def _stored(values: Iterable[object]) -> list[object]:
+    """As columns have them."""
+    return [plain(value) if isinstance(value, str) else value for value in values]
 
 
 def certain(db: Connection) -> Callable[[], int]:

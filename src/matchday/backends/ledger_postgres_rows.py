@@ -14,6 +14,7 @@ names of free bets (advisory locks), accounts, guards. So nobody waits in a circ
   on it and waits for the account. A bet that was not yet there for that sweep committed after the decision, so that
   whoever hears of the bet finds the decision (``services/settlement``); both reads are of the primary, or of a standby
   that has come as far (``ledger_postgres_reads``);
+* an account that is opened between two looks of a batch has the batch begin anew;
 * two who insert the same id, account or name at once: one of them fails on its uniqueness and begins anew.
 
 House accounts are summed up over rows of which every writer has its own. Numbers of entries and facts come from the
@@ -28,7 +29,7 @@ import msgspec
 import psycopg
 from psycopg.types.numeric import Int4, Int8
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,
@@ -41,7 +42,7 @@ from matchday.backends.ledger_columns import (
     outcome_of,
     standing_at,
 )
-from matchday.backends.postgres import Connection, hashes, numbers, part_of, texts
+from matchday.backends.postgres import Connection, hashes, numbers, part_of, plain, texts
 from matchday.model.ledger import (
     Command,
     DecideLegs,
@@ -52,6 +53,7 @@ from matchday.model.ledger import (
     Refusal,
     VoidLegs,
     Window,
+    is_player,
 )
 from matchday.model.posting import (
     Account,
@@ -79,8 +81,8 @@ _ACCOUNTS: Final = (
     "ORDER BY player FOR NO KEY UPDATE"
 )
 _KNOWN: Final = (  # joined: of two conditions with ANY an index tries each pair
-    "SELECT k.account, k.id, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms "
-    "FROM unnest(%s, %s) w (id, account) JOIN known k USING (id, account) "
+    "SELECT w.n, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms "
+    "FROM unnest(%s, %s) WITH ORDINALITY w (id, account, n) JOIN known k USING (id, account) "
     "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part"
 )
 _GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
@@ -120,7 +122,7 @@ _CHARGE: Final = (
     "UPDATE guards SET used = coalesce(guards.used, 0) + v.amount FROM unnest(%s, %s) v (number, amount) "
     "WHERE guards.number = v.number"
 )
-_FORGET: Final = "DELETE FROM known WHERE id = %s AND account = %s"
+_FORGET: Final = "DELETE FROM known WHERE id = ANY(%s) AND account = %s"
 """An id that waited for a trader, before it is written with its answer."""
 _STANDINGS: Final = (
     "INSERT INTO standings SELECT v.number, v.part, v.status, v.version, v.returns, v.owed, v.cashed, v.cash, "
@@ -172,13 +174,15 @@ class RowStore:
             need.of_bets(self._find_bets(db, rows, need))
         with db.pipeline() as sent:
             db.execute("BEGIN")
-            accounts, known, drawn, guards, more = self._ask(db, commands, work)
+            ids = sorted(set(need.ids), key=lambda key: key[1])
+            accounts, known, drawn, guards, more = self._ask(db, commands, work, ids)
             sent.sync()
             self._take_accounts(work, commands, accounts.fetchall())
             self._take_numbers(work, drawn.fetchall())
             self._take_guards(work, guards)
             _take_more(rows, more)
-            bets = _take_known(rows, known.fetchall())
+            bets = _take_known(rows, ids, known.fetchall())
+            _see_one_moment(rows)
             work.waited = {key for key, held in rows.known.items() if held.pending_until_ms}
             if bets:
                 self._load_repeated(db, rows, bets)
@@ -209,7 +213,9 @@ class RowStore:
             found.append(placed)
         return found
 
-    def _ask(self, db: Connection, commands: Sequence[Command], work: Working) -> tuple[Any, ...]:
+    def _ask(
+        self, db: Connection, commands: Sequence[Command], work: Working, ids: Sequence[tuple[str, str]]
+    ) -> tuple[Any, ...]:
         """Everything, in one go; locks in their order."""
         need, rows = work.need, work.rows
         ours = [name for name in need.guards if name.startswith(ACCOUNT_GUARD)]
@@ -217,7 +223,6 @@ class RowStore:
         if locks := sorted(set(_named(commands))):
             db.execute("SELECT pg_advisory_xact_lock(v) FROM unnest(%s) v", (numbers(locks),))
         accounts = db.execute(_ACCOUNTS, (texts(list(need.accounts)),))
-        ids = sorted(set(need.ids), key=lambda key: key[1])
         known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts([account for account, _ in ids])))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
@@ -274,7 +279,7 @@ class RowStore:
             db.execute("SELECT pg_logical_emit_message(true, 'matchday', '')")
         else:
             for account, id_ in work.waited & rows.new_known.keys():
-                db.execute(_FORGET, (id_, account))
+                db.execute(_FORGET, (texts([id_]), account))
             _save_new_accounts(db, work)
             values: dict[str, Any] = {"writer": writer}
             for part in (
@@ -338,14 +343,21 @@ def _take_more(rows: Rows, found: Mapping[str, psycopg.Cursor[tuple[Any, ...]]])
         rows.offers[name] = HeldOffer(offer_body(body), account, is_taken)
 
 
-def _take_known(rows: Rows, found: Iterable[Any]) -> list[str]:
+def _take_known(rows: Rows, ids: Sequence[tuple[str, str]], found: Iterable[Any]) -> list[str]:
     """The bets that they name and that are not loaded."""
     bets = []
-    for account, id_, hash_, refusal, bet, *more in found:
-        rows.known[account, id_] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
+    for place, hash_, refusal, bet, *more in found:
+        rows.known[ids[place - 1]] = Known(hash_, Refusal(refusal) if refusal else None, bet, *more)
         if bet is not None and bet not in rows.bets:
             bets.append(bet)
     return bets
+
+
+def _see_one_moment(rows: Rows) -> None:
+    """An account that was opened after it had been looked for, and before its ids were, is to be looked for anew."""
+    for (account, _), known in rows.known.items():
+        if known.refusal is None and is_player(account) and account not in rows.accounts:
+            raise psycopg.errors.SerializationFailure(f"account {account} was opened meanwhile")
 
 
 # --- columns of what is written ---------------------------------------------------------------------------------------
@@ -511,4 +523,4 @@ def _save_rarer(db: Connection, rows: Rows) -> None:
     }  # fmt: skip
     for sql, values in several.items():
         for each in values:
-            db.execute(sql, each)
+            db.execute(sql, [plain(value) if isinstance(value, str) else value for value in each])

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     account_row,

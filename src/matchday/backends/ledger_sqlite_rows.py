@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from matchday.backends.ledger_columns import (
+from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,

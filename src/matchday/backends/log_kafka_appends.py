@@ -148,10 +148,11 @@ class Appends:
             append.offsets[index] = message.offset() or 0
         else:
             append.failure = unavailable(error)
-        append.in_flight -= 1
-        if append.in_flight:
+        if append.in_flight > 1:  # nobody else counts them
+            append.in_flight -= 1
             return
-        with self._changed:
+        with self._changed:  # at none an append goes on, or is over, for whoever looks
+            append.in_flight = 0
             self._in_flight -= append.sent
             if append.failure is not None:
                 self._finish(append, append.failure)

@@ -44,10 +44,17 @@ class Reads:
         self._clock, self._wait_ms = clock, settings.read_ms_max
         self._names = {topic: named(settings, topic) for topic in Topic}
         self._topics = {name: topic for topic, name in self._names.items()}
-        own = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}  # it is read from only while somebody waits
+        own = {  # it is read from only while somebody waits
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "queued.min.messages": 2_000,
+            "queued.max.messages.kbytes": 16_384,
+        }
         self._consumer = Consumer(consuming(settings, "reads", fatal) | own)
         self._next: tuple[Part, int] | None = None
         """Where the consumer goes on if it is asked to."""
+        self._end = 0
+        """What the next offset was when the last read began."""
         self._ahead: list[Message] = []
         """Fetched for the read before, and of after its limit."""
         self._latest: dict[Part, _Latest] = {}
@@ -66,7 +73,7 @@ class Reads:
         found: list[Stored] = []
         for record in self._from(part, after + 1):
             found.append(record)
-            if len(found) >= limit:
+            if len(found) >= limit and record.offset < self._end - 1:
                 self._next = (part, record.offset + 1)
                 return found
         self._pause()
@@ -85,7 +92,7 @@ class Reads:
     def _from(self, part: Part, offset: int) -> Iterator[Stored]:
         """Every record from an offset to what is the end now."""
         low, end = self.ends(part)
-        offset = max(offset, low)
+        offset, self._end = max(offset, low), end
         if offset >= end:
             return
         if self._next != (part, offset):

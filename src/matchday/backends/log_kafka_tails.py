@@ -31,6 +31,7 @@ _BATCH_MAX: Final = 1_000
 _BATCHES_MAX: Final = 4
 """Batches on their way to the room's thread."""
 _ASK_S: Final = 5.0
+_KNOW_S: Final = 0.5
 
 Parts = Mapping[str, Topic]
 """Topics by their names on Kafka."""
@@ -160,7 +161,7 @@ class _Reader:
     def _read(self, tail: Tail) -> None:
         self._reading[tail.part] = tail
         with contextlib.suppress(KafkaException):  # only so that the library knows the topic, a second sooner
-            self._consumer.get_watermark_offsets(self._at(tail.part), _ASK_S)
+            self._consumer.list_topics(self._names[tail.part[0]], _KNOW_S)
         self._consumer.incremental_assign([self._at(tail.part, tail.after + 1)])
 
     def _leave(self, part: Part) -> None:

@@ -32,11 +32,14 @@ _CLOSED_BY_SERVER: Final = ("08", "57P", "25006")
 only since its server became a standby."""
 _CONFLICTS: Final = frozenset({"40001", "40P01", "23505"})
 """serialization_failure, deadlock_detected, unique_violation: somebody else was first, to be looked at anew."""
+_NUL: Final = "\ue000"
+"""What stands for the one character that PostgreSQL does not store: one that nobody uses (private use)."""
 _NO_ROOM: Final = ("53", "58", "55P03", "57014")
 """States in which the server does not take it now: resources and disk, its own faults, a lock or a statement that took
 too long."""
 
 
+@lru_cache(maxsize=65_536)
 def part_of(account: str) -> int:
     """The partition of an account."""
     return crc32(account.encode()) % PARTS
@@ -62,12 +65,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def connect(address: str, settings: Postgres, *, read_only: bool = False, **more: str) -> Connection:
-    """Connect to the first host of an address that answers and, unless it is only to be read from, can be written to.
+    """Connect to the first host of an address that answers and, unless ``more`` says otherwise, can be written to.
     psycopg.Error: none does."""
-    statement_ms = settings.read_ms_max if read_only else settings.statement_ms_max
     connection = Connection.connect(
-        _conninfo(address, settings, statement_ms, more), autocommit=True, prepare_threshold=0
-    )  # fmt: skip
+        _conninfo(address, settings, more, read_only=read_only), autocommit=True, prepare_threshold=0
+    )
     connection.patience_s = (settings.read_ms_max if read_only else settings.silence_ms_max) / 1_000
     for dumper in (_NumbersDumper, _TextsDumper, _HashesDumper):
         connection.adapters.register_dumper(dumper.of, dumper)
@@ -75,15 +77,20 @@ def connect(address: str, settings: Postgres, *, read_only: bool = False, **more
     return connection
 
 
-def _conninfo(address: str, settings: Postgres, statement_ms: int, more: dict[str, str]) -> str:
-    options = (
+def _conninfo(address: str, settings: Postgres, more: dict[str, str], *, read_only: bool) -> str:
+    given = _parsed(address)
+    options = {
         # A plan that was made while a table was empty would read all of it for ever. What has to be read whole then
         # looks so dear that it would be compiled first.
-        "-c enable_seqscan=off -c jit=off "
-        f"-c statement_timeout={statement_ms} -c lock_timeout={settings.lock_ms_max} "
-        f"-c idle_in_transaction_session_timeout={2 * settings.silence_ms_max}"
-    )
-    given = _parsed(address)
+        "enable_seqscan": "off",
+        "jit": "off",
+        # To plan the same few joins for each batch anew costs as much as to run them.
+        "plan_cache_mode": "auto" if read_only else "force_generic_plan",
+        "statement_timeout": settings.read_ms_max if read_only else settings.statement_ms_max,
+        "lock_timeout": settings.lock_ms_max,
+        "idle_in_transaction_session_timeout": 2 * settings.silence_ms_max,
+    }
+    words = [*(f"-c {name}={value}" for name, value in options.items()), str(given.get("options", ""))]
     defaults: dict[str, Any] = {
         "target_session_attrs": "read-write",
         "application_name": f"matchday {settings.platform}",
@@ -91,7 +98,7 @@ def _conninfo(address: str, settings: Postgres, statement_ms: int, more: dict[st
         "tcp_user_timeout": settings.silence_ms_max,
         "client_encoding": "UTF8",
     }
-    return make_conninfo("", **defaults | given | more | {"options": f"{options} {given.get('options', '')}".strip()})
+    return make_conninfo("", **defaults | given | more | {"options": " ".join(words)})
 
 
 def _parsed(address: str) -> dict[str, Any]:
@@ -121,7 +128,9 @@ def _heard(connection: Connection, notice: psycopg.errors.Diagnostic) -> None:
 
 def lost(error: psycopg.Error, connection: Connection) -> bool:
     """Whether the connection is of no more use."""
-    return connection.closed or (error.sqlstate or "08").startswith(_CLOSED_BY_SERVER)
+    if error.sqlstate is None:  # not said by the server
+        return connection.closed or isinstance(error, psycopg.OperationalError)
+    return connection.closed or error.sqlstate.startswith(_CLOSED_BY_SERVER)
 
 
 def conflict(error: psycopg.Error) -> bool:
@@ -137,6 +146,11 @@ def no_room(error: psycopg.Error) -> bool:
 def said(error: psycopg.Error) -> str:
     """One line of it."""
     return str(error).strip().partition("\n")[0]
+
+
+def plain(text: str) -> str:
+    """As a column of text takes it: whoever makes an id may put a NUL into it."""
+    return text.replace("\0", _NUL) if "\0" in text else text
 
 
 # --- columns of many rows ---------------------------------------------------------------------------------------------
@@ -167,7 +181,8 @@ _HEAD: Final = struct.Struct("!iiIii")
 _LENGTH: Final = struct.Struct("!i").pack
 _NULL: Final = _LENGTH(-1)
 _INT8, _TEXT, _BYTEA = 20, 25, 17
-_LENGTHS: Final = [_LENGTH(length) for length in range(4_096)]
+_LENGTHS_MAX: Final = 4_096
+_LENGTHS: Final = [_LENGTH(length) for length in range(_LENGTHS_MAX)]
 
 
 @lru_cache(maxsize=4_096)
@@ -185,7 +200,7 @@ def numbers(values: Sequence[int]) -> Numbers:
 
 def texts(values: Sequence[str | bytes | None]) -> Texts:
     """A column of text; bytes are UTF-8."""
-    return Texts(_packed(_TEXT, [value.encode() if isinstance(value, str) else value for value in values]))
+    return Texts(_packed(_TEXT, values))
 
 
 def hashes(values: Sequence[bytes]) -> Hashes:
@@ -193,14 +208,15 @@ def hashes(values: Sequence[bytes]) -> Hashes:
     return Hashes(_packed(_BYTEA, values))
 
 
-def _packed(oid: int, values: Sequence[bytes | None]) -> bytes:
+def _packed(oid: int, values: Sequence[str | bytes | None]) -> bytes:
     parts = [_HEAD.pack(1, None in values, oid, len(values), 1)]
     for value in values:
         if value is None:
             parts.append(_NULL)
-        else:
-            length = len(value)
-            parts += (_LENGTHS[length] if length < 4_096 else _LENGTH(length), value)
+            continue
+        data = plain(value).encode(errors="replace") if isinstance(value, str) else value
+        length = len(data)
+        parts += (_LENGTHS[length] if length < _LENGTHS_MAX else _LENGTH(length), data)
     return b"".join(parts)
 
 

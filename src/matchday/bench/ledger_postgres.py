@@ -20,6 +20,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from matchday.app import tune_gc
 from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.bench import ledger
@@ -35,7 +36,7 @@ from matchday.sim.settle_population import charges
 BATCHES: Final = (16, 64, 256)
 WRITERS: Final = 2
 FANS: Final = 10_000
-_BETS: Final = 8_192
+_BETS: Final = 4_096
 """Of a round, each process."""
 _BETS_QUICK: Final = 512
 _BEFORE: Final = 1_024
@@ -173,6 +174,7 @@ def _work(kind: str, address: str, writer: int, pipe: Pipe) -> None:
     with closing(store):
         while (asked := pipe.recv()) is not None:
             batches = store.make(*asked)
+            tune_gc()  # as a gate does
             pipe.send("made")
             pipe.recv()
             began = now_s()

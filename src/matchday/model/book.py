@@ -48,6 +48,8 @@ class Books:
         self.fixtures: dict[str, FixtureBook] = {}
         self.offset = -1
         """Offset in ``books`` up to which everything was applied."""
+        self.shares: set[int] = set()
+        """Of the books that are held, or were."""
         self._owners: dict[int, deque[int]] = {}
         """Share -> epochs of its owners."""
         self._newest: dict[int, int] = {}
@@ -78,6 +80,7 @@ class Books:
         if book is None:
             book = FixtureBook(change.board, change.epoch, change.n, offset, {}, {}, share=change.share)
             self.fixtures[change.fixture] = book
+            self.shares.add(change.share)
         elif (change.epoch, change.n) <= (book.epoch, book.n):
             return False
         book.board, book.epoch, book.n, book.offset = change.board, change.epoch, change.n, offset
@@ -102,6 +105,7 @@ class Books:
     def load(self, state: BookState) -> None:
         """Begin with a whole book as its owner kept it; changes from offset ``state.said`` on follow."""
         self.owned(state.epoch, state.share)
+        self.shares.add(state.share)
         before = state.said - 1
         markets = {market.market: market for market in state.markets}
         self.fixtures[state.fixture] = FixtureBook(

@@ -20,6 +20,8 @@ CONFIG: Final = "haproxy.cfg"
 LOG: Final = "haproxy.log"
 _CHECK: Final = "check port {ops} inter 500ms fastinter 200ms fall 2 rise 1"
 _START_S_MAX: Final = 10.0
+_PATH_MAX: Final = 90
+"""Bytes of the socket's path: the operating system takes 107, and HAProxy adds some."""
 _ANSWER_BYTES: Final = 65_536
 _CONFIG: Final = """\
 # Written by `matchday cluster`: changes here are lost.
@@ -68,6 +70,10 @@ class Balancer:
             command = [program("haproxy", "haproxy"), "-W", "-f", str(self._folder / CONFIG)]
         except EngineError as error:
             raise ClusterError(str(error)) from error
+        if len(str(self._folder / SOCKET)) > _PATH_MAX:
+            raise ClusterError(
+                f"{self._folder / SOCKET} is too long for a socket: name a shorter folder with --state DIR"
+            )
         self.write(gates)
         log = self._folder / LOG
         with log.open("ab") as out:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from matchday.config import load
 from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, ended, signalled, wait_for
 from matchday.ops.engines import free_ports
 
@@ -64,8 +65,10 @@ class Rooms:
         if room == "gate":
             environment["MATCHDAY_BETS_WRITER"] = str(number)
             environment["MATCHDAY_BETS_WRITERS"] = str(self._state.gates_max)
-            environment["MATCHDAY_DOORS_TRUSTED_PROXIES"] = "127.0.0.1"  # the balancer
-            if not {"MATCHDAY_DOORS_SECRET", "MATCHDAY_DOORS_SECRET_FILE"} & environment.keys():
+            doors = load(Path(self._state.config)).doors
+            if not doors.trusted_proxies:
+                environment["MATCHDAY_DOORS_TRUSTED_PROXIES"] = "127.0.0.1"  # the balancer
+            if not (doors.secret or doors.secret_file):
                 environment["MATCHDAY_DOORS_SECRET_FILE"] = str(self._folder.path / SECRET)
         return environment
 

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -18,19 +19,38 @@ START_S_MAX: Final = 90.0
 STOP_S_MAX: Final = 15.0
 """Seconds in which it must have stopped; then it is killed."""
 _LOOK_S: Final = 0.05
+_CLIENTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORTS: Final = 10_000
+"""How many below these are tried, from one on that goes by the process, so that two of them rarely meet."""
+_TRIED: Final = count()
 
 
 class EngineError(Exception):
     """An engine cannot be had or does not start: what is wrong and what to do about it."""
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+def free_ports(wanted: int) -> list[int]:
+    """Ports of the loopback address that nobody uses now, and that the system gives to nobody who connects: an engine
+    takes seconds to listen on its own, and must find it free again when it comes back."""
+    first = _lowest_of_clients()
+    found: list[int] = []
+    for _ in range(_PORTS):
+        port = first - _PORTS + (os.getpid() * 101 + next(_TRIED)) % _PORTS
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == wanted:
+            return found
+    raise EngineError(f"{wanted} ports below {first} are not free: end what uses them")
+
+
+def _lowest_of_clients() -> int:
+    """The first port of those that the system gives to who connects."""
+    try:
+        return max(int(_CLIENTS.read_text().split()[0]), _PORTS + 1_024)
+    except (OSError, ValueError, IndexError):
+        return 32_768  # Linux's own
 
 
 def program(name: str, package: str) -> str:

@@ -124,7 +124,8 @@ class Postgres:
         except subprocess.TimeoutExpired as error:
             raise EngineError(f"{name} did not end within {_RUN_S_MAX} s; see {self._folder}") from error
         if done.returncode:
-            raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {self._folder}")
+            hint = f" (the user {_OWNER} must be able to get there)" if os.getuid() == 0 else ""
+            raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {self._folder}{hint}")
 
 
 def binary(name: str) -> Path:

@@ -122,7 +122,8 @@ class Bets:
     @property
     def stale_fixtures(self) -> tuple[str, ...]:
         """Where some owners are heard: the fixtures of those who are not. Their markets count as suspended."""
-        if not (heard := self._owners.heard()):
+        heard = self._owners.heard()
+        if not heard or self._books.shares <= heard.keys():
             return ()
         books = self._books.fixtures.items()
         return tuple(name for name, book in books if book.share not in heard and book.board.status not in OVER)

@@ -1,9 +1,9 @@
 """The ledger's schema on PostgreSQL: ordered migrations, and whose ledger it is.
 
-Each file of ``postgres_sql`` takes the schema from one version to the next; its first line says the oldest version that
-code must know to run on it (``-- needs: 3``). So old code runs on a newer schema as long as that allows it, which is
-what lets processes be replaced one after the other; where it does not, it is told at start. Migrations run in one
-transaction under a lock: of processes that start together one migrates, and the others find it done.
+Each file of ``ledger_postgres_sql`` takes the schema from one version to the next; its first line says the oldest
+version that code must know to run on it (``-- needs: 3``). So old code runs on a newer schema as long as that allows
+it, which is what lets processes be replaced one after the other; where it does not, it is told at start. Migrations run
+in one transaction under a lock: of processes that start together one migrates, and the others find it done.
 """
 
 import re
@@ -34,7 +34,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 def migrations() -> list[Migration]:
     """Ours, in order."""
-    files = sorted(Path(__file__).with_name("postgres_sql").glob("[0-9][0-9][0-9]_*.sql"))
+    files = sorted(Path(__file__).with_name("ledger_postgres_sql").glob("[0-9][0-9][0-9]_*.sql"))
     return [_migration(int(file.name[:3]), file.read_text()) for file in files]
 
 
