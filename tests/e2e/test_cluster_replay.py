@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from matchday.ops.engines.kafka import Kafka
-from tests.e2e.test_replay import DATA, FINAL, TIES, replay
+from tests.e2e.test_replay import FINAL, TIES, replay
 from tests.e2e.test_run import Running, figure, running
 from tests.engines import Databases, missing, postgres_servers
-from tests.real import poll
+from tests.real import DATA, poll
 
 SHARES = 4
 SETTINGS = """\
