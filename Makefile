@@ -1,5 +1,5 @@
 # `make up` runs Matchday, `make test` proves it. Both set up what they need in .venv.
-.PHONY: up test check replay sim same bench lock clean
+.PHONY: up test check replay sim same bench lock manifests clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/football-wyscout
 ARGS ?=
+# What the container file installs is what was tested: parts of the one lock.
+PART_OF_LOCK := --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 # Test files are run at once by as many processes; 0: by one, which shows what is printed.
 WORKERS ?= auto
 
@@ -19,6 +21,7 @@ help:
 	@echo "make same PYTHONS='python3.12 ...'        the same worlds under other Pythons, compared"
 	@echo "make bench [ARGS=push]                    the figures in docs/performance.md"
 	@echo "make lock                                 pin the dependencies anew"
+	@echo "make manifests                            build the Kubernetes objects of deploy/ (needs kubectl)"
 
 # Set up anew whenever the pinned dependencies change.
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -63,6 +66,13 @@ bench: $(VENV)/ready
 lock: $(VENV)/ready
 	uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --no-annotate --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra cluster $(PART_OF_LOCK) -o deploy/requirements.lock
+	echo hatchling | uv pip compile - $(PART_OF_LOCK) -o deploy/build.lock
+
+manifests:
+	cd deploy/kubernetes && for of in engines/development engines/production rooms/development rooms/production; do \
+	  kubectl kustomize $$of > rendered/$$(echo $$of | tr / -).yaml || exit 1; done; \
+	find engines rooms -type f | LC_ALL=C sort | xargs sha256sum > rendered/sources.sha256
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,9 @@
 """Settings: each with its unit, its default and what follows from it.
 
 Read from a TOML file (one table per class below, in lower case) and from ``MATCHDAY_…`` variables
-(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A wrong or unknown setting stops at start and says what to set.
+(``MATCHDAY_BETS_QUEUE_MAX=2000``); the variables win. A variable whose name ends in ``_FILE`` names a file with
+the text of its setting (``MATCHDAY_POSTGRES_ADDRESS_FILE=/run/secrets/address``), so that what is secret need not
+stand in the environment. A wrong or unknown setting stops at start and says what to set.
 """
 
 import os
@@ -32,6 +34,9 @@ Names = Annotated[tuple[str, ...], Meta(max_length=1_000)]
 
 SECRET_MIN: Final = 16
 """Bytes of a key."""
+_FILE: Final = "_file"
+FILE_CHARACTERS_MAX: Final = 10_000
+"""Characters of a file that holds one setting."""
 
 
 class SettingsError(ValueError):
@@ -444,6 +449,24 @@ def _listed(value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _said(variable: str, section: str, field: str, value: str) -> tuple[str, str]:
+    """Which setting a variable sets, and to what: to the text of a file where it names one."""
+    known = getattr(Settings(), section).__struct_fields__
+    setting = field.removesuffix(_FILE)
+    if field in known or setting == field or setting not in known:
+        return field, value
+    try:
+        with Path(value).open(encoding="utf-8") as file:
+            text = file.read(FILE_CHARACTERS_MAX + 1)
+    except OSError as error:
+        raise SettingsError(f"variable {variable}: {value}: {error.strerror}; name a file with the setting") from error
+    except ValueError as error:
+        raise SettingsError(f"variable {variable}: {value!r} is no file of UTF-8 text; name one") from error
+    if len(text) > FILE_CHARACTERS_MAX:
+        raise SettingsError(f"variable {variable}: {value} has more than {FILE_CHARACTERS_MAX} characters")
+    return setting, text.rstrip("\r\n")
+
+
 def load(path: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
     """Settings from a TOML file and ``MATCHDAY_…`` variables; SettingsError names what is wrong."""
     table: dict[str, Any] = {}
@@ -463,6 +486,7 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
             raise SettingsError(f"variable {name} names no part of the settings; known are {known}")
         part = table.setdefault(section, {})
         if isinstance(part, dict):  # else the file's mistake is named below
+            field, value = _said(name, section, field, value)
             part[field] = _listed(value) if field in _LISTS.get(section, ()) else value
     try:
         return msgspec.convert(table, Settings, strict=False)

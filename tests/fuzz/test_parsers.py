@@ -398,9 +398,9 @@ def test_settings_with_anything_in_any_field(said: list[tuple[tuple[str, str], s
 @given(
     st.sampled_from([b"", b"doors = 5", b"[doors]\npage_max = 20", b"[[doors]]", b"doors = 1979-05-27"]),
     st.dictionaries(
-        st.sampled_from([f"MATCHDAY_{part}_{name}".upper() for part, name in FIELDS])
+        st.sampled_from([f"MATCHDAY_{part}_{name}{file}".upper() for part, name in FIELDS for file in ("", "_file")])
         | st.text(max_size=9).map("MATCHDAY_".__add__),
-        scalars.map(str) | st.just("\udcff"),
+        scalars.map(str) | st.sampled_from(["\udcff", "\ud800", "a\0b", "/", "/dev/zero", __file__]),
         max_size=3,
     ),
 )

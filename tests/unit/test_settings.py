@@ -19,3 +19,40 @@ def test_a_list_is_separated_by_commas_in_a_variable(tmp_path: Path) -> None:
 def test_what_is_no_network_stops_the_start_and_is_named() -> None:
     with pytest.raises(SettingsError, match=r"10\.0\.0\.1/8"):
         load(None, {"MATCHDAY_DOORS_TRUSTED_PROXIES": "10.0.0.1/8"})
+
+
+def test_a_variable_can_name_the_file_that_holds_its_setting(tmp_path: Path) -> None:
+    address, key = tmp_path / "address", tmp_path / "key"
+    address.write_text("host=db password=a_b\n")
+    key.write_bytes(bytes(32))
+    found = load(
+        None,
+        {
+            "MATCHDAY_POSTGRES_ADDRESS_FILE": str(address),
+            "MATCHDAY_DOORS_SECRET_FILE": str(key),  # a setting of that name: it is the file's name, not its text
+        },
+    )
+    assert found.postgres.address == "host=db password=a_b"
+    assert (found.doors.secret_file, found.doors.secret) == (str(key), "")
+
+
+@pytest.mark.parametrize("held", [None, b"\xff\xfe", b"x" * 10_001])
+def test_a_file_that_holds_no_setting_stops_the_start_and_is_named(tmp_path: Path, held: bytes | None) -> None:
+    file = tmp_path / "address"
+    if held is not None:
+        file.write_bytes(held)
+    with pytest.raises(SettingsError, match=f"MATCHDAY_POSTGRES_ADDRESS_FILE: '?{file}"):
+        load(None, {"MATCHDAY_POSTGRES_ADDRESS_FILE": str(file)})
+
+
+def test_a_file_of_no_setting_is_an_unknown_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nothing_file"):
+        load(None, {"MATCHDAY_POSTGRES_NOTHING_FILE": str(tmp_path / "none")})
+
+
+def test_a_gate_without_its_number_does_not_start() -> None:
+    """Its pod's ordinal comes as a label, which clusters before Kubernetes 1.28 do not set."""
+    for ordinal in ("", "3"):
+        with pytest.raises(SettingsError):
+            load(None, {"MATCHDAY_BETS_WRITER": ordinal, "MATCHDAY_BETS_WRITERS": "3"})
+    assert load(None, {"MATCHDAY_BETS_WRITER": "2", "MATCHDAY_BETS_WRITERS": "3"}).bets.writer == 2

@@ -64,6 +64,8 @@ class Gate:
         self.followers: list[Follower] = [push]
         self._letters = Letters(clock, Voice(clock, log, "gate"), "gate")
         self._over: dict[str, int] = {}
+        self._looking = False
+        """Whether it is going to look for what was over for long."""
         self._unwhole: set[str] = set()
         """Fixtures of whose books something could not be read."""
 
@@ -105,7 +107,8 @@ class Gate:
         self._log.tail(Topic.BOOKS, after, self._hear_books)
         self._log.tail(Topic.ACCOUNTS, None, self._hear_accounts)
         self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
-        self._clock.call_later(FORGET_MS, self._forget)
+        if self._over:
+            self._forget_later(FORGET_MS // 4)
 
     def _hear_books(self, records: Sequence[Stored]) -> None:
         self._letters.each(records, self._hear_book, self._unread)
@@ -123,6 +126,7 @@ class Gate:
             return
         if message.board.status in OVER:
             self._over[message.fixture] = self._clock.now_ms()
+            self._forget_later(FORGET_MS)
         for watcher in self.watchers:
             watcher(message, stored.offset)
         self.push.book_changed(message, stored.offset)
@@ -168,12 +172,18 @@ class Gate:
         watched."""
         return _WATCHED if self.cash_outs.watching else _BEGIN_A_WATCH
 
+    def _forget_later(self, delay_ms: int) -> None:
+        if not self._looking:
+            self._looking = True
+            self._clock.call_later(delay_ms, self._forget)
+
     def _forget(self) -> None:
         """Take fixtures that have been over for long off the screens."""
+        self._looking = False
         now = self._clock.now_ms()
         for fixture in [f for f, at in self._over.items() if now - at >= FORGET_MS]:
             del self._over[fixture]
             self.books.forget(fixture)
             self.push.removed(fixture)
-        if self.books.fixtures or self._over:
-            self._clock.call_later(FORGET_MS // 4, self._forget)
+        if self._over:
+            self._forget_later(FORGET_MS // 4)

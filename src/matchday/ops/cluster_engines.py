@@ -1,4 +1,4 @@
-"""The engines of a local cluster that nobody named: PostgreSQL with a synchronous standby, and Kafka.
+"""The engines of a local cluster that nobody named: PostgreSQL with a synchronous standby, Kafka, and Redis.
 
 They outlive the command that starts them; what they hold stays in the folder when they end, and is there the next time.
 """
@@ -15,6 +15,7 @@ from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, Sta
 from matchday.ops.engines import EngineError
 from matchday.ops.engines.kafka import Kafka
 from matchday.ops.engines.postgres import Postgres
+from matchday.ops.engines.redis import Redis
 
 FOLDER: Final = "engines"
 _PORTS: Final = "ports.json"
@@ -36,6 +37,10 @@ kind = "postgres"
 
 [postgres]
 address = "{address}"
+
+[cache]
+kind = "redis"
+address = "{cache}"
 """
 
 
@@ -74,10 +79,15 @@ class Engines:
         kafka.start()
         for number in range(brokers):
             self._add(f"kafka-{number}", kafka.process(number), kafka.log(number))
+        cache = Redis(self._path / "redis")
+        cache.start()
+        self._add("redis", cache.process(), cache.log)
         kept = {"postgres": database.ports, "kafka": kafka.ports}
         (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
         named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
-        text = _SETTINGS.format(secret=self._secret, brokers=named, replicas=brokers, address=database.address)
+        text = _SETTINGS.format(
+            secret=self._secret, brokers=named, replicas=brokers, address=database.address, cache=cache.url
+        )
         settings.write_text(text)
 
     def _add(self, name: str, pid: int, log: Path) -> None:

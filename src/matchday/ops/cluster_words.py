@@ -18,11 +18,11 @@ and PostgreSQL. It is a development tool: nothing that ends is started again by 
 In production a scheduler such as Kubernetes starts the same processes (docs/operating.md)."""
 _UP: Final = """\
 Start what does not run yet of a cluster, and return when all of it is ready. Engines are those that --config names, or,
-with --with-engines, some that are started here: PostgreSQL with a synchronous standby, and Kafka. All files, of engines
-too, are in one folder (--state); what the engines hold stays there when the cluster goes down.
+with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. All files are in
+one folder (--state), those of engines too; what the engines hold stays there when the cluster goes down.
 
-Needs haproxy (and postgresql, Java 17 and Maven for the engines): on Debian,
-apt-get install haproxy postgresql openjdk-17-jre-headless maven"""
+Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines): on Debian,
+apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven"""
 _REPLAY: Final = """\
 Play the accepted bets of a journal (`matchday replay ... --journal FILE`) through a cluster's engines, in lock-step
 with its log, and compare what comes of it with what the journal says: every answer, price, decision and settlement on
@@ -42,7 +42,7 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     up = commands.add_parser("up", help="start a cluster on this machine", description=_UP, formatter_class=raw)
     engines = up.add_mutually_exclusive_group(required=True)
     engines.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger")
-    engines.add_argument("--with-engines", action="store_true", help="start PostgreSQL and Kafka too")
+    engines.add_argument("--with-engines", action="store_true", help="start PostgreSQL, Kafka and Redis too")
     up.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="of Kafka, with --with-engines (default: 1)")
     up.add_argument("--port", type=int, default=8000, help="of the balancer on 127.0.0.1 (default: 8000)")
     usual = " ".join(f"{room}={count}" for room, count in ROOMS.items())

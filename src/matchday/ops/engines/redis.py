@@ -21,12 +21,22 @@ class Redis:
         """Its address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def log(self) -> Path:
+        """Where it writes what it does."""
+        return self._folder / "redis.log"
+
+    def process(self) -> int:
+        """The id of its process."""
+        assert self._engine is not None
+        return self._engine.pid
+
     def start(self) -> None:
         """Returns when it takes connections. EngineError says why it does not."""
         server = shutil.which("valkey-server") or program("redis-server", "redis-server")
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
-        self._engine = Engine("redis", command, self._folder / "redis.log", self.port)
+        self._engine = Engine("redis", command, self.log, self.port)
         self._engine.wait_until_ready()
 
     def stop(self) -> None:
