@@ -435,6 +435,10 @@ def _sim(options: argparse.Namespace) -> int:
 
 
 def _cluster(options: argparse.Namespace) -> int:
+    if options.cluster_command == "replay":
+        from matchday.sim.through_command import replay_through
+
+        return replay_through(options)
     from matchday.cli import cluster
 
     return cluster(options)

@@ -17,7 +17,7 @@ from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
 from matchday.pricing.worth import leg_worth
 from matchday.services.accounts import Accounts
-from matchday.services.bets import Bets
+from matchday.services.bets import Bets, Combine
 from matchday.services.cash_out import CashOuts
 from matchday.services.feed import Feed
 from matchday.services.lobby import Lobby
@@ -32,11 +32,11 @@ _FRAMING: Final = Framing(frame_text, frame_binary, deflated)
 
 
 class GateRooms:
-    """The rooms behind the doors of one gate."""
+    """The rooms behind the doors of one gate. ``combine`` prices combinations."""
 
     def __init__(
         self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None,
-        framing: Framing = _FRAMING,
+        framing: Framing = _FRAMING, combine: Combine = combine,
     ) -> None:  # fmt: skip
         self.clock, self.log, self.ledger, self.cache = clock, log, ledger, cache
         books = Books()

@@ -1,4 +1,4 @@
-"""The words of a local cluster: ``matchday cluster up | status | scale | logs | down``."""
+"""The words of a local cluster: ``matchday cluster up | status | scale | logs | replay | down``."""
 
 import argparse
 import sys
@@ -23,6 +23,16 @@ one folder (--state), those of engines too; what the engines hold stays there wh
 
 Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines): on Debian,
 apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven"""
+_REPLAY: Final = """\
+Play the accepted bets of a journal (`matchday replay ... --journal FILE`) through a cluster's engines, in lock-step
+with its log, and compare what comes of it with what the journal says: every answer, price, decision and settlement on
+the way, every bet, balance and statement at the end. This command is the provider, the odds and a gate; settlement and
+relay are the cluster's. Odds and feed must not run there, nor may it have been told of the matches before.
+
+Example:
+  matchday replay world_cup/2058012.json --bettors 100 --journal journal.ndjson
+  matchday cluster up --with-engines --rooms odds=0 feed=0
+  matchday cluster replay journal.ndjson"""
 _NAMES: Final = ", ".join(ROOMS)
 
 
@@ -52,8 +62,18 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     logs = commands.add_parser("logs", help="the end of what processes wrote")
     logs.add_argument("names", nargs="*", metavar="NAME", help="as in status (default: all)")
     logs.add_argument("--lines", type=int, default=LINES, metavar="N", help=f"of each (default: {LINES})")
+    replay = commands.add_parser(
+        "replay",
+        help="play a journal's bets through the engines, to the same money",
+        description=_REPLAY,
+        epilog="Exit status: 0 where all came to the same, 1 where anything differs or the cluster did not follow.",
+        formatter_class=raw,
+    )
+    replay.add_argument("journal", type=Path, metavar="JOURNAL", help="as `matchday replay --journal` writes it")
+    replay.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger (not --state)")
+    replay.add_argument("--json", action="store_true", help="print the report as JSON")
     down = commands.add_parser("down", help="drain and end all of it; what the engines hold stays")
-    for command in (up, status, scale, logs, down):
+    for command in (up, status, scale, logs, replay, down):
         command.add_argument("--state", type=Path, default=Path("cluster"), metavar="DIR", help="default: cluster")
 
 

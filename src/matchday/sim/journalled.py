@@ -223,7 +223,7 @@ class JournalledLedger:
             case DecideLegs(fixture=fixture, version=version):
                 for decision in command.decisions:
                     what = {"fixture": fixture, "market": decision.market, "selection": decision.selection}
-                    yield encoded("decision", {**what, **_outcome(decision.outcome), "version": version})
+                    yield encoded("decision", {**what, **outcome_fields(decision.outcome), "version": version})
             case VoidLegs():
                 window = {"from_ms": command.from_ms, "until_ms": command.until_ms}
                 yield encoded("window", {"fixture": command.fixture, "version": command.version, **window})
@@ -345,7 +345,8 @@ def _offer(answer: Answer) -> dict[str, object] | None:
     return {"offer": offer.offer, "stake": offer.stake, "prices": prices, "until_ms": offer.until_ms}
 
 
-def _outcome(outcome: Outcome | None) -> dict[str, object]:
+def outcome_fields(outcome: Outcome | None) -> dict[str, object]:
+    """What a selection came to, as a journal writes it."""
     if outcome is None:
         return {"result": "undecided"}
     places, tied = outcome.dead_heat
