@@ -253,6 +253,7 @@ def test_the_sampler_sees_who_computes_and_who_called(tmp_path: Path) -> None:
         _busy(0.3)
     found = {name: (own, whole) for name, own, whole in sampler.top(file, 50)}
     own = sum(found.get(name, (0, 0))[0] for name in ("test_bench_parts._busy", "stopwatch.cpu_s"))
-    assert own > 0.8, found
+    others = found.get("gateway_base.read", (0, 0))[0]  # of pytest-xdist, in a thread that waits
+    assert own > 0.8 * (1 - others), found
     lines: Sequence[str] = file.read_text().splitlines()
     assert any("test_bench_parts.test_the_sampler_sees_who_computes_and_who_called;" in line for line in lines)
