@@ -10,6 +10,7 @@ nothing survives the loss of that machine's power.
 """
 
 import base64
+import fcntl
 import hashlib
 import subprocess
 import tempfile
@@ -67,12 +68,17 @@ def fetch_jars(cache: Path | None = None) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as made:
+    with (
+        (folder.parent / "fetching.lock").open("w") as lock,
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as made,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two Mavens would write to one local repository, which it does not guard
+        if folder.is_dir():
+            return folder
         fetched = Path(made) / "jars"
         _run_maven(Path(made), wanted, fetched)
         _check(fetched, wanted)
-        if not folder.is_dir():  # another process may have been quicker
-            fetched.rename(folder)
+        fetched.rename(folder)
     return folder
 
 
