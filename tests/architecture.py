@@ -42,8 +42,10 @@ AMBIENT = {
 AMBIENT_SQL = re.compile(r"CURRENT_TIME|strftime\(|unixepoch\(|'now'|\brandom\(\)|randomblob\(", re.IGNORECASE)
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
-STOPWATCHES = {"bench/stopwatch.py", "sim/replay.py", "sim/run.py", "sim/settle_bench.py"}
-"""Where it is measured how long a run took, which changes nothing in it."""
+STOPWATCHES = {
+    "bench/stopwatch.py", "sim/lockstep.py", "sim/replay.py", "sim/run.py", "sim/settle_bench.py", "sim/through.py",
+}  # fmt: skip
+"""Where it is measured how long a run took, which changes nothing in it; or, of a cluster, how long to wait for it."""
 MONEY = (
     "model/money.py", "model/price.py", "model/bet.py", "model/lines.py", "model/ledger.py",
     "model/posting/__init__.py", "model/posting/rows.py", "model/posting/accounts.py", "model/posting/placing.py",
