@@ -9,9 +9,8 @@ DATA ?= ../shared/data/football-wyscout
 ARGS ?=
 # What the container file installs is what was tested: parts of the one lock.
 PART_OF_LOCK := --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
-# Test files are run at once by as many processes; 0: by one, which shows what is printed. One more than there are cores:
-# many tests wait for servers.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Test files are run at once by as many processes as there are cores; 0: by one, which shows what is printed.
+WORKERS ?= auto
 
 help:
 	@echo "make up [ARGS='--port 8001 --speed 10']   run the platform on http://127.0.0.1:8000"
