@@ -91,5 +91,6 @@ def test_one_that_wants_to_hear_less_often_ends_with_the_same(tmp_path: Path) ->
                 delta = ("delta", fixture)
                 await until(lambda: 2 <= less.kinds.count(delta) < all_of_it.kinds.count(delta))
                 await same(less.client, all_of_it.client, fixture)
+            assert less.kinds.count(delta) < all_of_it.kinds.count(delta)
 
     asyncio.run(story())

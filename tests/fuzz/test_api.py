@@ -1,6 +1,7 @@
 """The OpenAPI document against the application that it describes: requests made from the document, fitting and not,
 alone and along its links, are answered as it says, and never with an error of ours."""
 
+import random
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
@@ -43,6 +44,9 @@ MANY = Settings(
 """No limit of requests is met, and nothing waits."""
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 """Schemas with patterns are slow to draw from at first."""
+WALKS_MAX = 5
+"""Times that the links are walked, by other chance each, until all was met: most walks do, but the one that hypothesis
+always takes in CI may not."""
 SIGNED_IN = {route.name: route.signed_in for route in ROUTES}
 TRADERS = {route.name for route in ROUTES if route.role == Role.TRADER}
 OF_CURRENCY = {"cash_out_quote"}
@@ -199,12 +203,11 @@ def test_every_way_along_the_links_is_as_described(tmp_path: Path) -> None:
         def validate_response(self, response: schemathesis.Response, case: Case, **_: Any) -> None:
             case.validate_response(response, checks=CHECKS)
 
-    Fan.run(settings=settings(
-        max_examples=examples(150), stateful_step_count=12, deadline=None, suppress_health_check=UNHURRIED
-    ))  # fmt: skip
-    assert met.keys() >= {
-        ("guest", 201),
-        ("fixture", 200),
-        ("place", 201),
-        ("bets", 200),
-    }, met  # fmt: skip - the way to ``bet_by_id`` is seldom taken; its own tests ask it
+    wanted = {("guest", 201), ("fixture", 200), ("place", 201), ("bet_by_id", 200), ("bets", 200)}
+    for _ in range(WALKS_MAX):
+        seed(random.getrandbits(32))(Fan).run(settings=settings(
+            max_examples=examples(150), stateful_step_count=12, deadline=None, suppress_health_check=UNHURRIED
+        ))  # fmt: skip
+        if met.keys() >= wanted:
+            break
+    assert met.keys() >= wanted, met
