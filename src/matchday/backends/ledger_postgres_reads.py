@@ -38,17 +38,16 @@ from matchday.backends.columns import (
     account_row,
     bet_row,
     fact_of,
-    offer_body,
     outcome_of,
     owner_of,
     postings_of,
-    referral_body,
 )
 from matchday.backends.ledger_postgres_rows import DRAWING, NUMBERS
+from matchday.backends.ledger_reads import SameReads
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, plain, said, texts
 from matchday.config import Postgres
 from matchday.model.bet import Bet, Outcome
-from matchday.model.ledger import AccountView, Answer, Entry, FreeBet, Offer, Referral, Refusal, Window
+from matchday.model.ledger import AccountView, Answer, Entry, Refusal, Window
 from matchday.model.messages import AccountFact
 from matchday.ports import LedgerUnavailable
 
@@ -155,7 +154,7 @@ class Reader:
                 self._closed.wait(self._settings.retry_ms / 1_000)
 
 
-class PostgresReads:
+class PostgresReads(SameReads):
     """The reads of the port over a primary and perhaps a standby; shared by the core and whatever drives it."""
 
     _reader: Reader
@@ -165,6 +164,9 @@ class PostgresReads:
 
     def _read(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
         return self._reader.rows(sql, _stored(values))
+
+    def _asked(self, sql: str, values: Iterable[object]) -> list[Any]:
+        return self._read(sql.replace("?", "%s"), values)
 
     def _read_late(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
         """On the standby, if it has come as far as we have."""
@@ -222,11 +224,6 @@ class PostgresReads:
             "ORDER BY b.number DESC LIMIT %s"
         )
         return [bet_row(*row) for row in self._read(sql, (account, self._number(before, _EVER), limit))]
-
-    def _number(self, bet: str | None, otherwise: int) -> int:
-        """A bet's number; 0 of one that is not there."""
-        rows = self._read("SELECT number FROM bets WHERE bet = %s", (bet,)) if bet else [(otherwise,)]
-        return int(rows[0][0]) if rows else 0
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``."""
@@ -300,37 +297,6 @@ class PostgresReads:
             "SELECT %s || account, exposed FROM accounts WHERE exposed IS NOT NULL"
         )
         return dict(self._read(sql, (ACCOUNT_GUARD,)))
-
-    def referral(self, account: str, id_: str) -> Referral | None:
-        """See ``Ledger.referral``."""
-        rows = self._read("SELECT body FROM referrals WHERE account = %s AND id = %s", (account, id_))
-        return referral_body(rows[0][0]) if rows else None
-
-    def referrals(self, due_ms: int, limit: int) -> list[Referral]:
-        """See ``Ledger.referrals``."""
-        sql = "SELECT body FROM referrals WHERE until_ms <= %s ORDER BY until_ms, id LIMIT %s"
-        return [referral_body(row[0]) for row in self._read(sql, (due_ms, limit))]
-
-    def offer(self, account: str, offer: str) -> Offer | None:
-        """See ``Ledger.offer``."""
-        rows = self._read("SELECT body FROM offers WHERE offer = %s AND account = %s AND NOT taken", (offer, account))
-        return offer_body(rows[0][0]) if rows else None
-
-    def free_bets(self, account: str) -> list[FreeBet]:
-        """See ``Ledger.free_bets``."""
-        sql = (
-            "SELECT free_bet, amount, currency, until_ms FROM free_bets WHERE account = %s AND state = 'available' "
-            "ORDER BY until_ms, free_bet"
-        )
-        return [FreeBet(*row) for row in self._read(sql, (account,))]
-
-    def free_bets_over(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
-        """See ``Ledger.free_bets_over``."""
-        sql = (
-            "SELECT account, free_bet FROM free_bets WHERE state = 'available' AND until_ms <= %s "
-            "ORDER BY until_ms LIMIT %s"
-        )
-        return self._read(sql, (now_ms, limit))
 
     def to_cash_out(self, after: str, limit: int) -> list[Bet]:
         """See ``Ledger.to_cash_out``."""

@@ -13,21 +13,17 @@ from matchday.backends.columns import (
     account_row,
     bet_row,
     fact_of,
-    offer_body,
     outcome_of,
     owner_of,
     postings_of,
-    referral_body,
 )
+from matchday.backends.ledger_reads import SameReads
 from matchday.backends.sqlite import Database, each
 from matchday.model.bet import Bet, Outcome
 from matchday.model.ledger import (
     AccountView,
     Answer,
     Entry,
-    FreeBet,
-    Offer,
-    Referral,
     Refusal,
     Window,
 )
@@ -49,7 +45,7 @@ _PLACED: Final = (
 and has to be waited for."""
 
 
-class LedgerReads:
+class LedgerReads(SameReads):
     """The reads of the port over one database; shared by the core and whatever drives it."""
 
     _database: Database
@@ -57,6 +53,9 @@ class LedgerReads:
     def _read(self, sql: str, values: Iterable[object] = ()) -> list[Any]:
         with self._reader() as reader:
             return reader.execute(sql, tuple(values)).fetchall()
+
+    def _asked(self, sql: str, values: Iterable[object]) -> list[Any]:
+        return self._read(sql, values)
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -98,11 +97,6 @@ class LedgerReads:
             "ORDER BY s.number DESC LIMIT ?"
         )
         return [bet_row(*row) for row in self._read(sql, (account, self._number(before, 2**62), limit))]
-
-    def _number(self, bet: str | None, otherwise: int) -> int:
-        """A bet's number; 0 of one that is not there."""
-        rows = self._read("SELECT number FROM bets WHERE bet=?", (bet,)) if bet else [(otherwise,)]
-        return int(rows[0][0]) if rows else 0
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``."""
@@ -191,37 +185,6 @@ class LedgerReads:
             "SELECT guard, used FROM guards JOIN counters USING (number) UNION ALL "
             "SELECT ? || account, used FROM accounts JOIN counters ON number = -player", (ACCOUNT_GUARD,)
         ))  # fmt: skip
-
-    def referral(self, account: str, id_: str) -> Referral | None:
-        """See ``Ledger.referral``."""
-        rows = self._read("SELECT body FROM referrals WHERE account=? AND id=?", (account, id_))
-        return referral_body(rows[0][0]) if rows else None
-
-    def referrals(self, due_ms: int, limit: int) -> list[Referral]:
-        """See ``Ledger.referrals``."""
-        sql = "SELECT body FROM referrals WHERE until_ms <= ? ORDER BY until_ms, id LIMIT ?"
-        return [referral_body(row[0]) for row in self._read(sql, (due_ms, limit))]
-
-    def offer(self, account: str, offer: str) -> Offer | None:
-        """See ``Ledger.offer``."""
-        rows = self._read("SELECT body FROM offers WHERE offer=? AND account=? AND NOT taken", (offer, account))
-        return offer_body(rows[0][0]) if rows else None
-
-    def free_bets(self, account: str) -> list[FreeBet]:
-        """See ``Ledger.free_bets``."""
-        sql = (
-            "SELECT free_bet, amount, currency, until_ms FROM free_bets WHERE account=? AND state = 'available' "
-            "ORDER BY until_ms, free_bet"
-        )
-        return [FreeBet(*row) for row in self._read(sql, (account,))]
-
-    def free_bets_over(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
-        """See ``Ledger.free_bets_over``."""
-        sql = (
-            "SELECT account, free_bet FROM free_bets WHERE state = 'available' AND until_ms <= ? "
-            "ORDER BY until_ms LIMIT ?"
-        )
-        return self._read(sql, (now_ms, limit))
 
     def to_cash_out(self, after: str, limit: int) -> list[Bet]:
         """See ``Ledger.to_cash_out``."""
