@@ -3,7 +3,7 @@ missing is skipped loudly here and fails in CI."""
 
 import os
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from matchday.backends.ledger_postgres import opened
 from matchday.bench.postgres_server import Server, Servers, programs
 from matchday.config import Postgres
-from matchday.ops.engines import Engine, free_ports
+from matchday.ops.engines import OneServer
 
 _TEMPLATE: Final = "matchday_template"
 _TABLES: Final = (
@@ -68,32 +68,15 @@ class Databases:
             connection.execute("; ".join(words))
 
 
-class Memcached:
-    """One server of it, on a port of its own. Use it as a context."""
+class Memcached(OneServer):
+    """One server of it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_ports(1)[0]
-        self._engine: Engine | None = None
+        super().__init__("memcached", folder)
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        command = ["memcached", "-l", "127.0.0.1", "-p", str(self._port), "-u", "nobody", "-m", "16"]
-        self._engine = Engine("memcached", command, self._folder / "memcached.log", self._port)
-        self._engine.wait_until_ready()
-
-    def kill(self) -> None:
-        assert self._engine is not None
-        self._engine.kill()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._engine is not None
-        self._engine.stop()
+    def command(self) -> list[str]:
+        return ["memcached", "-l", "127.0.0.1", "-p", str(self.port), "-u", "nobody", "-m", "16"]

@@ -20,7 +20,6 @@ from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres import PostgresLedgerCore, postgres_ledger
 from matchday.backends.ledger_postgres_rows import RowStore, Working
 from matchday.backends.postgres import Connection, connect
-from matchday.bench.postgres_server import OWNER
 from matchday.config import Postgres
 from matchday.model.bet import BetStatus
 from matchday.model.ledger import (
@@ -37,6 +36,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.messages import Decision
+from matchday.ops.engines.postgres import OWNER
 from matchday.ports import LedgerUnavailable
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger import LOST, NOW, WON, bet, decide, opened

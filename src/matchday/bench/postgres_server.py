@@ -2,16 +2,15 @@
 
 import os
 import shutil
-import socket
-import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, LiteralString
 
 import psycopg
 
-OWNER: Final = "postgres"
-"""Who runs the server where we are root, which it refuses to be."""
+from matchday.ops.engines import free_ports
+from matchday.ops.engines.postgres import OWNER, run
+
 _PROGRAMS: Final = Path("/usr/lib/postgresql")
 """Where Debian has its versions."""
 _WAIT_S: Final = 60
@@ -23,20 +22,13 @@ def programs() -> Path | None:
     return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
-def free_port() -> int:
-    """A port of loopback that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Server:
     """One server: a primary of its own, or the standby of another."""
 
     def __init__(
         self, folder: Path, name: str, primary: "Server | None" = None, options: dict[str, Any] | None = None
     ) -> None:  # fmt: skip
-        self.folder, self.name, self.port = folder, name, free_port()
+        self.folder, self.name, self.port = folder, name, free_ports(1)[0]
         self._data, self._options = folder / name, options or {}
         if primary is None:
             self._run("initdb", "-D", self._data, "-U", "bet", "-A", "trust", "-k", "--locale=C", "-E", "UTF8", "-N")
@@ -48,15 +40,7 @@ class Server:
         self.start()
 
     def _run(self, program: str, *words: object) -> None:
-        where = programs()
-        assert where is not None
-        prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
-        done = subprocess.run(  # noqa: S603 - ours
-            [*prefix, str(where / program), *map(str, words)], cwd=self.folder, capture_output=True, text=True,
-            check=False, timeout=_WAIT_S,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+        run(self.folder, program, *words, within_s=_WAIT_S)
 
     def start(self) -> None:
         """Until it takes connections."""

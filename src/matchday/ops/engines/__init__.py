@@ -9,10 +9,12 @@ import os
 import shutil
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 START_S_MAX: Final = 90.0
 """Seconds in which an engine must be ready: a Java machine on a slow, busy core."""
@@ -109,3 +111,66 @@ class Engine:
         """At once (SIGKILL), as by a power cut."""
         self._process.kill()
         self._process.wait()
+
+
+class Running(ABC):
+    """What is started and stopped; use it as a context, or do both."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns when it takes connections. EngineError says why it does not."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it; harmless where it is not running."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class OneServer(Running):
+    """An engine of one process on a port of its own, in memory only: whatever is in it can be made anew."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder = name, folder
+        self.port = free_ports(1)[0]
+        self._engine: Engine | None = None
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """What starts it. EngineError where it is not installed."""
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what it does."""
+        return self._folder / f"{self._name}.log"
+
+    def process(self) -> int:
+        """The id of its process."""
+        assert self._engine is not None
+        return self._engine.pid
+
+    def start(self) -> None:
+        """See ``Running.start``."""
+        command = self.command()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._engine = Engine(self._name, command, self.log, self.port)
+        self._engine.wait_until_ready()
+
+    def stop(self) -> None:
+        """See ``Running.stop``."""
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
+
+    def kill(self) -> None:
+        """End it as a power cut would. ``start`` brings it back on the same port, empty."""
+        assert self._engine is not None
+        self._engine.kill()
+        self._engine = None

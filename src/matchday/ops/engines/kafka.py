@@ -17,10 +17,9 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from matchday.ops.engines import Engine, EngineError, cache_folder, free_ports, program
+from matchday.ops.engines import Engine, EngineError, Running, cache_folder, free_ports, program
 
 _JARS: Final = Path(__file__).with_suffix(".jars")
 """A jar a line: SHA-256, then group:artifact:version."""
@@ -123,7 +122,7 @@ def _check(folder: Path, wanted: dict[str, str]) -> None:
             raise EngineError(f"{coordinates} is not what {_JARS.name} says it is: it is not used")
 
 
-class Kafka:
+class Kafka(Running):
     """Brokers, numbered from 0. Use it as a context, or start and stop it."""
 
     def __init__(self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = ()) -> None:
@@ -210,12 +209,3 @@ class Kafka:
 
     def _java(self) -> str:
         return program("java", "openjdk-17-jre-headless")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        self.stop()

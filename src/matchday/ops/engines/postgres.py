@@ -15,7 +15,7 @@ from matchday.ops.engines import EngineError, free_ports
 
 USER: Final = "matchday"
 DATABASE: Final = "matchday"
-_OWNER: Final = "postgres"
+OWNER: Final = "postgres"
 """Who runs it where we are root, which it refuses to be."""
 _STANDBY: Final = "standby"
 _RUN_S_MAX: Final = 120
@@ -53,7 +53,7 @@ class Postgres:
         """Make what is not there yet, and return when all take connections. EngineError says why they do not."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:
-            shutil.chown(self._folder, _OWNER)
+            shutil.chown(self._folder, OWNER)
         try:
             self._start_all()
         except EngineError:
@@ -113,19 +113,23 @@ class Postgres:
         self._run("psql", "-h", "127.0.0.1", "-p", self._ports[0], "-U", USER, "-d", DATABASE, "-q", "-c", sql)
 
     def _run(self, name: str, *words: object) -> None:
-        """As a user who is not root."""
-        prefix = ["runuser", "-u", _OWNER, "--"] if os.getuid() == 0 else []
-        command = [*prefix, str(binary(name)), *map(str, words)]
-        try:
-            done = subprocess.run(  # noqa: S603 - ours
-                command, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                timeout=_RUN_S_MAX,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise EngineError(f"{name} did not end within {_RUN_S_MAX} s; see {self._folder}") from error
-        if done.returncode:
-            hint = f" (the user {_OWNER} must be able to get there)" if os.getuid() == 0 else ""
-            raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {self._folder}{hint}")
+        run(self._folder, name, *words)
+
+
+def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> None:
+    """Run a program of PostgreSQL in a folder, as a user who is not root. EngineError says why it failed."""
+    prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
+    command = [*prefix, str(binary(name)), *map(str, words)]
+    try:
+        done = subprocess.run(  # noqa: S603 - ours
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=within_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{name} did not end within {within_s} s; see {folder}") from error
+    if done.returncode:
+        hint = f" (the user {OWNER} must be able to get there)" if os.getuid() == 0 else ""
+        raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {folder}{hint}")
 
 
 def binary(name: str) -> Path:
