@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from matchday.app.errors import StartError
 from matchday.backends.cache_driver import CacheDriver, Server
+from matchday.backends.errors import client_of
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
@@ -149,17 +150,8 @@ def _check(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _client(of: str) -> Iterator[None]:
-    """The import of a server's client."""
-    try:
-        yield
-    except ImportError as error:
-        raise StartError(f"the client of {of} is not installed ({error}): pip install 'matchday[cluster]'") from error
-
-
-@contextlib.contextmanager
 def _kafka(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[tuple[Log, Shares]]:
-    with _client("Kafka"):
+    with client_of("Kafka", StartError):
         from matchday.backends.log_kafka import KafkaLog
         from matchday.backends.shares_kafka import SharesKafka
     identity = f"ledger of {settings.postgres.platform}"
@@ -172,7 +164,7 @@ def _kafka(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterat
 
 @contextlib.contextmanager
 def _postgres(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[KeptLedger]:
-    with _client("PostgreSQL"):
+    with client_of("PostgreSQL", StartError):
         from matchday.backends.ledger_postgres import postgres_ledger
     with postgres_ledger(settings.postgres, clock, post, fatal) as ledger:
         yield ledger
@@ -187,11 +179,11 @@ def _cache(settings: Settings, clock: Clock, post: Post) -> Iterator[Cache]:
         )
     try:
         if settings.cache.kind == "redis":
-            with _client("Redis"):
+            with client_of("Redis", StartError):
                 from matchday.backends.cache_redis import RedisServer
             server = RedisServer(settings.cache)
         else:
-            with _client("Memcached"):
+            with client_of("Memcached", StartError):
                 from matchday.backends.cache_memcached import MemcachedServer
             server = MemcachedServer(settings.cache)
     except ValueError as error:

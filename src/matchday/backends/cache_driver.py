@@ -76,9 +76,7 @@ class CacheDriver:
 
     def put(self, key: str, value: bytes, ttl_ms: int) -> None:
         """See ``Cache.put``."""
-        if len(value) > VALUE_BYTES_MAX:
-            raise ValueError(f"value of {key}: {len(value)} bytes, at most {VALUE_BYTES_MAX}")
-        self._ask(Ask("put", checked([key]), value=value, ttl_ms=ttl_ms))
+        self._ask(Ask("put", checked([key], value), value=value, ttl_ms=ttl_ms))
 
     def forget(self, keys: Sequence[str]) -> None:
         """See ``Cache.forget``."""
@@ -137,8 +135,10 @@ class CacheDriver:
             return
 
 
-def checked(keys: Sequence[str]) -> list[str]:
-    """The keys, if every kind of server can have them."""
+def checked(keys: Sequence[str], value: bytes = b"") -> list[str]:
+    """The keys, if every kind of server can have them, and a value under them."""
+    if len(value) > VALUE_BYTES_MAX:
+        raise ValueError(f"value of {keys[0]}: {len(value)} bytes, at most {VALUE_BYTES_MAX}")
     for key in keys:
         if not (0 < len(key) <= KEY_CHARS_MAX and key.isascii() and key.isprintable() and " " not in key):
             raise ValueError(f"key {key[:40]!r}: {KEY_CHARS_MAX} characters of ASCII without spaces at most")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from matchday.backends.cache_driver import VALUE_BYTES_MAX, checked
+from matchday.backends.cache_driver import checked
 from matchday.ports import Clock
 
 KEYS_MAX: Final = 100_000
@@ -26,9 +26,7 @@ class MemoryCache:
 
     def put(self, key: str, value: bytes, ttl_ms: int) -> None:
         """See ``Cache.put``."""
-        if len(value) > VALUE_BYTES_MAX:
-            raise ValueError(f"value of {key}: {len(value)} bytes, at most {VALUE_BYTES_MAX}")
-        checked([key])
+        checked([key], value)
         self._held.pop(key, None)
         self._hold(key, value, self._clock.elapsed_ms() + ttl_ms)
 
