@@ -44,7 +44,7 @@ class Promptness:
 
     def __init__(self, clock: VirtualClock, screens: Callable[[], Collection[Screen]]) -> None:
         self._clock, self._screens = clock, screens
-        self._seen: dict[tuple[str, int, str], tuple[int, Seen | None]] = {}
+        self._seen: dict[tuple[str, int, str], tuple[int, Seen]] = {}
         """(gate, incarnation, fixture) -> (at which offset, what it had heard)."""
         self.watched = 0
         """Urgent changes that some screen had to show."""
@@ -59,12 +59,12 @@ class Promptness:
             if not isinstance(change, BookChanged) or not gate.books.said_by_owner(change, stored.offset):
                 continue
             key = (gate.name, gate.incarnation, change.fixture)
-            at, before = self._seen.get(key, (-1, None))
-            if stored.offset <= at:
+            held = self._seen.get(key)
+            if held is not None and stored.offset <= held[0]:
                 continue
-            now = _shown(change, before)
+            now = _shown(change, {} if held is None else held[1][2])
             self._seen[key] = stored.offset, now
-            if before is not None and _moved(before, now):
+            if held is not None and _moved(held[1], now):
                 self._due(gate, f"fixture:{change.fixture}", stored.offset)
 
     def _due(self, gate: PushingGate, channel: str, offset: int) -> None:
@@ -85,9 +85,9 @@ class Promptness:
                 raise Violation("what_is_urgent_is_told", detail, [screen.name, channel])
 
 
-def _shown(change: BookChanged, before: Seen | None) -> Seen:
+def _shown(change: BookChanged, before: dict[str, MarketStatus]) -> Seen:
     statuses = {market.market: market.status for market in change.markets}
-    return change.board.score, change.board.red, ({} if before is None else before[2]) | statuses
+    return change.board.score, change.board.red, before | statuses
 
 
 def _moved(before: Seen, now: Seen) -> bool:
