@@ -34,6 +34,7 @@ from matchday.model.reports import Adapter
 from matchday.model.role import Role
 from matchday.ops.cluster_command import init, make_topics
 from matchday.ops.cluster_words import Local
+from matchday.output import write_json
 from matchday.ports import Clock, Log, LogUnavailable
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.replay import Replay
@@ -94,7 +95,7 @@ def dead_letters(options: argparse.Namespace) -> int:
                 return 0
     shown = found if options.all else [letter for letter in found if not letter.retried]
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"letters": shown}), indent=2).decode() + "\n")
+        write_json({"letters": shown})
     else:
         _print_letters(shown)
     return 0
@@ -193,7 +194,7 @@ def replay(options: argparse.Namespace) -> int:
         report.prices_unmatched = [f"{m.home} - {m.away}" for m in loaded.matches if strengths(m).source == "prior"]
         report.prices_rows_unused = len(table.unmatched_rows())
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write_json(report)
     else:
         _print(report)
     sound = report.money_conserved and not report.bets_open and not report.scores_wrong
@@ -217,7 +218,7 @@ def settle_bench(options: argparse.Namespace) -> int:
             rooms=not options.core, seed=options.seed, progress=progress,
         )  # fmt: skip
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(outcome), indent=2).decode() + "\n")
+        write_json(outcome)
     else:
         _print_outcome(outcome)
     return 0 if outcome.sound else 1
@@ -248,7 +249,7 @@ def _print_outcome(outcome: Outcome) -> None:
 def calc(options: argparse.Namespace) -> int:
     """``matchday calc``."""
     answers = calculate_document(_read(options.file))
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(answers), indent=2).decode() + "\n")
+    write_json(answers)
     each = answers if isinstance(answers, list) else [answers]
     return 1 if any(isinstance(answer, Refused) for answer in each) else 0
 

@@ -25,6 +25,7 @@ from matchday.bench.progress import ON_DISK, steps
 from matchday.bench.run import Run
 from matchday.bench.sampler import top
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal
+from matchday.output import write_json
 
 PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
     "odds": odds.measure,
@@ -97,7 +98,7 @@ def bench(options: argparse.Namespace) -> int:
     noise = Noise(steal, round(load, 2), round(os.getloadavg()[0], 2))
     report = Report(_machine(), noise, options.quick, options.profile is not None, rows)
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write_json(report)
     else:
         _print(report)
         for file in _written(profiles.values()):

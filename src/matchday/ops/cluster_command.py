@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from matchday.backends.errors import BackendError
+from matchday.backends.errors import BackendError, client_of
 from matchday.config import Kafka, load
+from matchday.output import write_json
 
 if TYPE_CHECKING:
     from matchday.backends.kafka_topics import TopicReport
@@ -42,12 +43,8 @@ def add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def make_topics(settings: Kafka) -> "Sequence[TopicReport]":
     """Make what is missing; what became of each topic."""
-    try:
+    with client_of("Kafka"):
         from matchday.backends.kafka_topics import Topics
-    except ImportError as error:
-        raise BackendError(
-            f"the client of Kafka is not installed ({error}): pip install 'matchday[cluster]'"
-        ) from error
     return Topics(settings).init()
 
 
@@ -55,7 +52,7 @@ def init(options: argparse.Namespace) -> int:
     """Make and compare; the exit status."""
     found = make_topics(_settings(options))
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode({"topics": found}), indent=2).decode() + "\n")
+        write_json({"topics": found})
     else:
         for topic in found:
             sys.stdout.write(f"{topic.name}: {topic.state}\n" + "".join(f"  {said}\n" for said in topic.differences))

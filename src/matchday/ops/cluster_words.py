@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from matchday.ops.cluster_local import LINES, Cluster, Report, Wish
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
 from matchday.ops.cluster_state import ClusterError
+from matchday.output import write_json
 
 DESCRIPTION: Final = """\
 A whole cluster on this machine: every room as processes of its own (`matchday run`), gates behind HAProxy, over Kafka
@@ -135,7 +134,7 @@ def _say(text: str) -> None:
 
 def _print_status(report: Report, *, as_json: bool) -> int:
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write_json(report)
     else:
         from rich.console import Console  # slow to load, and most commands print none
         from rich.table import Table

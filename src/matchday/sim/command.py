@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from matchday.app import StartError
+from matchday.output import write_json
 from matchday.sim.run import Plan, Report, Result, parse_faults, parse_seeds, run_seed, run_seeds, shrink
 
 _SIZE_MAX: Final = 1_000
@@ -35,7 +36,7 @@ def sim(options: argparse.Namespace) -> int:
     shrunk = _shrunk(report, plan) if options.shrink and report.failed else None
     if options.json:
         found = {**msgspec.structs.asdict(report), "shrunk": shrunk}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        write_json(found)
     else:
         _print(report, shrunk)
     return 1 if report.failed else 0
@@ -50,7 +51,7 @@ def _journalled(options: argparse.Namespace, seeds: list[int], plan: Plan) -> in
         except OSError as error:
             raise StartError(f"journal {options.journal}: {error.strerror}; choose another --journal") from error
         result = run_seed(seeds[0], plan, journal)
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
+    write_json(result)
     return 1 if result.failure else 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from matchday.app.stores import open_stores
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Settings, load
 from matchday.ops.cluster_state import Folder
+from matchday.output import write_json
 from matchday.ports import LedgerUnavailable, LogUnavailable
 from matchday.sim.lockstep import LeapingClock, ThroughReport
 from matchday.sim.recorded import Recorded
@@ -36,7 +36,7 @@ def replay_through(options: argparse.Namespace) -> int:
     with asyncio.Runner() as runner:
         report = runner.run(_play(options.journal, settings))
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write_json(report)
     else:
         _print(report)
     return 0 if report.finished and not report.differences_total else 1

@@ -18,6 +18,7 @@ from matchday.ops.forecast.backtest import Margin, Outcome, Plan, Row, backtest
 from matchday.ops.forecast.problems import Finding, ForecastError
 from matchday.ops.forecast.report import page
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
+from matchday.output import write_json
 
 _RANGES: Final = (("boot_minutes", 0, 240), ("capacity", 1, 10**9))
 _TRAINED: Final = 0.75
@@ -54,7 +55,7 @@ def forecast(options: argparse.Namespace) -> int:
         [str(finding) for finding in findings], list(outcome.rows),
     )  # fmt: skip
     if options.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write_json(report)
     else:
         _print(report)
     return 0
