@@ -38,7 +38,7 @@ READS: dict[str, Callable[[LedgerReads], object]] = {
 
 
 def test_every_read_is_here() -> None:
-    public = {name for name in vars(LedgerReads) if not name.startswith("_")}
+    public = {name for name in dir(LedgerReads) if not name.startswith("_")}
     assert public == {name.partition(" ")[0] for name in READS}
 
 
