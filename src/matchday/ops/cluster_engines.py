@@ -11,7 +11,17 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, signalled, wait_for
+from matchday.ops.cluster_state import (
+    POSTGRES,
+    SECRET,
+    ClusterError,
+    Folder,
+    Member,
+    State,
+    born,
+    signalled,
+    wait_for,
+)
 from matchday.ops.engines import EngineError
 from matchday.ops.engines.kafka import Kafka
 from matchday.ops.engines.postgres import Postgres
@@ -70,7 +80,8 @@ class Engines:
         database = Postgres(self._path / "postgres", ports.get("postgres", ()), standby=True)
         database.start()
         for node, pid in database.processes().items():
-            self._add(f"postgres-{node}", pid, database.log(node))
+            data, log = self._path / "postgres" / node, database.log(node)
+            self._add(f"postgres-{node}", pid, log, kind=POSTGRES, role=node, data=str(data))
         kafka = Kafka(self._path / "kafka", brokers, ports=ports.get("kafka", ()))
         if len(kafka.ports) != 2 * brokers:
             raise EngineError(
@@ -78,10 +89,10 @@ class Engines:
             )
         kafka.start()
         for number in range(brokers):
-            self._add(f"kafka-{number}", kafka.process(number), kafka.log(number))
+            self._add(f"kafka-{number}", kafka.process(number), kafka.log(number), kind="kafka")
         cache = Redis(self._path / "redis")
         cache.start()
-        self._add("redis", cache.process(), cache.log)
+        self._add("redis", cache.process(), cache.log, kind="redis")
         kept = {"postgres": database.ports, "kafka": kafka.ports}
         (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
         named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
@@ -90,8 +101,11 @@ class Engines:
         )
         settings.write_text(text)
 
-    def _add(self, name: str, pid: int, log: Path) -> None:
-        self._state.engines.append(Member(name=name, room="engine", pid=pid, born=born(pid), log=str(log)))
+    def _add(self, name: str, pid: int, log: Path, *, kind: str, role: str = "", data: str = "") -> None:
+        member = Member(
+            name=name, room="engine", kind=kind, role=role, pid=pid, born=born(pid), data=data, log=str(log)
+        )
+        self._state.engines.append(member)
 
     def _ports(self) -> dict[str, list[int]]:
         with contextlib.suppress(FileNotFoundError):
@@ -102,7 +116,7 @@ class Engines:
         """End them, those that were started last first; what they hold stays."""
         for engine in reversed(self._state.engines):
             # To PostgreSQL SIGINT is a fast shutdown, while SIGTERM waits for its clients.
-            database = engine.name.startswith("postgres")
+            database = engine.kind == POSTGRES
             signalled(engine, signal.SIGINT if database else signal.SIGTERM)
             if not wait_for(lambda engine=engine: not engine.lives, _STOP_S_MAX):  # type: ignore[misc]
                 signalled(engine, signal.SIGQUIT if database else signal.SIGKILL)

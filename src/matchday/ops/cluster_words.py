@@ -119,7 +119,7 @@ class Local:
             words=("--seed", str(options.seed), "--speed", f"{options.speed:g}"),
         )  # fmt: skip
         state = cluster.up(wish, self._init)
-        _say(f"Matchday's cluster is up: http://127.0.0.1:{state.door}  (`matchday cluster down` ends it)")
+        _say(f"Matchday's cluster is up: {', '.join(state.doors)}  (`matchday cluster down` ends it)")
 
 
 def _print_logs(logs: Iterable[tuple[str, str]]) -> None:
