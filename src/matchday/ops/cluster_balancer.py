@@ -19,6 +19,7 @@ NAME: Final = "haproxy"
 CONFIG: Final = f"{NAME}.cfg"
 """Of the first."""
 _CHECK: Final = "check port {ops} inter 500ms fastinter 200ms fall 2 rise 1"
+"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to answer."""
 _START_S_MAX: Final = 10.0
 _PATH_MAX: Final = 90
 """Bytes of the socket's path: the operating system takes 107, and HAProxy adds some."""
@@ -35,10 +36,12 @@ defaults
     # Without it what is written piece by piece, as streams are, waits 200 ms in the socket.
     option http-no-delay
     option forwardfor
-    option redispatch
+    # Whoever was sent to a gate that is gone is sent to another at once, not after a second.
+    option redispatch 1
     retries 2
     retry-on conn-failure
     timeout connect 2s
+    timeout check 2s
     timeout client 75s
     timeout server 75s
     timeout http-request 15s

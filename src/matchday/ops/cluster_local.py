@@ -1,7 +1,7 @@
 """A cluster on one machine: rooms as processes behind HAProxy, over engines that are named or started here.
 
-For development and tests: whatever ends unasked stays away until ``up`` is said again, all is on one machine, and
-nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
+For development and tests: whatever ends unasked stays away until ``up`` is said again, all is on one machine, and, but
+in high availability, nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,7 @@ import msgspec
 from matchday.ops import cluster_rooms
 from matchday.ops.cluster_balancer import Balancer
 from matchday.ops.cluster_engines import Engines
+from matchday.ops.cluster_ha import network_of
 from matchday.ops.cluster_rooms import ROOMS, Rooms, readiness, stop, tail
 from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State
 
@@ -29,6 +30,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None
     """Settings that name the engines; None where these are started here."""
     brokers: int = 1
+    available: bool = False
+    """Whether each engine that is started here has others that take over from it."""
     words: tuple[str, ...] = ()
 
 
@@ -101,6 +104,10 @@ class Cluster:
             state.config = str(self._folder.path / CONFIG)
         else:
             state.config = str(wish.config.absolute())
+        if wish.available and not state.network:
+            if state.engines:
+                raise ClusterError("the engines that run are not in high availability: say `matchday cluster down` first")
+            state.network = network_of(self._folder.path)
         state.words, state.gates_max = wish.words, cluster_rooms.GATES_MAX
         key = self._folder.path / SECRET
         if not key.exists():
@@ -185,8 +192,10 @@ class Cluster:
         for room in ROOMS:
             for one in state.of(room):
                 said = readiness(one) if one.lives else None
-                reasons = said.reasons if said else ["its ops port does not answer"] if one.lives else []
-                members.append(_reported(one, ready=said is not None and said.ready, reasons=reasons))
+                reasons = ["its ops port does not answer"] if one.lives and said is None else []
+                if said is not None:
+                    reasons = [*said.reasons, *said.waits_for]
+                members.append(_reported(one, ready=said is not None and said.whole, reasons=reasons))
         return Report(state.doors[0], state.doors, members)
 
     def logs(self, names: list[str], lines: int) -> Iterator[tuple[str, str]]:

@@ -43,6 +43,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     """Of its door; 0 without one."""
     ops_port: int = 0
+    uses: tuple[str, ...] = ()
+    """Addresses (``host:port``) of others to which nobody else goes: cut these and its own, and it is cut off."""
     data: str = ""
     """Folder of what it keeps; empty where it keeps nothing."""
     log: str
