@@ -21,7 +21,7 @@ from matchday.ops.engines.redis import WatchedRedis
 PORTS: Final = {"etcd": 4, "postgres": 2, "kafka": 2, "redis": 2}
 """Engine -> how many ports it needs, each the same at all its addresses."""
 WHOLE_S_MAX: Final = 120.0
-"""Seconds in which all nodes of PostgreSQL must follow a primary: two copies of it, on a slow, busy core."""
+"""Seconds in which all servers of an engine must have found each other: to copy PostgreSQL twice, on a slow, busy core."""
 _NODES: Final = 3
 _LOGS: Final = "see `matchday cluster logs`"
 _FIRST: Final = {"etcd": 11, "postgres": 21, "kafka": 31, "redis": 41, "sentinel": 51}
@@ -90,7 +90,8 @@ class HighlyAvailable:
         """Start what does not live yet of those that are known; returns when all is whole. ``changed`` is told of all
         members after each step. EngineError says what does not start."""
         members = {one.name: one for one in known}
-        for servers in (self._etcd.servers, self._patroni.servers, self._kafka.servers, self._redis.servers):
+        etcd, patroni, kafka = self._etcd, self._patroni, self._kafka
+        for servers in (etcd.servers, patroni.servers, kafka.servers, self._redis.servers):
             started = []
             for server in servers():
                 if server.name not in members or not members[server.name].lives:
@@ -99,18 +100,12 @@ class HighlyAvailable:
                     changed(list(members.values()))
             for engine in started:
                 engine.wait_until_ready()
-        self._wait_until_whole()
-        self._patroni.make_database()
+            if servers == etcd.servers:  # Patroni that finds no leader looks again after five seconds
+                _wait_until(etcd.whole, "etcd")
+        _wait_until(kafka.whole, "Kafka")
+        _wait_until(patroni.whole, "PostgreSQL")
+        patroni.make_database()
         changed(list((members | self._nodes()).values()))
-
-    def _wait_until_whole(self) -> None:
-        if not wait_for(self._kafka.whole, WHOLE_S_MAX):
-            raise EngineError(f"not all brokers of Kafka found each other within {WHOLE_S_MAX:g} s; {_LOGS}")
-        if not wait_for(self._patroni.whole, WHOLE_S_MAX):
-            found = ", ".join(f"{node.name} is {node.role}, {node.state}" for node in self._patroni.nodes())
-            raise EngineError(
-                f"PostgreSQL is not whole after {WHOLE_S_MAX:g} s ({found or 'no node answers'}); {_LOGS}"
-            )
 
     def _nodes(self) -> dict[str, Member]:
         """PostgreSQL of each node, which Patroni has started, with its role now."""
@@ -125,6 +120,11 @@ class HighlyAvailable:
             replicas=_NODES, address=self._patroni.address, silence_ms=SILENCE_MS, statement_ms=STATEMENT_MS,
             cache=self._redis.url,
         )  # fmt: skip
+
+
+def _wait_until(whole: Callable[[], bool], name: str) -> None:
+    if not wait_for(whole, WHOLE_S_MAX):
+        raise EngineError(f"not all servers of {name} found each other within {WHOLE_S_MAX:g} s; {_LOGS}")
 
 
 def member_of(server: Server, pid: int) -> Member:

@@ -8,7 +8,10 @@ Each member listens for each of its clients at a port of the client's own. So a 
 made by ports, though on one machine all clients have one address to come from.
 """
 
+import contextlib
+import http.client
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -19,19 +22,33 @@ HEARTBEAT_MS: Final = 100
 ELECTION_MS: Final = 1_000
 """Milliseconds of its silence after which another is elected. Less: sooner, and for nothing on a machine that is busy.
 A lease lasts 1.5 times as long at least."""
+_ASK_S_MAX: Final = 3.0
 
 
 class Etcd:
     """The members of one cluster."""
 
-    def __init__(self, folder: Path, addresses: Sequence[str], peer_port: int, client_ports: Sequence[int]) -> None:
+    def __init__(self, folder: Path, addresses: list[str], peer_port: int, client_ports: Sequence[int]) -> None:
         """``client_ports``: one for each client, the same at all members."""
         self._folder, self._addresses = folder, addresses
         self._peer_port, self._client_ports = peer_port, client_ports
 
     def hosts(self, client: int) -> list[str]:
-        """Where a client finds the members."""
-        return [f"{address}:{self._client_ports[client]}" for address in self._addresses]
+        """Where a client finds the members: each client begins with another one."""
+        first = client % len(self._addresses)
+        addresses = self._addresses[first:] + self._addresses[:first]
+        return [f"{address}:{self._client_ports[client]}" for address in addresses]
+
+    def whole(self) -> bool:
+        """Whether every member follows a leader."""
+        return all(self._healthy(address) for address in self._addresses)
+
+    def _healthy(self, address: str) -> bool:
+        connection = http.client.HTTPConnection(address, self._client_ports[0], timeout=_ASK_S_MAX)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == HTTPStatus.OK
+        return False
 
     def servers(self) -> list[Server]:
         """All members. EngineError where etcd is not installed."""

@@ -13,6 +13,7 @@ not be such a fence, as the third node could still confirm what a former primary
 docs/failover.md has the timeouts with their price.
 """
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -187,10 +188,8 @@ def node_name(number: int) -> str:
 def nodes_at(address: str, rest_port: int) -> list[Node]:
     """All nodes, as one of them has them; none where it does not answer."""
     connection = http.client.HTTPConnection(address, rest_port, timeout=_ASK_S_MAX)
-    try:
+    failures = (OSError, http.client.HTTPException, msgspec.MsgspecError)
+    with contextlib.closing(connection), contextlib.suppress(*failures):
         connection.request("GET", "/cluster")
         return msgspec.json.decode(connection.getresponse().read(), type=_Nodes).members
-    except (OSError, http.client.HTTPException, msgspec.MsgspecError):
-        return []
-    finally:
-        connection.close()
+    return []
