@@ -69,7 +69,9 @@ def test_each_node_reaches_etcd_at_ports_of_its_own(tmp_path: Path) -> None:
         assert server.user == "postgres"
         assert (tmp_path / f"postgres-{number}.yml").is_file()
     assert len({found["hosts"][0].rpartition(":")[0] for found in hosts}) == 3  # not all with the same member
-    clients = next(word for word in Etcd(tmp_path, addresses(11), 1, [2, 3]).servers()[1].command if "client-urls" in word)
+    clients = next(
+        word for word in Etcd(tmp_path, addresses(11), 1, [2, 3]).servers()[1].command if "client-urls" in word
+    )
     assert clients == f"--listen-client-urls=http://{NETWORK}.12:2,http://{NETWORK}.12:3"
 
 

@@ -1,9 +1,9 @@
 """The cache on Redis or Valkey, for as many processes as wanted (redis-py with hiredis: one round trip for all that was
 asked, 0.2 to 0.4 ms on this machine, see docs/performance.md).
 
-By Sentinels (``redis+sentinel://``) the master is looked for whenever a connection is made; one that has become a replica
-refuses what is written (READONLY), and its connections are given up. What the former master alone had is lost, as all of
-a cache may be.
+By Sentinels (``redis+sentinel://``) the master is looked for whenever a connection is made; one that has become a
+replica refuses what is written (READONLY), and its connections are given up. What the former master alone had is lost,
+as all of a cache may be.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from redis.sentinel import Sentinel
 
 from matchday.backends.cache_driver import Ask
 from matchday.config import Cache as CacheSettings
-
 
 SENTINEL: Final = "redis+sentinel"
 _SENTINEL_PORT: Final = 26_379
