@@ -29,7 +29,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"matchday.ops.engines.{engine}.program", lambda name, _: f"/usr/bin/{name}")
     monkeypatch.setattr("matchday.ops.engines.patroni.binary", lambda name: Path("/usr/lib/postgresql/15/bin") / name)
     monkeypatch.setattr("matchday.ops.engines.kafka.program", lambda name, _: f"/usr/bin/{name}")
-    monkeypatch.setattr("matchday.ops.engines.patroni.os.getuid", lambda: 1_000)
+    monkeypatch.setattr("matchday.ops.engines.patroni.shutil.chown", lambda *_: None)
 
 
 def addresses(first: int, count: int = 3) -> list[str]:
