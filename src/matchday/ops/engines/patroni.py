@@ -109,8 +109,10 @@ class Patroni:
             "scope": "matchday",
             "name": node_name(number),
             "restapi": {"listen": f"{host}:{self._rest_port}", "connect_address": f"{host}:{self._rest_port}"},
+            # Not etcd3: there Patroni 3.0.2 puts the leader's key whoever has it, so that a primary that hung takes it
+            # back from the one that was promoted, with what was answered since. By the old API it compares first.
             # The members' own list of addresses is that of another client.
-            "etcd3": {"hosts": self._etcd.hosts(number), "use_proxies": True},
+            "etcd": {"hosts": self._etcd.hosts(number), "use_proxies": True},
             "bootstrap": {"dcs": _shared(), "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"]},
             "postgresql": {
                 "listen": f"{host}:{self._port}",
@@ -122,7 +124,7 @@ class Patroni:
                 "parameters": {"unix_socket_directories": ""},
                 "pg_hba": ["host all all 127.0.0.0/8 trust", "host replication all 127.0.0.0/8 trust"],
             },
-            "watchdog": {"mode": "off"},
+            "watchdog": {"mode": "off", "safety_margin": -1},  # a part of the lease, or it warns each time
         }
 
     # --- asking -------------------------------------------------------------------------------------------------------
