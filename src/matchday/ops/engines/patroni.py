@@ -177,6 +177,8 @@ def _shared() -> dict[str, Any]:
                 "wal_receiver_status_interval": 1,
                 "wal_sender_timeout": STANDBY_SILENCE_MS,
                 "wal_receiver_timeout": STANDBY_SILENCE_MS,
+                # Until the standby that is left has found the new primary, nothing is committed; five seconds by default.
+                "wal_retrieve_retry_interval": 200,
                 "wal_log_hints": "on",
             },
         },
