@@ -218,7 +218,8 @@ def test_no_answered_bet_is_lost_with_a_primary_that_is_killed_or_hangs(folder: 
             alone.result(30)
         for future in running:
             future.result(30)
-        check(bettors, cores[0])
+        with contextlib.closing(PostgresLedgerCore(nodes.settings())) as core:
+            check(bettors, core)
 
 
 def check(bettors: list[Bettor], core: PostgresLedgerCore) -> None:
