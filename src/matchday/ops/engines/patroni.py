@@ -177,7 +177,7 @@ def _shared() -> dict[str, Any]:
                 "wal_receiver_status_interval": 1,
                 "wal_sender_timeout": STANDBY_SILENCE_MS,
                 "wal_receiver_timeout": STANDBY_SILENCE_MS,
-                # Until the standby that is left has found the new primary, nothing is committed; five seconds by default.
+                # Until the standby that is left follows the new primary, nothing is committed; by default five seconds.
                 "wal_retrieve_retry_interval": 200,
                 "wal_log_hints": "on",
             },
