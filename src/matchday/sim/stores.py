@@ -398,7 +398,7 @@ class ProcessLedger(LedgerReads):
         self._slow_until = self._process.world.now_ms() + _MOMENT_MS
 
     def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-        """Hand an outcome to the room, in order. A batch that was slow on its way may find its process started again."""
+        """Hand an outcome to the room, in order. What was slow on its way may find its process started again."""
         process, now = self._process, self._process.world.now_ms()
         if not (process.alive and process.incarnation == self._incarnation):
             return
