@@ -5,7 +5,6 @@ import contextlib
 import gc
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Collection
 from functools import partial
@@ -30,9 +29,6 @@ ROOMS: Final = ("gate", "feed", "odds", "settlement", "relay")
 """All of them; ``accounts``, ``bets``, ``cash_out``, ``lobby``, ``push`` and ``trading`` live in the gate."""
 _PRICE: Final = frozenset({"gate", "odds"})
 """Rooms with the model: a gate prices combinations."""
-
-_SWITCH_S: Final = 0.0005
-"""Seconds for which a thread may go on while another waits for the interpreter."""
 
 
 class Plan(NamedTuple):
@@ -158,7 +154,7 @@ class Process:
             ops = ""
             if self._plan.with_ops:
                 ops = await self._open_ops(stack, OpsPort(self._rooms, self.reasons, metrics))
-            tune()
+            tune_gc()
             if self._gate is None or listener is None:
                 ready(Started("", ops))
                 await self._stop.wait()
@@ -215,15 +211,8 @@ def _address(of: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def tune() -> None:
-    """How the interpreter runs a process that serves.
-
-    What stands when the platform has started stays: the collector never looks at it again, and rarely at what comes. A
-    thread that waits for the interpreter is handed it soon: the ledger's gives it up at every statement, and by default
-    waits 5 ms to have it back (150,000 bets settled: 11,900 a second against 10,400, and bets meanwhile at 30 ms p99
-    against 40).
-    """
-    sys.setswitchinterval(_SWITCH_S)
+def tune_gc() -> None:
+    """What stands when the platform has started stays: never look at it again, and rarely at what comes."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)

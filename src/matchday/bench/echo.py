@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
-from matchday.app import StartError, tune
+from matchday.app import StartError, tune_gc
 from matchday.bench.server import free_port, stop
 from matchday.bench.stopwatch import SERVER_CORE, pinned
 from matchday.config import Push
@@ -79,7 +79,7 @@ def main(words: Sequence[str]) -> None:
     answer = msgspec.json.encode({"t": "placed", "pad": "x" * (size - _EMPTY)})
     listener = socket.create_server(("127.0.0.1", port), backlog=2_048)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        tune()
+        tune_gc()
         os.write(1, b"up\n")
         with contextlib.suppress(asyncio.CancelledError):
             runner.run({"door": _door, "library": _library}[kind](listener, answer))

@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from matchday.app import tune
+from matchday.app import tune_gc
 from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.bench import ledger
@@ -174,7 +174,7 @@ def _work(kind: str, address: str, writer: int, pipe: Pipe) -> None:
     with closing(store):
         while (asked := pipe.recv()) is not None:
             batches = store.make(*asked)
-            tune()  # as a gate does
+            tune_gc()  # as a gate does
             pipe.send("made")
             pipe.recv()
             began = now_s()

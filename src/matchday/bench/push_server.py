@@ -19,7 +19,7 @@ import msgspec
 import uvicorn
 import uvloop
 
-from matchday.app import Platform, stores, tune
+from matchday.app import Platform, stores, tune_gc
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.sampler import sampled
 from matchday.bench.server import LIMITS
@@ -207,7 +207,7 @@ async def _serve(pipe: Pipe, folder: Path, count: int) -> None:
         serving = asyncio.create_task(uvicorn_._serve([door]))
         pipe.send((bare.getsockname()[1], door.getsockname()[1]))
         server.bare = await _accepted(bare, count)
-        tune()
+        tune_gc()
         _hear(pipe, server, over)
         await over.wait()
         loop.remove_reader(pipe.fileno())

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.app import Platform, stores, tune
+from matchday.app import Platform, stores, tune_gc
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import MOST, Settings
@@ -311,7 +311,7 @@ async def _through_rooms(timed: _Timed, accounts: list[str], facts: int, rate: f
         whistle = _whistle(log)
         platform = Platform(clock, log, ledger, match, settings, secret=b"settle-bench")
         platform.start()
-        tune()
+        tune_gc()
         fans = _Fans(clock, platform, accounts, rate)
 
         async def until(happened: Callable[[], bool]) -> None:
