@@ -1,0 +1,63 @@
+"""A cluster of the drill's own: started, and taken down again, by the command that everybody uses."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from matchday.ops.drill import DrillError
+from matchday.ops.engines import free_ports
+
+UP_S_MAX: Final = 600.0
+ON_DISK: Final = "/var/tmp"  # noqa: S108 - tempfile makes a private folder in it
+SETTINGS: Final = {
+    # All fans and watchers come from one address.
+    "MATCHDAY_DOORS_GUESTS_PER_MINUTE_MAX": "100000",
+    "MATCHDAY_PUSH_CONNECTIONS_PER_ADDRESS_MAX": "5000",
+    # A few fans bet as much as many would.
+    "MATCHDAY_ACCOUNTS_GRANT": "1000000000",
+    "MATCHDAY_ACCOUNTS_STAKE_PER_DAY": "1000000000",
+    "MATCHDAY_BETS_EXPOSURE_ACCOUNT_MAX": "1000000000000",
+    "MATCHDAY_BETS_EXPOSURE_MARKET_MAX": "1000000000000",
+    "MATCHDAY_BETS_EXPOSURE_SELECTION_MAX": "1000000000000",
+    "MATCHDAY_BETS_EXPOSURE_FIXTURE_MAX": "1000000000000",
+}
+"""What differs from a platform's defaults: few fans from one address stand for many from everywhere. Every check is
+still made."""
+
+
+@contextlib.contextmanager
+def cluster(words: Sequence[str], *, kept_in: Path | None = None) -> Iterator[Path]:
+    """The folder of a cluster that is up until the block ends. DrillError where it does not start. ``kept_in``: where
+    folders are made; in /var/tmp otherwise, on a disk."""
+    folder = Path(tempfile.mkdtemp(dir=kept_in or ON_DISK, prefix="matchday-drill-"))
+    (port,) = free_ports(1)
+    well = False
+    try:
+        _run("up", "--with-engines", "--port", str(port), *words, folder=folder)
+        yield folder
+        well = True
+    finally:
+        with contextlib.suppress(DrillError):
+            _run("down", folder=folder)
+        if well:
+            subprocess.run(["rm", "-rf", str(folder)], check=False)  # noqa: S603, S607 - files of other users, too
+        else:
+            sys.stderr.write(f"what the cluster wrote stays in {folder}\n")
+
+
+def _run(*words: str, folder: Path, more: Mapping[str, str] = SETTINGS) -> None:
+    command = [sys.executable, "-m", "matchday", "cluster", *words, "--state", str(folder)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, env={**os.environ, **more}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, check=False, timeout=UP_S_MAX,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise DrillError(f"`matchday cluster {words[0]}` did not end within {UP_S_MAX:g} s; see {folder}") from error
+    if done.returncode:
+        raise DrillError(f"`matchday cluster {' '.join(words)}`: {done.stderr.strip()[-2_000:]}")
