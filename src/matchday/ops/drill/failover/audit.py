@@ -1,5 +1,5 @@
-"""The audit of bets: what fans were told, against what the ledger holds. Pure: the record and the ledger's rows in, what
-does not agree out.
+"""The audit of bets: what fans were told, against what the ledger holds. Pure: the record and the ledger's rows in,
+what does not agree out.
 
 Every bet that was answered ``accepted`` stands in the ledger once, under the name that was told, its stake taken once;
 what it has come to was paid once. One that was refused or turned away took nothing. Nothing stands there that nobody

@@ -1,7 +1,7 @@
-"""Reads of the ledger for a drill, on connections of its own and in SQL of its own: an auditor does not ask the platform.
+"""Reads of the ledger for a drill, on connections and in SQL of its own: an auditor does not ask the platform.
 
-Owns nothing. Writes nothing: the connection is read only. DrillError where the ledger cannot be read is for reads that a
-row needs; the ones that are made all the time count their failures, as a primary that is down cannot be read.
+Writes nothing to the ledger: its connection is read only. DrillError where there is nothing to be had: a primary that is
+down cannot be read.
 """
 
 import contextlib
@@ -124,6 +124,20 @@ class Books:
     def newer(self, seq: int) -> int:
         """Facts after that one."""
         return int(self._read(_NEWER, (seq,))[0][0])
+
+    def administer(self, sql: str) -> str:
+        """What a server's administrator says to the primary; the first value of what it answers. DrillError."""
+        with client_of("PostgreSQL"):
+            import psycopg
+
+            from matchday.backends.postgres import connect, said
+        try:
+            with connect(self._settings.address, self._settings) as db:
+                asked = db.execute(sql, prepare=False)
+                rows = asked.fetchall() if asked.description else []
+        except psycopg.Error as error:
+            raise DrillError(f"the ledger's server does not take `{sql}`: {said(error)}") from error
+        return str(rows[0][0]) if rows else ""
 
     def _read(self, sql: str, values: Any = None) -> list[Any]:
         """Rows of one statement, which is one snapshot. DrillError where there are none to be had."""

@@ -18,7 +18,7 @@ from matchday.ops.drill.failover import rows
 from matchday.ops.drill.failover.audit import Findings, audit
 from matchday.ops.drill.failover.books import reading
 from matchday.ops.drill.failover.fans import Fans
-from matchday.ops.drill.failover.faults import Fault
+from matchday.ops.drill.failover.faults import Fault, NotHere
 from matchday.ops.drill.failover.record import Record, read
 from matchday.ops.drill.failover.rows import Row
 from matchday.ops.drill.failover.screens import HOME, Watcher, differing
@@ -42,6 +42,10 @@ READ_S_MAX: Final = 60.0
 """Seconds in which the ledger must be readable once all is well."""
 Say = Callable[[str], None]
 Read = TypeVar("Read")
+
+
+class NotWell(DrillError):
+    """The platform does not come back to where it was: a further fault would say nothing."""
 
 
 class MoneyWatch:
@@ -89,9 +93,12 @@ class Drill:
             await self._well("before the first fault")
             for number, fault in enumerate(faults, 1):
                 self._say(f"{number}/{len(faults)} {fault.name}: {fault.what}")
-                row = await self._row(fault)
+                row, well = await self._row(fault)
                 self._say(told(row))
                 done.append(row)
+                if not well:
+                    self._say(f"the drill ends here; its cluster is in {self._stage.folder.path}")
+                    break
         return done
 
     @contextlib.asynccontextmanager
@@ -104,18 +111,23 @@ class Drill:
             for task in tasks:
                 task.cancel()
 
-    async def _row(self, fault: Fault) -> Row:
-        row = Row(fault=fault.name, what=fault.what, fired="", seconds_bound=fault.bound_s)
+    async def _row(self, fault: Fault) -> tuple[Row, bool]:
+        """What became of a fault, and whether all is well after it."""
+        row, well = Row(fault=fault.name, what=fault.what, fired="", seconds_bound=fault.bound_s), True
         self._money.begin()
         try:
-            struck = await fault.strike(self._stage)
+            await self._struck(row, await fault.strike(self._stage))
+        except NotHere as error:
+            row.skipped = str(error)
+            return row, True
+        except NotWell as error:
+            row.problems.append(str(error))
+            well = False
         except DrillError as error:
             row.problems.append(str(error))
-        else:
-            await self._struck(row, struck)
         await self._count(row)
         rows.judge(row)
-        return row
+        return row, well
 
     async def _struck(self, row: Row, struck: Struck) -> None:
         stage = self._stage
@@ -132,7 +144,10 @@ class Drill:
         back = await stage.until(served, row.seconds_bound + PATIENCE_S)
         row.seconds_without_owner = await owning
         await asyncio.sleep(LINGER_S)
-        await struck.mend()
+        try:
+            await struck.mend()
+        except DrillError as error:
+            row.problems.append(str(error))
         await self._well("after it was mended")
         if not back:
             row.problems.append("not all fans were served before it was mended")
@@ -154,8 +169,7 @@ class Drill:
             return stage.served(at_s, mark) and await stage.whole() and await stage.owned()
 
         if not await stage.until(well, WELL_S_MAX, OWNED_S):
-            raise DrillError(f"{when} not all was well within {WELL_S_MAX:g} s: see `matchday cluster status --state "
-                             f"{stage.folder.path}`")  # fmt: skip
+            raise NotWell(f"{when} not all was well within {WELL_S_MAX:g} s: {await asyncio.to_thread(stage.ailing)}")
 
     # --- what it came to ----------------------------------------------------------------------------------------------
 
@@ -182,8 +196,8 @@ class Drill:
         row.problems += await self._screens(row)
 
     def _audit(self) -> Findings:
-        """All bets so far, from the record on the disk. What the record had before the ledger was read must stand there;
-        what stands there must be on the record when it has been read."""
+        """All bets so far, from the record on the disk. What it had before the ledger was read must stand there; what
+        stands there must be on the record afterwards."""
         before = read(self._file)
         held = self._stage.books.held([fan.account for fan in self._stage.fans.fans])
         after = read(self._file)
@@ -222,6 +236,8 @@ class Drill:
 
 def told(row: Row) -> str:
     """A row, in a line for people."""
+    if row.skipped:
+        return f"  not run: {row.skipped}"
     first = "never" if row.seconds_to_first_bet is None else f"{row.seconds_to_first_bet:g} s"
     line = (
         f"  {'met' if row.met else 'NOT MET'}: first bet after {first}, watchers {row.watcher_gap_seconds:g} s "

@@ -1,8 +1,8 @@
 """Fans of a drill: open-loop bets over HTTP and WebSocket, each sent again under its id until it has an answer.
 
-Owns the offers. A bet is due at its moment, whatever became of those before; it is on the record before it is sent. What
-a fan backs, he sees on his own screen. A bet that found no answer is sent again, as docs/protocol.md asks of a client;
-one that is pending is asked for by its id.
+Owns the offers. A bet is due at its moment, whatever became of those before; it is on the record before it is sent.
+What a fan backs, he sees on his own screen. A bet that found no answer is sent again, as docs/protocol.md asks of a
+client; one that is pending is asked for by its id.
 """
 
 import asyncio

@@ -9,10 +9,13 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from matchday.ops.cluster_state import Member
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import processes
-from matchday.ops.drill.failover.processes import Seen, family, held, seen
+from matchday.ops.drill.failover.engines import is_master
+from matchday.ops.drill.failover.processes import Seen, held, seen
 from matchday.ops.drill.failover.stage import Stage, Struck
 
 IN_FLIGHT_S: Final = 0.08
@@ -24,6 +27,10 @@ TRIES: Final = 100
 """Times that a moment is looked for; then the fault strikes without it, and says so."""
 MOMENT_S_MAX: Final = 90.0
 """Seconds that a settlement is waited for."""
+
+
+class NotHere(DrillError):
+    """A fault cannot be brought about on this machine, or this cluster: why. It is said, and counts for nothing."""
 
 
 class Fault(NamedTuple):
@@ -73,7 +80,7 @@ async def gate_answering(stage: Stage) -> Struck:
             await asyncio.sleep(0.005)
             continue
         was = seen(member)
-        with held(family(member.pid)):
+        with held(member.family):
             mark = stage.mark()
             await asyncio.sleep(IN_FLIGHT_S)
             ids = [offer.offered.id for offer in stage.fans.unanswered()]
@@ -102,7 +109,7 @@ async def odds_rebalancing(stage: Stage) -> Struck:
         raise DrillError("a rebalance of odds needs two of them: `matchday cluster scale odds=2`")
     owner, other = owners[0][1], owners[1][1]
     was, comes = seen(owner), seen(other)
-    processes.send(family(other.pid), signal.SIGTERM)
+    processes.send(other.family, signal.SIGTERM)
 
     async def alone() -> bool:
         return [count for count, _ in await stage.owners("odds")] == [stage.shares]
@@ -140,7 +147,7 @@ async def settlement_settling(stage: Stage) -> Struck:
     until_s = stage.now_s + MOMENT_S_MAX
     while stage.now_s < until_s and await stage.until(settling, until_s - stage.now_s):
         was = seen(member)
-        with held(family(member.pid)):
+        with held(member.family):
             mark = stage.mark()
             await asyncio.sleep(SETTLES_S)
             left = await asyncio.to_thread(stage.books.unsettled)
@@ -156,12 +163,12 @@ async def relay(stage: Stage) -> Struck:
 
 
 async def relay_carrying(stage: Stage) -> Struck:
-    """The relay with facts that the ledger holds and no fan has heard. What it carried in the last half second is not in
-    its position yet (``kafka.position_ms``), and is carried again by its heir."""
+    """The relay with facts that the ledger holds and no fan has heard. What it carried in the last half second is not
+    in its position yet (``kafka.position_ms``), and is carried again by its heir."""
     member = await stage.owner("relay")
     was = seen(member)
     for _ in range(TRIES):
-        with held(family(member.pid)):
+        with held(member.family):
             mark = stage.mark()
             await asyncio.sleep(IN_FLIGHT_S)
             heard = max(fan.watcher.client.held["account"].offset for fan in stage.fans.fans)
@@ -177,28 +184,28 @@ async def relay_carrying(stage: Stage) -> Struck:
 
 
 async def redis(stage: Stage) -> Struck:
-    """The cache."""
-    found = [one for one in stage.state().engines if one.name.startswith("redis") and one.lives]
-    if not found:
-        raise DrillError("there is no Redis of this cluster's own to be killed")
-    return await killed(stage, found[0])
+    """The cache; of several, the master."""
+    found = [one for one in stage.state().engines if one.kind == "redis" and one.lives]
+    masters = [one for one in found if await asyncio.to_thread(is_master, one)] if len(found) > 1 else found
+    if not masters:
+        raise NotHere("this cluster started no Redis that could be killed")
+    return await killed(stage, masters[0])
 
 
 async def haproxy(stage: Stage) -> Struck:
-    """The balancer. Where there is only one, whoever supervises it starts it again at once."""
-    balancer = stage.state().balancer
-    if balancer is None:
-        raise DrillError("there is no balancer of this cluster's own to be killed")
-    was = seen(balancer)
-    struck = await killed(stage, balancer)
-    await asyncio.to_thread(stage.supervisor.again, was)
+    """A balancer. Where there is only one, whoever supervises it starts it again at once."""
+    living = [one for one in stage.state().balancers if one.lives]
+    if not living:
+        raise NotHere("this cluster started no balancer that could be killed")
+    struck = await killed(stage, living[0])
+    if len(living) > 1:
+        return struck
+    await struck.mend()
+    return replace(struck, proof=f"{struck.proof}; started again at once by its supervisor", mend=nothing)
 
-    async def nothing() -> None:
-        return None
 
-    return Struck(
-        struck.at_s, struck.at_ms, f"{struck.proof}; started again at once by its supervisor", struck.pending, nothing
-    )
+async def nothing() -> None:
+    """Nothing is to be mended."""
 
 
 ROOMS: Final = (
@@ -213,23 +220,3 @@ ROOMS: Final = (
     Fault("redis", 3, "SIGKILL of Redis", redis),
     Fault("haproxy", 3, "SIGKILL of HAProxy", haproxy),
 )
-CI: Final = ("gate_answering", "odds", "settlement", "relay_carrying", "redis", "haproxy")
-"""A share of them that takes two minutes."""
-
-
-def chosen(words: str, *, ha: bool) -> list[Fault]:
-    """The faults of a list of words. DrillError names a word that is none."""
-    known = {fault.name: fault for fault in ROOMS}
-    groups = {"all": tuple(name for name, fault in known.items() if ha or not fault.ha),
-              "rooms": tuple(fault.name for fault in ROOMS), "ci": CI}  # fmt: skip
-    found: list[Fault] = []
-    for word in filter(None, (word.strip() for word in words.split(","))):
-        for name in groups.get(word, (word,)):
-            if name not in known:
-                raise DrillError(f"--faults {name!r}: there are {', '.join((*groups, *known))}")
-            if known[name].ha and not ha:
-                raise DrillError(f"--faults {name!r} needs engines in high availability: add --ha")
-            found.append(known[name])
-    if not found:
-        raise DrillError("--faults names nothing; leave it out for all")
-    return found

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,42 +37,34 @@ def seen(member: Member) -> Seen:
         command = (at / "cmdline").read_bytes().decode().split("\0")[:-1]
         pairs = (pair.partition("=") for pair in (at / "environ").read_bytes().decode().split("\0") if pair)
         environment = {name: value for name, _, value in pairs}
-        owner = (at / "cwd").lstat()
-        folder = str((at / "cwd").readlink())
+        owner, folder = at.stat(), str((at / "cwd").readlink())
     except OSError as error:
         raise DrillError(f"{member.name} cannot be drilled: its process {member.pid} is gone") from error
     return Seen(member, command, folder, environment, owner.st_uid, owner.st_gid)
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it started, and they."""
-    children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, ())
-    return found
-
-
-def send(pids: list[int], number: signal.Signals) -> None:
+def send(pids: Sequence[int], number: signal.Signals) -> None:
     """A signal to each that lives."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def kill(member: Member) -> str:
-    """End it and all that it started at once, as a power cut would. How it was proved. DrillError: it lives on."""
-    pids = family(member.pid)
+def kill(*members: Member) -> str:
+    """End them and all that they started at once, as a power cut would. How it was proved. DrillError: something lives
+    on."""
+    families = {one.name: one.family for one in members}
+    pids = [pid for family in families.values() for pid in family]
     send(pids, signal.SIGKILL)
-    if not wait_for(lambda: not any(born(pid) for pid in pids), _GONE_S_MAX):
-        raise DrillError(f"{member.name} was killed and lives: {pids}")
-    others = f" and {len(pids) - 1} of its own" if len(pids) > 1 else ""
-    return f"SIGKILL to {member.name} (process {member.pid}{others}): gone"
+    if not pids or not wait_for(lambda: not any(born(pid) for pid in pids), _GONE_S_MAX):
+        raise DrillError(f"{', '.join(families)} was to be killed: {pids or 'nothing'} runs")
+    named = ", ".join(f"{name} ({_shown(family)})" for name, family in families.items())
+    return f"SIGKILL to {named}: gone"
+
+
+def _shown(family: Sequence[int]) -> str:
+    more = f" and {len(family) - 1} of its own" if len(family) > 1 else ""
+    return f"process {family[0]}{more}" if family else "no process"
 
 
 def stopped(pid: int) -> bool:
@@ -83,7 +75,7 @@ def stopped(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def held(pids: list[int]) -> Iterator[None]:
+def held(pids: Sequence[int]) -> Iterator[None]:
     """They stand still until the block ends; whoever was killed meanwhile stays dead."""
     send(pids, signal.SIGSTOP)
     wait_for(lambda: all(stopped(pid) or not born(pid) for pid in pids), _GONE_S_MAX)
@@ -118,6 +110,5 @@ class Supervisor:
             state = self._folder.load()
             state.rooms = [member if one.name == member.name else one for one in state.rooms]
             state.engines = [member if one.name == member.name else one for one in state.engines]
-            if state.balancer is not None and state.balancer.name == member.name:
-                state.balancer = member
+            state.balancers = [member if one.name == member.name else one for one in state.balancers]
             self._folder.save(state)

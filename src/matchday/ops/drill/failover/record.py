@@ -1,7 +1,7 @@
 """The drill's own record: what was offered to the platform and what it answered, on disk before it is relied upon.
 
-A file of lines of JSON: an offer is there before it is sent, an answer before it is counted. Whoever doubts a row of the
-report can ask the ledger himself, bet by bet. One write and one fsync for all lines that wait.
+A file of lines of JSON: an offer is there before it is sent, an answer before it is counted. Whoever doubts a row of
+the report can ask the ledger himself, bet by bet. One write and one fsync for all lines that wait.
 """
 
 import asyncio
@@ -14,7 +14,9 @@ from typing import Final, Self
 import msgspec
 
 ACCEPTED: Final = "accepted"
-TURNED_AWAY: Final = frozenset({"busy", "unavailable", "overloaded", "crowded", "full", "draining", "too_many_requests"})
+TURNED_AWAY: Final = frozenset(
+    {"busy", "unavailable", "overloaded", "crowded", "full", "draining", "too_many_requests"}
+)
 """Answers that record nothing: the platform could not take a bet now. Any other that is no acceptance is a rule's."""
 
 

@@ -12,10 +12,12 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_balancer import Balancer
+from matchday.config import Kafka
+from matchday.ops.cluster_local import Cluster
 from matchday.ops.cluster_rooms import readiness
 from matchday.ops.cluster_state import Folder, Member, State
 from matchday.ops.drill import DrillError
+from matchday.ops.drill.failover import engines
 from matchday.ops.drill.failover.books import Books
 from matchday.ops.drill.failover.fans import Fans
 from matchday.ops.drill.failover.processes import Supervisor
@@ -61,9 +63,11 @@ class Stage:
     """Everything that faults and rows need."""
 
     def __init__(
-        self, clock: Clock, folder: Folder, shares: int, fans: Fans, watchers: Sequence[Watcher], books: Books
+        self, clock: Clock, folder: Folder, log: Kafka, fans: Fans, watchers: Sequence[Watcher], books: Books
     ) -> None:
-        self.clock, self.folder, self.shares = clock, folder, shares
+        self.clock, self.folder = clock, folder
+        self.shares, self.brokers, self.platform = log.partitions, log.brokers, log.platform
+        self._cluster = Cluster(folder.path, lambda _: None, bytes)
         self.fans, self.books = fans, books
         self.watchers = [*watchers, *(fan.watcher for fan in fans.fans)]
         self.supervisor = Supervisor(folder)
@@ -146,19 +150,16 @@ class Stage:
         )
 
     async def whole(self) -> bool:
-        """Whether every process lives and is ready, by itself and by the balancer."""
-        state = self.state()
-        every = [*state.engines, *state.rooms, *([state.balancer] if state.balancer else [])]
-        if not all(member.lives for member in every):
-            return False
-        ready = await asyncio.gather(*(asyncio.to_thread(_ready, member) for member in state.rooms))
-        seen = await asyncio.to_thread(Balancer(self.folder.path, state.door).states)
-        return all(ready) and bool(seen) and all(status.startswith("UP") for status in seen.values())
+        """Whether every process lives and is ready, by itself and by the balancers, and every engine has its others."""
+        report = await asyncio.to_thread(self._cluster.report)
+        return report.whole and await asyncio.to_thread(engines.whole, self.state(), self.brokers)
 
-
-def _ready(member: Member) -> bool:
-    said = readiness(member)
-    return said is not None and said.ready
+    def ailing(self) -> str:
+        """What is not ready, for people."""
+        found = [f"{one.name}: {', '.join(one.reasons) or 'not ready'}" for one in self._cluster.report().members
+                 if not one.ready]  # fmt: skip
+        nodes = [f"{node.name} is {node.role}, {node.state}" for node in engines.nodes(self.state())]
+        return "; ".join([*found, *nodes]) or "bets are not accepted everywhere, or screens stand still"
 
 
 def _begun(member: Member) -> bool:
