@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from matchday.output import write_json
 
 _RANGES: Final = (("load", 1, 5_000), ("fans", 1, 1_000), ("watchers", 1, 5_000))
 _ROOMS: Final = ("--rooms", "relay=2")
+_THREADS: Final = 64
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - of the operating system
 
 
@@ -80,6 +82,8 @@ def failover(options: argparse.Namespace) -> int:
 
 
 async def _drilled(folder: Folder, faults: Sequence[Fault], options: argparse.Namespace) -> Report:
+    # A read of a server that hangs holds its thread for seconds; nobody is to wait for one.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     state = folder.load()
     settings = load(Path(state.config))
     clock = WallClock(asyncio.get_running_loop())

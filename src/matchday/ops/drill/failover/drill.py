@@ -185,8 +185,8 @@ class Drill:
         await stage.until(answered, ANSWER_S_MAX)
         await self._record.durable()
         found = await self._read(self._audit)
-        under_way = {id_ for id_ in found.unknown if stage.fans.offers[id_] not in offers}
-        found = msgspec.structs.replace(found, unknown=tuple(id_ for id_ in found.unknown if id_ not in under_way))
+        due = {offer.offered.id for offer in offers}  # not those that came since, and are under way
+        found = msgspec.structs.replace(found, unknown=tuple(id_ for id_ in found.unknown if id_ in due))
         rows.count(row, offers, found - self._found)
         self._found = found
         row.money_reads, row.money_reads_failed = self._money.reads, self._money.failed

@@ -6,7 +6,7 @@ client; one that is pending is asked for by its id.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -113,8 +113,8 @@ class Fans:
                     gathered.append(made)
             if gathered:
                 await self._record.durable()
-                for fan, offer in gathered:
-                    self._send(fan, offer)
+                for made in gathered:
+                    self._send(*made)
             await asyncio.sleep(TICK_S)
 
     async def ask_again(self) -> None:
@@ -130,9 +130,11 @@ class Fans:
             await self._record.durable()
             await asyncio.sleep(TICK_S)
 
-    def _made(self, due_s: float) -> tuple[Fan, Offer] | None:
+    def _made(self, due_s: float) -> tuple[Fan, Offer, bool] | None:
+        """Whose, what, and whether it goes over the WebSocket: a fan's bets go by turns."""
         self._turn += 1
-        fan = self.fans[self._turn % len(self.fans)]
+        rounds, place = divmod(self._turn, len(self.fans))
+        fan = self.fans[place]
         leg = fan.leg()
         if leg is None:
             self.nothing_open += 1
@@ -142,18 +144,16 @@ class Fans:
         offer = Offer(Offered(id_, fan.account, due_s), msgspec.json.encode(bet))
         self.offers[id_], self._open[id_] = offer, (fan, offer)
         self._record.add(offer.offered)
-        return fan, offer
+        return fan, offer, bool(rounds % 2)
 
-    def _send(self, fan: Fan, offer: Offer) -> None:
-        """Every second one over the WebSocket, where there is one."""
-        offer.sent_s = self.now_s
-        if self._turn % 2 and fan.watcher.client.place(msgspec.json.decode(offer.body)):
+    def _send(self, fan: Fan, offer: Offer, by_socket: bool) -> None:  # noqa: FBT001 - as it was made
+        if by_socket and fan.watcher.client.place(msgspec.json.decode(offer.body)):
             offer.tries += 1
             self._again[offer.offered.id] = self.now_s + SILENT_S
         else:
             self._begin(self._over_http(fan, offer))
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

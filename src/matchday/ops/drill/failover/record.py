@@ -48,9 +48,8 @@ class Offer(msgspec.Struct):
 
     offered: Offered
     body: bytes = b""
-    sent_s: float = 0.0
-    """When it was sent last; 0: not yet."""
     tries: int = 0
+    """How often it was sent."""
     waits: bool = False
     """Whether the platform said ``pending``: it has the bet, and will answer."""
     answered: Answered | None = None
