@@ -58,7 +58,8 @@ def test_it_comes_back_as_it_was(parent: Member, tmp_path: Path) -> None:
     was = seen(parent)
     assert (was.folder, was.environment["SAID"], was.user) == (str(tmp_path), "to it", os.getuid())
     kill(parent)
-    command = [sys.executable, "-c", "import os; print(os.environ['SAID'], os.environ['MORE'], os.getcwd(), flush=True)"]
+    says = "import os; print(os.environ['SAID'], os.environ['MORE'], os.getcwd(), flush=True)"
+    command = [sys.executable, "-c", says]
     supervisor = Supervisor(folder)
     member = supervisor.again(processes.Seen(parent, command, was.folder, was.environment, was.user, was.group),
                               {"MORE": "and more"})  # fmt: skip

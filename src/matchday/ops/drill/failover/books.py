@@ -1,7 +1,7 @@
 """Reads of the ledger for a drill, on connections and in SQL of its own: an auditor does not ask the platform.
 
-Writes nothing to the ledger: its connection is read only. DrillError where there is nothing to be had: a primary that is
-down cannot be read.
+Writes nothing to the ledger: its connection is read only. DrillError where there is nothing to be had: a primary that
+is down cannot be read.
 """
 
 import contextlib

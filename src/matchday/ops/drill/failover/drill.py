@@ -141,11 +141,12 @@ class Drill:
             return stage.served(struck.at_s, struck.at_ms)
 
         owning = asyncio.create_task(owned())
+        mending = asyncio.create_task(struck.mend()) if struck.timed else None
         back = await stage.until(served, row.seconds_bound + PATIENCE_S)
         row.seconds_without_owner = await owning
         await asyncio.sleep(LINGER_S)
         try:
-            await struck.mend()
+            await (mending or struck.mend())
         except DrillError as error:
             row.problems.append(str(error))
         await self._well("after it was mended")

@@ -6,8 +6,8 @@ there, so that there is no race between the look and the blow. Those of PostgreS
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -54,7 +54,7 @@ async def killed(stage: Stage, member: Member, moment: str = "") -> Struck:
     return mark.struck(f"{moment}{proof}", again(stage, was))
 
 
-def again(stage: Stage, *were: Seen) -> Callable[[], Awaitable[None]]:
+def again(stage: Stage, *were: Seen) -> Callable[[], Coroutine[Any, Any, None]]:
     """What starts them again."""
 
     async def mend() -> None:

@@ -86,7 +86,7 @@ async def primary_hang(stage: Stage) -> Struck:
         await asyncio.sleep(max(0.0, mark.at_s + HANG_S - stage.now_s))
         processes.send(pids, signal.SIGCONT)
 
-    return mark.struck(f"SIGSTOP to {hanging} processes at {members[0].address} for {HANG_S:g} s", mend)
+    return mark.struck(f"SIGSTOP to {hanging} processes at {members[0].address} for {HANG_S:g} s", mend, timed=True)
 
 
 async def primary_cut(stage: Stage) -> Struck:
@@ -117,7 +117,7 @@ async def primary_cut(stage: Stage) -> Struck:
     except DrillError:
         await mend()
         raise
-    return mark.struck(f"{proof}; a client on its side goes on to commit", mend)
+    return mark.struck(f"{proof}; a client on its side goes on to commit", mend, timed=True)
 
 
 # --- disks ------------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ async def disk_full(stage: Stage) -> Struck:
         await asyncio.sleep(max(0.0, mark.at_s + DISK_S - stage.now_s))
         filler.unlink()
 
-    return mark.struck(f"{left} bytes are left on {data}, for {DISK_S:g} s", mend)
+    return mark.struck(f"{left} bytes are left on {data}, for {DISK_S:g} s", mend, timed=True)
 
 
 def _fill(file: Path) -> None:
@@ -164,7 +164,7 @@ async def disk_slow(stage: Stage) -> Struck:
         for sql in ("ALTER SYSTEM RESET commit_delay", "ALTER SYSTEM RESET commit_siblings", "SELECT pg_reload_conf()"):
             await asyncio.to_thread(stage.books.administer, sql)
 
-    return mark.struck(f"injected by the server's setting: commit_delay is {shown} us, for {DISK_S:g} s", mend)
+    return mark.struck(f"injected: the server's commit_delay is {shown} us, for {DISK_S:g} s", mend, timed=True)
 
 
 # --- Kafka ------------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ async def clock_jump(stage: Stage) -> Struck:
         await asyncio.sleep(max(0.0, mark.at_s + DISK_S - stage.now_s))
         file.write_text("+0\n")
 
-    return mark.struck(f"the clock of {member.name} is {ahead_s:.0f} s ahead, for {DISK_S:g} s", mend)
+    return mark.struck(f"the clock of {member.name} is {ahead_s:.0f} s ahead, for {DISK_S:g} s", mend, timed=True)
 
 
 async def _until(stage: Stage, happened: Callable[[], bool]) -> None:

@@ -6,9 +6,9 @@ Owns nothing of the cluster but what a fault of the drill ended: that it starts 
 import asyncio
 import http.client
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import closing, suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,8 +43,10 @@ class Struck(msgspec.Struct, frozen=True):
     """How it is known that it happened."""
     pending: int
     """Bets that were sent and not answered then."""
-    mend: Callable[[], Awaitable[None]]
+    mend: Callable[[], Coroutine[Any, Any, None]]
     """Put right what was broken, as an operator would."""
+    timed: bool = False
+    """Whether that waits for a time of its own, whatever becomes of bets meanwhile: such as a machine that hangs."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -54,9 +56,9 @@ class Mark(msgspec.Struct, frozen=True):
     at_ms: int
     pending: int
 
-    def struck(self, proof: str, mend: Callable[[], Awaitable[None]]) -> Struck:
+    def struck(self, proof: str, mend: Callable[[], Coroutine[Any, Any, None]], *, timed: bool = False) -> Struck:
         """It has happened."""
-        return Struck(self.at_s, self.at_ms, proof, self.pending, mend)
+        return Struck(self.at_s, self.at_ms, proof, self.pending, mend, timed)
 
 
 class Stage:

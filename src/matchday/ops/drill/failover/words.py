@@ -6,8 +6,9 @@ from typing import Final
 
 _DESCRIPTION: Final = """\
 Bets in an open loop and watchers on a cluster, while one part of it after another is killed, hung, cut off or filled
-up, each also in its worst moment. After each fault: was an answered bet lost or paid twice, was money conserved in every
-snapshot, how soon were bets accepted again, how long did watchers wait. What was broken is put right before the next.
+up, each also in its worst moment. After each fault: was an answered bet lost or paid twice, was money conserved in
+every snapshot, how soon were bets accepted again, how long did watchers wait. What was broken is put right before the
+next.
 
 What was offered and answered is on a record of the drill's own, on disk before it counts, and is compared with the
 ledger bet by bet. What found no answer is sent again under its id until it has one."""
