@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from matchday.ops.drill.failover.screens import Flow, Watcher, differing
+from matchday.ops.drill.failover.screens import Flow, Heard, Watcher, differing, missed
 from matchday.ports import Clock
 from matchday.sim.clock import VirtualClock
 
@@ -65,6 +65,23 @@ def test_a_watcher_that_holds_something_else_than_a_newcomer_is_noticed(clock: V
     compared, wrong = differing([good, bad, behind], newcomer)
     assert compared == 2
     assert wrong == ["bad: holds something else than a newcomer at 7 of home"]
+
+
+def test_a_fact_that_was_missed_or_made_up_is_noticed() -> None:
+    heard = Heard("fan 1", since=3, until=9, facts=frozenset({5, 9}))
+    assert missed(heard, [2, 3, 5, 9, 12]) == []
+    assert missed(heard, [5, 7, 9]) == ["fan 1: fact 7 was never heard"]
+    assert missed(heard, [5]) == ["fan 1: fact 9 is not the ledger's"]
+
+
+def test_a_fact_that_is_heard_twice_is_noticed(clock: VirtualClock) -> None:
+    one = watcher(clock)
+    hear(one, {"t": "snapshot", "channel": "account", "epoch": "e", "to": 1, "at": 1, "data": {}})
+    for since, to in ((1, 2), (2, 3)):
+        facts = [{"seq": 2, "at_ms": clock.now_ms()}]
+        hear(one, {"t": "delta", "channel": "account", "from": since, "to": to, "at": 1, "data": {"facts": facts}})
+    assert one.errors == ["w: fact 2 was heard twice"]
+    assert one.heard() == Heard("w", 1, 3, frozenset({2}))
 
 
 def test_a_silence_counts_from_the_mark_until_now() -> None:

@@ -61,6 +61,7 @@ _UNSETTLED: Final = (
 )
 """Open bets on what is decided: all of a drill's are singles, and no part of the account that entries go by is asked
 for: one of a lost bet moves nothing of the fan's, and names no player."""
+_FACTS: Final = "SELECT seq, body::json->>'account' FROM facts WHERE seq > %s"
 _NEWER: Final = "SELECT count(*) FROM facts WHERE seq > %s"
 
 
@@ -120,6 +121,13 @@ class Books:
     def unsettled(self) -> int:
         """Open bets on selections that are decided."""
         return int(self._read(_UNSETTLED)[0][0])
+
+    def facts(self, after: int) -> dict[str, list[int]]:
+        """Account -> the places of its facts in the outbox, after one."""
+        found: dict[str, list[int]] = {}
+        for seq, account in self._read(_FACTS, (after,)):
+            found.setdefault(account, []).append(seq)
+        return found
 
     def newer(self, seq: int) -> int:
         """Facts after that one."""

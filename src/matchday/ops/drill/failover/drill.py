@@ -21,7 +21,7 @@ from matchday.ops.drill.failover.fans import Fans
 from matchday.ops.drill.failover.faults import Fault, NotHere
 from matchday.ops.drill.failover.record import Record, read
 from matchday.ops.drill.failover.rows import Row
-from matchday.ops.drill.failover.screens import HOME, Watcher, differing
+from matchday.ops.drill.failover.screens import HOME, Watcher, differing, missed
 from matchday.ops.drill.failover.stage import LOOK_S, Stage, Struck
 
 WELL_S_MAX: Final = 120.0
@@ -221,6 +221,11 @@ class Drill:
         wrong = [error for watcher in stage.watchers for error in watcher.errors]
         for watcher in stage.watchers:
             watcher.errors.clear()
+        heard = {fan.account: fan.watcher.heard() for fan in stage.fans.fans}
+        first = min(one.since for one in heard.values())
+        recorded = await self._read(lambda: stage.books.facts(first))
+        for account, one in heard.items():
+            wrong += missed(one, recorded.get(account, ()))[:3]
         newcomer = Watcher("newcomer", self._urls, stage.clock)
         newcomer.start(HOME)
         compared, other = 0, list[str]()

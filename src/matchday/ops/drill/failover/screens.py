@@ -6,7 +6,7 @@ on from where it was, or is told that it cannot. Whatever a client holds in the 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from matchday.client import Client, GivenUp
 from matchday.ports import Clock
@@ -39,6 +39,18 @@ class Flow:
         return max(self._longest_s, now_s - max(self.last_s, self._since_s))
 
 
+class Heard(NamedTuple):
+    """What a fan was told of its account, as of some moment."""
+
+    name: str
+    since: int
+    """Up to which fact its last snapshot went."""
+    until: int
+    """Up to which it has heard everything, by what it is told."""
+    facts: frozenset[int]
+    """That it was told of between, by their places in the ledger's outbox."""
+
+
 class Watcher:
     """One client, audited."""
 
@@ -58,7 +70,7 @@ class Watcher:
         """By how much a fact of the account came late, at most, since the last mark."""
         self.newest_ms = 0
         """When the newest fact of the account was recorded."""
-        self.connections = 0
+        self._since, self._facts = 0, set[int]()
         self._gaps = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -89,6 +101,10 @@ class Watcher:
         """The longest time without a change of the home screen, or until a fact of the account was heard."""
         return max(self.late_ms / 1_000, self._changes.longest_s(self._now_s()))
 
+    def heard(self) -> Heard:
+        """Of the account, so far."""
+        return Heard(self.name, self._since, self.client.held[ACCOUNT].offset, frozenset(self._facts))
+
     def _now_s(self) -> float:
         return self._clock.elapsed_ms() / 1_000
 
@@ -99,14 +115,14 @@ class Watcher:
         if self.client.gaps != self._gaps:
             self._wrong(f"{self.client.gaps - self._gaps} changes were missing on a connection that was read")
             self._gaps = self.client.gaps
-        if kind == "hello":
-            self.connections += 1
-        elif kind == "resumed":
+        if kind == "resumed":
             self._resumed(frame)
+        elif kind == "snapshot" and channel == ACCOUNT:
+            self._since, self._facts = frame["to"], set()
         elif kind in ("snapshot", "delta") and channel == HOME:
             self._home(frame)
         elif kind == "delta" and channel == ACCOUNT:
-            self._facts(frame["data"]["facts"])
+            self._learn(frame["data"]["facts"])
         if self._told is not None:
             self._told(frame)
 
@@ -121,9 +137,12 @@ class Watcher:
         if frame["t"] == "delta":  # a snapshot says what a gate holds, however old
             self.changed_ms = max(self.changed_ms, frame["at"])
 
-    def _facts(self, facts: Sequence[Json]) -> None:
+    def _learn(self, facts: Sequence[Json]) -> None:
         now_ms = self._clock.now_ms()
         for fact in facts:
+            if fact["seq"] in self._facts:
+                self._wrong(f"fact {fact['seq']} was heard twice")
+            self._facts.add(fact["seq"])
             self.late_ms = max(self.late_ms, now_ms - fact["at_ms"])
             if fact["at_ms"] <= now_ms:  # a gate's clock may be ahead
                 self.newest_ms = max(self.newest_ms, fact["at_ms"])
@@ -131,6 +150,16 @@ class Watcher:
     def _wrong(self, what: str) -> None:
         if len(self.errors) < ERRORS_MAX:
             self.errors.append(f"{self.name}: {what}")
+
+
+def missed(heard: Heard, recorded: Sequence[int]) -> list[str]:
+    """What a fan should have heard of its account and did not, or heard and is not there: ``recorded`` are the facts of
+    the ledger, read after the fan was asked."""
+    due = {seq for seq in recorded if heard.since < seq <= heard.until}
+    return [
+        *(f"{heard.name}: fact {seq} was never heard" for seq in sorted(due - heard.facts)),
+        *(f"{heard.name}: fact {seq} is not the ledger's" for seq in sorted(heard.facts - set(recorded))),
+    ]
 
 
 def differing(watchers: Sequence[Watcher], newcomer: Watcher) -> tuple[int, list[str]]:
