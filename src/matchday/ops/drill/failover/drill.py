@@ -103,13 +103,19 @@ class Drill:
 
     @contextlib.asynccontextmanager
     async def _going(self, rate: float, ledger: Postgres) -> AsyncIterator[None]:
-        """Bets and reads, until the block ends; a fault in one of them ends the drill."""
+        """Bets and reads, until the block ends. What goes wrong with one of them is raised then."""
         fans = self._stage.fans
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (fans.bet(rate), fans.ask_again(), self._money.run(ledger))]
+        works = (fans.bet(rate), fans.ask_again(), self._money.run(ledger))
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
             yield
+        finally:
             for task in tasks:
                 task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     async def _row(self, fault: Fault) -> tuple[Row, bool]:
         """What became of a fault, and whether all is well after it."""

@@ -65,6 +65,8 @@ class Fans:
         self._again: dict[str, float] = {}
         """Id -> when it is to be sent again."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._repeats: set[asyncio.Task[None]] = set()
+        """Those of them that send again, or ask."""
         self._turn = 0
         self.nothing_open = 0
         """Moments at which a bet was due and no screen showed anything to back."""
@@ -122,11 +124,13 @@ class Fans:
         while True:
             now_s = self.now_s
             due = [id_ for id_, at in self._again.items() if at <= now_s]
-            for id_ in due[: max(0, AT_ONCE_MAX - len(self._tasks))]:
+            for id_ in due[: max(0, AT_ONCE_MAX - len(self._repeats))]:
                 self._again.pop(id_)
                 if id_ in self._open:
                     fan, offer = self._open[id_]
-                    self._begin(self._recorded(fan, offer) if offer.waits else self._over_http(fan, offer))
+                    task = self._begin(self._recorded(fan, offer) if offer.waits else self._over_http(fan, offer))
+                    self._repeats.add(task)
+                    task.add_done_callback(self._repeats.discard)
             await self._record.durable()
             await asyncio.sleep(TICK_S)
 
@@ -153,10 +157,11 @@ class Fans:
         else:
             self._begin(self._over_http(fan, offer))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What became of one fault, as figures. Pure: offers, marks and findings in, a row out."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -26,6 +27,8 @@ class Row(msgspec.Struct, kw_only=True):
     bets_accepted: int = 0
     bets_turned_away: int = 0
     """Answered that they could not be taken now: busy, unavailable, overloaded."""
+    answers: dict[str, int] = {}
+    """Answer -> how many."""
     bets_pending_at_fault: int = 0
     bets_sent_again: int = 0
     """Under their ids, as their first answer was lost."""
@@ -94,6 +97,7 @@ def count(row: Row, offers: Sequence[Offer], found: Findings) -> None:
     row.bets_answered = sum(offer.answered is not None for offer in offers)
     row.bets_accepted = sum(offer.accepted for offer in offers)
     row.bets_turned_away = sum(offer.turned_away for offer in offers)
+    row.answers = dict(Counter(offer.answered.outcome for offer in offers if offer.answered is not None))
     row.bets_sent_again = sum(offer.tries > 1 for offer in offers)
     row.bets_lost, row.bets_paid_twice = len(found.lost), len(found.twice)
     row.bets_told_wrongly, row.bets_unknown = len(found.untrue), len(found.unknown)
