@@ -138,8 +138,8 @@ class Kafka(Running):
         self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = (),
         addresses: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """``ports``: of brokers whose files are in the folder already. ``addresses``: one for each, if it has one of its
-        own."""
+        """``ports``: of brokers whose files are in the folder already. ``addresses``: one for each, if it has one of
+        its own."""
         self._folder, self._cache = folder, cache
         ports = list(ports) or free_ports(2 * brokers)
         self._ports, self._controllers = ports[:brokers], ports[brokers:]
