@@ -6,8 +6,8 @@ and a former owner that moves one back has the next one hear something again. A 
 little later, the newest for all before it; each carries the very number beside it.
 
 Each group has a consumer of its own that joins nothing. Not by the library's administrator, which can do the same: an
-assertion of its ends the process when the group's coordinator is lost under a request (librdkafka issues 3663, 5040; met
-with 2.16.0 when the controller was killed).
+assertion of its ends the process when the group's coordinator is lost under a request (librdkafka issues 3663, 5040;
+met with 2.16.0 when the controller was killed).
 """
 
 import logging
@@ -22,7 +22,7 @@ from matchday.backends.partitions import Part
 from matchday.backends.writer import Post
 from matchday.config import Kafka
 from matchday.model.messages import Topic
-from matchday.ports import Clock, LogUnavailable
+from matchday.ports import Clock
 
 _log = logging.getLogger(__name__)
 

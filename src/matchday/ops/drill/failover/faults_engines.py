@@ -6,7 +6,6 @@ Needs root where the kernel asks for it; NotHere says what is missing.
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import threading
@@ -127,7 +126,7 @@ async def disk_full(stage: Stage) -> Struck:
     """Not a byte is left on the disk of the primary."""
     node = next(one for one in await _primary(stage) if one.kind == "postgres")
     data = Path(node.data)
-    if not os.path.ismount(data):
+    if not await asyncio.to_thread(data.is_mount):
         raise NotHere(f"{data} is no disk of its own, which could be filled: only a drill's own cluster has some")
     filler = data / "filler"
     mark = stage.mark()
