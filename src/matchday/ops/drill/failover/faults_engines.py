@@ -63,14 +63,14 @@ async def primary_machine(stage: Stage) -> Struck:
     """The primary's machine, with bets on their way: it stands still while that is looked up."""
     members = await _primary(stage)
     were = [seen(one) for one in members if one.kind == "patroni"]
-    on_their_way = 0
-    while not on_their_way:
+    while True:
         with processes.held(_pids(members)):
             mark = stage.mark()
-            if on_their_way := len(stage.fans.unanswered()):
+            if mark.pending:
                 proof = await asyncio.to_thread(processes.kill, *members)
+                break
         await asyncio.sleep(0.01)
-    return mark.struck(f"{on_their_way} bets sent and not answered; {proof}", again(stage, *were))
+    return mark.struck(f"{mark.pending} bets sent and not answered; {proof}", again(stage, *were))
 
 
 async def primary_hang(stage: Stage) -> Struck:
