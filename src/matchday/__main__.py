@@ -191,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
     _add_token(commands)
     _add_forecast(commands)
+    _add_drill(commands)
     return parser
 
 
@@ -287,6 +288,13 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
     add_words(words)
     add_init(words)
+
+
+def _add_drill(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.drill.words import DESCRIPTION, add_words
+
+    drill = commands.add_parser("drill", help="what production does one day, done on purpose", description=DESCRIPTION)
+    add_words(drill.add_subparsers(dest="drill_command", required=True, metavar="COMMAND"))
 
 
 def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -400,6 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "calc": _calc,
         "token": _token,
         "forecast": _forecast,
+        "drill": _drill,
     }
     command = commands[options.command]
     from matchday.app import StartError
@@ -407,11 +416,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
     from matchday.ops.cluster_state import ClusterError
+    from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError) as error:
+    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError) as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -484,6 +494,11 @@ def _forecast(options: argparse.Namespace) -> int:
     from matchday.ops.forecast.command import forecast
 
     return forecast(options)
+
+
+def _drill(options: argparse.Namespace) -> int:
+    drill: Callable[[argparse.Namespace], int] = options.drill
+    return drill(options)
 
 
 if __name__ == "__main__":

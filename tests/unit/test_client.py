@@ -214,6 +214,19 @@ def test_after_a_gap_it_asks_for_a_snapshot() -> None:
     run(story)
 
 
+def test_a_bet_goes_over_the_connection_that_is_there() -> None:
+    async def story(desk: Served) -> None:
+        listener = Listener(desk)
+        assert not listener.client.place({"id": "1"})
+        async with listener:
+            await soon(lambda: "hello" in listener.kinds())
+            assert listener.client.place({"id": "1"})
+            await soon(lambda: bool({"placed", "error"} & set(listener.kinds())))
+            assert listener.client.gaps == 0
+
+    run(story)
+
+
 def test_it_turns_to_another_address_where_one_does_not_answer() -> None:
     async def story(desk: Served) -> None:
         heard: list[dict[str, Any]] = []

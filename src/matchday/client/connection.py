@@ -71,6 +71,8 @@ class Client:
         """Whether the prices' source is silent: take every market for suspended."""
         self.stale_fixtures: frozenset[str] = frozenset()
         """Where it is not, the fixtures of which it is: take their markets for suspended."""
+        self.gaps = 0
+        """Deltas that did not follow what was held: the server owes that there is none on a connection that is read."""
 
     # --- what to follow -----------------------------------------------------------------------------------------------
 
@@ -78,6 +80,12 @@ class Client:
         """Follow ``home``, ``account`` or ``fixture:ID``. ``max_rate_hz``: at most so many deltas a second."""
         self._rates[channel] = max_rate_hz
         self._subscribe(channel)
+
+    def place(self, bet: Json) -> bool:
+        """Place a bet: the body of ``POST /api/bets``; ``heard`` is told by frames ``placed``. False where there is no
+        connection now. What was said on a connection that was lost may have arrived: send the same id again."""
+        self._say({"op": "place", **bet})
+        return self._said is not None
 
     def leave(self, channel: str) -> None:
         """Follow it no longer."""
@@ -190,6 +198,7 @@ class Client:
         try:
             return self.held[channel].delta(frame)
         except Gap:
+            self.gaps += 1
             self.held[channel] = Held(channel)
             self._subscribe(channel)
             return False

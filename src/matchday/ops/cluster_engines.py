@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_ha import HighlyAvailable
+from matchday.ops.cluster_ha import ROOM_SILENCE_MS, HighlyAvailable
 from matchday.ops.cluster_state import (
     POSTGRES,
     SECRET,
@@ -44,6 +44,8 @@ kind = "kafka"
 [kafka]
 brokers = [{brokers}]
 replicas = {replicas}
+# Less than by default: so long may a room be silent before others take its shares over.
+silence_ms_max = {silence_ms}
 
 [ledger]
 kind = "postgres"
@@ -117,8 +119,9 @@ class Engines:
         (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
         named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
         text = _SETTINGS.format(
-            secret=self._secret, brokers=named, replicas=brokers, address=database.address, cache=cache.url
-        )
+            secret=self._secret, brokers=named, replicas=brokers, silence_ms=ROOM_SILENCE_MS, address=database.address,
+            cache=cache.url,
+        )  # fmt: skip
         settings.write_text(text)
 
     def _add(self, name: str, pid: int, log: Path, *, kind: str, role: str = "", data: str = "") -> None:

@@ -39,6 +39,8 @@ kind = "kafka"
 [kafka]
 brokers = [{brokers}]
 replicas = {replicas}
+# Less than by default: so long may a room be silent before others take its shares over.
+silence_ms_max = {room_silence_ms}
 
 [ledger]
 kind = "postgres"
@@ -53,6 +55,10 @@ statement_ms_max = {statement_ms}
 kind = "redis"
 address = "{cache}"
 """
+ROOM_SILENCE_MS: Final = 2_000
+"""Milliseconds of a room's silence after which its shares are others'. Less: sooner, and for nothing where a machine
+only stands still; then some work is done twice, which changes nothing. Brokers of others allow 6,000 at least, unless
+their ``group.min.session.timeout.ms`` is lower."""
 SILENCE_MS: Final = 4_000
 """Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they
 have given up on one that hangs when there is another."""
@@ -120,8 +126,8 @@ class HighlyAvailable:
         """Of a platform that uses them."""
         return _SETTINGS.format(
             secret=secret, brokers=", ".join(f'"{address}"' for address in self._kafka.bootstrap.split(",")),
-            replicas=_NODES, address=self._patroni.address, silence_ms=SILENCE_MS, statement_ms=STATEMENT_MS,
-            cache=self._redis.url,
+            replicas=_NODES, room_silence_ms=ROOM_SILENCE_MS, address=self._patroni.address, silence_ms=SILENCE_MS,
+            statement_ms=STATEMENT_MS, cache=self._redis.url,
         )  # fmt: skip
 
 

@@ -121,11 +121,12 @@ class Cluster:
         """So many of a room at least, ready."""
         rooms = Rooms(self._folder, state)
         numbers = rooms.missing(room, count)
+        former = {one.number: one for one in state.of(room)}
         state.rooms = [one for one in state.rooms if one.room != room or one.lives]
         new = []
         for number in numbers:
             self._say(f"{room}-{number}: starting")
-            new.append(rooms.start(room, number))
+            new.append(rooms.start(room, number, former.get(number)))
             state.rooms.append(new[-1])
             self._folder.save(state)
         rooms.wait_until_ready(new)

@@ -48,10 +48,11 @@ class Rooms:
     def __init__(self, folder: Folder, state: State) -> None:
         self._folder, self._state = folder, state
 
-    def start(self, room: str, number: int) -> Member:
-        """Start one, without waiting for it."""
+    def start(self, room: str, number: int, former: Member | None = None) -> Member:
+        """Start one, without waiting for it. ``former``: the one of that number that has ended, at whose ports the
+        balancers look for it."""
         name = f"{room}-{number}"
-        port, ops_port = free_ports(2)
+        port, ops_port = free_ports(2) if former is None else (former.port, former.ops_port)
         words = ["run", room, "--ops-port", str(ops_port), "--config", self._state.config, *self._state.words]
         if room == "gate":
             words += ["--port", str(port)]

@@ -233,7 +233,7 @@ class Kafka(Running):
     def _format(self, home: Path, number: int, classpath: str, cluster: str) -> None:
         settings = home / "server.properties"
         settings.write_text(self.settings(number))
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
         command = [self._java(), *_JAVA, "-cp", classpath, *tool]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_FORMAT_S_MAX)  # noqa: S603 - ours
         if done.returncode:
