@@ -114,12 +114,16 @@ class Balancer:
 
     def states(self) -> dict[str, str]:
         """Gate -> UP, DOWN, DRAIN, MAINT, ... as HAProxy sees it; empty where it does not answer."""
+        return {gate: row["status"] for gate, row in self.rows().items()}
+
+    def rows(self) -> dict[str, dict[str, str]]:
+        """Gate -> all that HAProxy counts of it (management.txt 9.1, "CSV format"); empty where it does not answer."""
         with contextlib.suppress(OSError):
             lines = self._ask("show stat").splitlines()
             names = lines[0].lstrip("# ").split(",")
             rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
             return {
-                row["svname"]: row["status"]
+                row["svname"]: row
                 for row in rows
                 if row["pxname"] == BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")
             }

@@ -35,6 +35,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Of its door; 0 without one."""
     ops_port: int = 0
     log: str
+    release: str = ""
+    """The code that it runs (``cluster_release``)."""
 
     @property
     def lives(self) -> bool:
@@ -58,6 +60,10 @@ class State(msgspec.Struct, kw_only=True):
     engines: list[Member] = []
     addresses: dict[str, str] = {}
     """Where the engines are that were started here."""
+    releases: dict[str, str] = {}
+    """Room -> the code with which further processes of it are started, where that is not the command's own."""
+    former: dict[str, str] = {}
+    """Room -> the code that it ran before the last roll: to what it is rolled back."""
 
     def of(self, room: str) -> list[Member]:
         """Those of a room, by their numbers."""
