@@ -86,13 +86,13 @@ class RollDrill(msgspec.Struct, kw_only=True):
 class _Fans:
     """Guests, and what each of them was told."""
 
-    def __init__(self, port: int, count: int) -> None:
-        self._server = Door(port)
+    def __init__(self, host: str, port: int, count: int) -> None:
+        self._server = Door(port, host)
         self.tokens = [self._server.guest() for _ in range(count)]
         self._had = [self._balance(token) for token in self.tokens]
         self.accepted, self.open = Counter[int](), Counter[int]()
         self.gap_s, self._last_s = 0.0, 0.0
-        self.crowd = Crowd(lambda: 0.0, lambda n, answered: http_bettor(port, *self._bettor(n, answered)))
+        self.crowd = Crowd(lambda: 0.0, lambda n, answered: http_bettor(port, *self._bettor(n, answered), host))
 
     def body(self, clock: WallClock) -> Callable[[], bytes]:
         """Makes bodies of bets."""
@@ -134,7 +134,7 @@ def drill_roll(options: argparse.Namespace) -> int:
         raise DrillError(f"--fans {options.fans} is outside 1 to {_FANS_MAX}, the guests of one address in a minute")
     state = Folder(options.state).load()
     try:
-        fans = _Fans(state.door, options.fans)
+        fans = _Fans(state.door_addresses[0], state.door, options.fans)
         words = [*options.rooms, *shlex.split(options.words), "--state", str(options.state), "--json"]
         with asyncio.Runner() as runner:
             report = runner.run(hold(fans, options.load, options.before, words))

@@ -50,12 +50,12 @@ all of it. Every check and guard is still made."""
 class Door:
     """A platform's door, asked as anybody does."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.port, self._host = port, host
 
     def ask(self, method: str, path: str, body: object = None, token: str = "") -> Any:
         """The decoded answer. StartError names what it was where it is no success."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = http.client.HTTPConnection(self._host, self.port, timeout=15)
         with contextlib.closing(connection):
             sent = None if body is None else json.dumps(body).encode()
             headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}

@@ -71,7 +71,8 @@ class Rolling:
     def __init__(self, folder: Folder, state: State, say: Say) -> None:
         self._folder, self._state, self._say = folder, state, say
         self._rooms = Rooms(folder, state)
-        self._balancer = Balancer(folder.path, state.door)
+        running = [one for one in state.balancers if one.lives]
+        self._balancers = [Balancer(folder.path, state.door, one.address, one.number) for one in running]
         self._never = threading.Event()
         self._report = RollReport()
 
@@ -154,36 +155,38 @@ class Rolling:
         return news
 
     def _let_in(self, gates: Sequence[Member]) -> None:
-        for gate in gates:
-            self._balancer.add(gate)
-        self._write_balancer()
+        for balancer in self._balancers:
+            for gate in gates:
+                balancer.add(gate)
+        self._write_balancers()
         names = {gate.name for gate in gates}
 
         def up() -> bool:
-            states = self._balancer.states()
-            return all(states.get(name, "").startswith("UP") for name in names)
+            seen = [balancer.states() for balancer in self._balancers]
+            return all(states.get(name, "").startswith("UP") for states in seen for name in names)
 
         if not wait_for(up, WHOLE_S_MAX):
-            raise ClusterError(f"the balancer does not see {', '.join(sorted(names))}: {self._balancer.states()}")
+            seen = {balancer.name: balancer.states() for balancer in self._balancers}
+            raise ClusterError(f"a balancer does not see {', '.join(sorted(names))}: {seen}")
 
     def _end(self, members: Sequence[Member]) -> None:
         """Drain and end them: gates get nobody new first."""
-        known = self._balancer.states()
-        gates = [one for one in members if one.name in known]
-        for gate in gates:
-            self._balancer.drain(gate.name)
+        gates = [(balancer, one.name) for balancer in self._balancers for one in members if one.name in balancer.states()]
+        for balancer, gate in gates:
+            balancer.drain(gate)
         self._say(f"{', '.join(one.name for one in members)}: draining")
         stop(members, self._say)
         gone = {one.name for one in members}
         self._state.rooms = [one for one in self._state.rooms if one.name not in gone]
-        for gate in gates:
-            self._balancer.remove(gate.name)
+        for balancer, gate in gates:
+            balancer.remove(gate)
         if gates:
-            self._write_balancer()
+            self._write_balancers()
         self._folder.save(self._state)
 
-    def _write_balancer(self) -> None:
-        self._balancer.write([gate for gate in self._state.of("gate") if gate.lives])
+    def _write_balancers(self) -> None:
+        for balancer in self._balancers:
+            balancer.write([gate for gate in self._state.of("gate") if gate.lives])
 
     def _shares(self, room: str) -> float:
         """Of a room's work that its processes hold."""
@@ -195,13 +198,20 @@ class Rolling:
         def whole() -> bool:
             living = [one for one in self._state.of(room) if one.lives]
             said = [readiness(one) for one in living]
-            return all(one is not None and one.ready for one in said) and self._shares(room) >= shares
+            return all(one is not None and one.whole for one in said) and self._shares(room) >= shares
 
         if not wait_for(whole, WHOLE_S_MAX):
             raise ClusterError(
                 f"{room}: {self._shares(room):g} of {shares:g} shares are in hand after {WHOLE_S_MAX:g} s; the roll "
                 "stopped. See `matchday cluster status` and `logs`, then say `matchday cluster roll` again, or --back"
             )
+
+    def _counts(self) -> dict[str, dict[str, str]]:
+        """What each balancer counts of each gate; nothing where one does not answer."""
+        found = {balancer.name: balancer.rows() for balancer in self._balancers}
+        if not all(found.values()):
+            return {}
+        return {f"{name}/{gate}": row for name, rows in found.items() for gate, row in rows.items()}
 
     # --- the canary ---------------------------------------------------------------------------------------------------
 
@@ -212,7 +222,8 @@ class Rolling:
         news = self._begin("gate", release, count)
         names = [one.name for one in news]
         self._say(f"canary: {', '.join(names)} beside {len(gates)} gates, watched for {order.budget.seconds:g} s")
-        watch, began = Watch(names, order.budget, self._balancer.rows), perf_counter()
+        seen = [f"{balancer.name}/{name}" for balancer in self._balancers for name in names]
+        watch, began = Watch(seen, order.budget, self._counts), perf_counter()
         fault = ""
         while not fault and perf_counter() - began < order.budget.seconds:
             self._never.wait(_LOOK_S)

@@ -34,6 +34,12 @@ class Ready(msgspec.Struct, frozen=True):
 
     ready: bool
     reasons: list[str]
+    waits_for: list[str] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can do all of its work."""
+        return self.ready and not self.waits_for
 
 
 class Rooms:
@@ -81,10 +87,10 @@ class Rooms:
 
             def ready(member: Member = member, said: list[Ready | None] = said) -> bool:
                 said.append(readiness(member))
-                return not member.lives or bool(said[-1] and said[-1].ready)
+                return not member.lives or bool(said[-1] and said[-1].whole)
 
             wait_for(ready, READY_S_MAX)
-            if not (member.lives and said[-1] is not None and said[-1].ready):
+            if not (member.lives and said[-1] is not None and said[-1].whole):
                 why = "has ended" if not member.lives else f"is not ready: {said[-1]}"
                 raise ClusterError(f"{member.name} {why}; the end of {member.log}:\n{tail(Path(member.log), 8)}")
 

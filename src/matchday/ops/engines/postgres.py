@@ -1,7 +1,7 @@
 """PostgreSQL on the loopback address: a primary and, on request, a synchronous standby.
 
 What is acknowledged is on both: synchronous_commit=on waits for the standby's disk. There is nobody who promotes it and
-nobody who fences the other; for that an operator has a tool of his own, such as Patroni.
+nobody who fences the other: ``patroni`` has that.
 """
 
 import os
@@ -116,8 +116,9 @@ class Postgres:
 
 def run(
     folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX, environment: Mapping[str, str] | None = None
-) -> None:
-    """Run a program of PostgreSQL in a folder, as a user who is not root. EngineError says why it failed."""
+) -> str:
+    """Run a program of PostgreSQL in a folder, as a user who is not root; what it wrote. EngineError says why it
+    failed."""
     try:
         done = subprocess.run(  # noqa: S603 - ours
             as_owner(name, *words), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
@@ -128,6 +129,7 @@ def run(
     if done.returncode:
         hint = f" (the user {OWNER} must be able to get there)" if os.getuid() == 0 else ""
         raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {folder}{hint}")
+    return done.stdout
 
 
 def as_owner(name: str, *words: object) -> list[str]:
