@@ -7,7 +7,7 @@ from matchday.model.ledger import Command, Transfer
 from matchday.ports import Ledger
 
 from .conftest import World
-from .test_ledger import A, LOST, NOW, VOID, WON, bet, commit, decide, opened, settle
+from .test_ledger import LOST, NOW, VOID, WON, A, bet, commit, decide, opened, settle
 from .test_ledger_cash_out import cash
 from .test_ledger_corrections import withdrawn
 from .test_ledger_free_bets import grant, use

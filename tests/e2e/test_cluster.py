@@ -269,7 +269,9 @@ def test_a_broken_release_is_taken_back_by_itself(cluster: Local, tmp_path_facto
         words = ("--canary", "0.1", "--watch", "60", "--requests-min", "10")
         done = cluster.command("roll", "gate", "--release", str(release), *words)
     assert done.returncode == 1
-    assert re.search(r"canary \(gate-\d, .*\) was taken back: \d+ of its \d+ answers were 5xx", done.stderr), done.stderr
+    assert re.search(r"canary \(gate-\d, .*\) was taken back: \d+ of its \d+ answers were 5xx", done.stderr), (
+        done.stderr
+    )
     assert [one["pid"] for one in cluster.members("gate")] == before
     assert set(fans.strange) == {"internal_error"}
     assert fans.answers["internal_error"] < fans.answers["accepted"]

@@ -132,4 +132,3 @@ class _Stopped:
 
     def close(self) -> None:
         run(self._data.parent, "pg_ctl", "-D", self._data, "-m", "fast", "-w", "stop")
-

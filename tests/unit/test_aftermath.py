@@ -15,7 +15,7 @@ from matchday.ports import Record
 from matchday.services.settlement import GROUP_ACCOUNT
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLog
-from tests.contract.test_ledger import A, LOST, NOW, WON, bet, decide, opened, settle
+from tests.contract.test_ledger import LOST, NOW, WON, A, bet, decide, opened, settle
 
 B = "bert"
 BEFORE: list[list[Command]] = [
@@ -50,7 +50,8 @@ def former() -> Iterator[SqliteLedgerCore]:
 @pytest.fixture
 def log() -> Iterator[InlineLog]:
     """Of three partitions."""
-    with closing(SqliteLogCore(":memory:", lambda numbers=count(): str(next(numbers)), 3)) as core:  # type: ignore[misc]
+    numbers = count()
+    with closing(SqliteLogCore(":memory:", lambda: str(next(numbers)), 3)) as core:
         yield InlineLog(core, VirtualClock(seed=1))
 
 
@@ -78,7 +79,10 @@ def test_the_log_says_it_where_the_former_server_is_gone(
 ) -> None:
     say(log, former)
     came = Comparison(restored, None, log).run()
-    assert {(one.bet, one.status, one.returns) for one in came.bets} == {("late", "settled", 750), ("lost", "settled", 0)}
+    assert {(one.bet, one.status, one.returns) for one in came.bets} == {
+        ("late", "settled", 750),
+        ("lost", "settled", 0),
+    }
     assert {tuple(one.witnesses) for one in came.bets} == {("log",)}
     assert (came.settled_again_total, came.entries_total) == (1, 0)
     assert came.facts_total == former.last_fact - restored.last_fact

@@ -26,8 +26,9 @@ FIRST = "000000010000000000000003"
 Epochs = Callable[[], str]
 
 
-def epochs() -> Epochs:
-    return lambda numbers=count(): f"epoch-{next(numbers)}"  # type: ignore[misc]
+def epochs(word: str = "epoch") -> Epochs:
+    numbers = count()
+    return lambda: f"{word}-{next(numbers)}"
 
 
 # --- times and folders ------------------------------------------------------------------------------------------------
@@ -142,10 +143,14 @@ def test_a_folder_is_copied_while_it_is_written_to_and_restored(tmp_path: Path, 
         core.commit([bet(500, name="later")])
         assert look(core).bets_read == 2
         former = log.epoch(Topic.BOOKS)
-    assert (backup.began_ms, backup.ended_ms, set(backup.files)) == (100, 101, {"ledger.sqlite", "log.sqlite", "secret"})
+    assert (backup.began_ms, backup.ended_ms, set(backup.files)) == (
+        100,
+        101,
+        {"ledger.sqlite", "log.sqlite", "secret"},
+    )
     assert read_named(into) == backup
     assert (into / "secret").stat().st_mode & 0o777 == 0o600
-    embedded.restore(into, restored, "", epochs())
+    embedded.restore(into, restored, "", epochs("anew"))
     with (
         closing(SqliteLedgerCore(restored / "ledger.sqlite")) as core,
         closing(SqliteLogCore(restored / "log.sqlite", epochs())) as log,
@@ -155,7 +160,8 @@ def test_a_folder_is_copied_while_it_is_written_to_and_restored(tmp_path: Path, 
         assert core.commit([bet(200, name="again")])[0].refusal is None
         assert (log.position_of("relay", (Topic.ACCOUNTS, 0)), log.end(Topic.TAPS)) == (3, 0)
         # offsets will be given again: who holds one of before is to fetch anew
-        assert log.epoch(Topic.BOOKS) != former
+        assert former.startswith("epoch")
+        assert log.epoch(Topic.BOOKS).startswith("anew")
     assert (restored / "secret").read_bytes() == b"s" * 32
 
 
@@ -173,7 +179,7 @@ def test_commands_back_up_restore_verify_and_say_what_came_after(
     assert main(["ledger", "restore", "--from", into, "--into", restored, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["books"]["bets_read"] == 1
     assert main(["ledger", "verify", "--data", restored]) == 0
-    assert "sound: 3 entries" in capsys.readouterr().err
+    assert "sound: 2 entries" in capsys.readouterr().err
     assert main(["ledger", "after", "--data", restored, "--former", str(data), "--json"]) == 0
     came = json.loads(capsys.readouterr().out)
     assert [(one["bet"], one["id"], one["stake"]) for one in came["bets"]] == [("later", later.id, 500)]
@@ -202,7 +208,7 @@ def test_a_damaged_backup_is_not_restored(tmp_path: Path, data: Path, damage: st
         path.unlink()
     else:
         (into / "backup.json").unlink()
-    with pytest.raises(BackupError, match="is damaged: ledger.sqlite is not what was copied|is no backup"):
+    with pytest.raises(BackupError, match=r"is damaged: ledger\.sqlite is not what was copied|is no backup"):
         embedded.restore(into, restored, "", epochs())
     assert not restored.exists()
 
@@ -215,7 +221,9 @@ def test_what_an_embedded_ledger_cannot_do_is_named(
     with closing(SqliteLedgerCore(data / "ledger.sqlite")), closing(SqliteLogCore(data / "log.sqlite", epochs())):
         embedded.take(data, tmp_path / "backup", "matchday", lambda: 1_000)
         assert main(["ledger", "verify", "--data", str(data)]) == 1  # its process has it
-    with pytest.raises(BackupError, match=r"has no archive; leave --to out to restore it as it was at 1970-01-01T00:00:01"):
+    with pytest.raises(
+        BackupError, match=r"has no archive; leave --to out to restore it as it was at 1970-01-01T00:00:01"
+    ):
         embedded.restore(tmp_path / "backup", tmp_path / "restored", "2026-01-01T00:00Z", epochs())
     words = ["ledger", "rejoin", "--to", "2026-01-01T00:00Z"]
     for line, says in (

@@ -11,6 +11,7 @@ from matchday.app.aftermath import HEAR_AGAIN_MS, Aftermath, Comparison, hear_ag
 from matchday.app.errors import StartError
 from matchday.app.stores import open_books, open_log
 from matchday.backends.clock_wall import WallClock
+from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import Settings
 from matchday.ports import Log
 
@@ -61,6 +62,7 @@ def rejoin(settings: Settings, former: str, restored_to_ms: int) -> Rejoined:
         )
     found = after(settings, Path(), former)
     with open_books(settings, Path()) as books, _log(settings) as log:
+        assert not isinstance(books, SqliteLedgerCore), "its settings were looked at"
         books.number_above(found.highest)
         moved = hear_again(log, restored_to_ms - HEAR_AGAIN_MS)
     return Rejoined(numbered_above=found.highest, heard_again=list(moved))

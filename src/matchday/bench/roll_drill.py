@@ -199,4 +199,3 @@ def _print(report: RollDrill) -> None:
         text = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
         table.add_row(name.replace("_", " "), text)
     Console().print(table)
-

@@ -87,8 +87,8 @@ class Watch:
             return ""
         failed, beside = canary.share(canary.failed), others.share(others.failed)
         if failed > beside + budget.errors_max:
-            return (f"{canary.failed} of its {canary.requests} answers were 5xx or broken connections ({failed:.2%}; the "
-                    f"others {beside:.2%}, budget {budget.errors_max:.2%})")  # fmt: skip
+            return (f"{canary.failed} of its {canary.requests} answers were 5xx or broken connections ({failed:.2%}; "
+                    f"the others {beside:.2%}, budget {budget.errors_max:.2%})")  # fmt: skip
         refused, beside = canary.share(canary.refused), others.share(others.refused)
         if refused > 2 * beside + _REFUSED:
             return f"{refused:.0%} of its answers were 4xx, of the others {beside:.0%}"

@@ -149,8 +149,8 @@ class Rolling:
         except ClusterError as error:
             self._end(news)
             raise ClusterError(
-                f"{error}\nthe roll stopped, and nothing was taken away. Mend that and say `matchday cluster roll` again: "
-                "it goes on with what is left; or `matchday cluster roll --back`"
+                f"{error}\nthe roll stopped, and nothing was taken away. Mend that and say `matchday cluster roll` "
+                "again: it goes on with what is left; or `matchday cluster roll --back`"
             ) from error
         return news
 
@@ -171,7 +171,9 @@ class Rolling:
 
     def _end(self, members: Sequence[Member]) -> None:
         """Drain and end them: gates get nobody new first."""
-        gates = [(balancer, one.name) for balancer in self._balancers for one in members if one.name in balancer.states()]
+        gates = [
+            (balancer, one.name) for balancer in self._balancers for one in members if one.name in balancer.states()
+        ]
         for balancer, gate in gates:
             balancer.drain(gate)
         self._say(f"{', '.join(one.name for one in members)}: draining")

@@ -127,7 +127,8 @@ def figures(member: Member) -> dict[str, float]:
         with contextlib.closing(connection):
             connection.request("GET", "/metrics")
             lines = connection.getresponse().read().decode().splitlines()
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+        said = [line.rpartition(" ") for line in lines if line and line[0] != "#"]
+        return {name: float(value) for name, _, value in said}
     return {}
 
 

@@ -61,8 +61,12 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     engines = up.add_mutually_exclusive_group(required=True)
     engines.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger")
     engines.add_argument("--with-engines", action="store_true", help="start PostgreSQL, Kafka and Redis too")
-    up.add_argument("--ha", action="store_true", help="with --with-engines: each of which there are others to take over")
-    up.add_argument("--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)")
+    up.add_argument(
+        "--ha", action="store_true", help="with --with-engines: each of which there are others to take over"
+    )
+    up.add_argument(
+        "--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)"
+    )
     up.add_argument("--port", type=int, default=8000, help="of the balancer on 127.0.0.1 (default: 8000)")
     usual = " ".join(f"{room}={count}" for room, count in ROOMS.items())
     rooms_help = f"processes of each room (default: {usual})"

@@ -207,14 +207,14 @@ class _Drill:
 
     def _wait_for_archive(self, server: Asked) -> None:
         """Until nothing is answered before the archive has it."""
-        sql = f"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{SLOT}'"
-        if not wait_for(lambda: bool(server.ask(sql)[0]), _SENT_S_MAX):
+        sent = "SELECT count(*) FROM pg_stat_replication WHERE application_name <> 'matchday backup'"
+        if not wait_for(lambda: bool(server.ask(sent)[0]), _SENT_S_MAX):
             raise DrillError(f"the archive does not receive; see {self._archive.folder}")
         with server.connection() as connection:
             connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{SLOT}'".encode())
             connection.execute(b"SELECT pg_reload_conf()")
-        sql = f"SELECT count(*) FROM pg_stat_replication WHERE application_name = '{SLOT}' AND sync_state = 'sync'"
-        if not wait_for(lambda: bool(server.ask(sql)[0]), _SENT_S_MAX):
+        waited_for = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        if not wait_for(lambda: bool(server.ask(waited_for)[0]), _SENT_S_MAX):
             raise DrillError("the archive does not become a synchronous standby")
 
     def _bet_on(self, server: Asked) -> tuple[int, list[Written]]:

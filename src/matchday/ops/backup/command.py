@@ -23,6 +23,7 @@ from matchday.ops.backup.restoring import Restored, Restoring
 from matchday.ops.backup.server import Asked
 from matchday.ops.engines import free_ports
 from matchday.output import write_json
+from matchday.ports import LedgerUnavailable, LogUnavailable
 
 _SHOWN: Final = 20
 _ANY: Final = "user=matchday dbname=matchday"
@@ -39,6 +40,13 @@ class RestoreReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def ledger(options: argparse.Namespace) -> int:
     """The exit status."""
+    try:
+        return _ledger(options)
+    except (LedgerUnavailable, LogUnavailable) as error:
+        raise BackupError(f"a store does not answer: {error}; see settings ledger and log") from error
+
+
+def _ledger(options: argparse.Namespace) -> int:
     settings = load(options.config)
     if server := getattr(options, "server", ""):
         settings = at_server(settings, server)
@@ -122,9 +130,10 @@ def _told(found: Soundness, options: argparse.Namespace) -> int:
     else:
         for fault in found.faults[:_SHOWN]:
             _say(f"fault: {fault}")
+        said = "sound" if found.sound else f"NOT SOUND, {found.faults_total} faults"
         _say(
-            f"{'sound' if found.sound else f'NOT SOUND, {found.faults_total} faults'}: {found.entries} entries, the last "
-            f"{found.last_entry} at {shown(found.last_entry_ms)}; {found.accounts_read} of {found.accounts} accounts "
+            f"{said}: {found.entries} entries, the last {found.last_entry} at {shown(found.last_entry_ms)}; "
+            f"{found.accounts_read} of {found.accounts} accounts "
             f"and their {found.bets_read} bets read, {found.open_bets} open"
         )
     return 0 if found.sound else 1
@@ -148,10 +157,13 @@ def _print_after(found: Aftermath) -> None:
          f"{found.entries_total} entries of the former server, {found.facts_total} facts of the log; "
          f"{found.settled_again_total} of its open bets were settled, and will be again")  # fmt: skip
     for bet in found.bets:
-        paid = f", had paid {format_amount(bet.returns, bet.currency)}" if bet.returns else ""
+        free, paid = (
+            " free" if bet.free else "",
+            f", had paid {format_amount(bet.returns, bet.currency)}" if bet.returns else "",
+        )
         sys.stdout.write(
             f"bet {bet.bet} (id {bet.id}) of {bet.account}: {format_amount(bet.stake, bet.currency)} {bet.currency}"
-            f"{' free' if bet.free else ''}, {shown(bet.placed_ms)}, {bet.status}{paid}; by {', '.join(bet.witnesses)}\n"
+            f"{free}, {shown(bet.placed_ms)}, {bet.status}{paid}; by {', '.join(bet.witnesses)}\n"
         )
     if found.bets_total > len(found.bets):
         _say(f"and {found.bets_total - len(found.bets)} more")

@@ -26,7 +26,9 @@ _CHUNK: Final = 1 << 20
 def take(data: Path, into: Path, platform: str, now_ms: Callable[[], int]) -> Backup:
     """Copy a platform's folder into a new one. BackupError says why that could not be."""
     if not (data / LEDGER).is_file():
-        raise BackupError(f"folder {data} has no ledger; name that of a platform that has been started, with --data DIR")
+        raise BackupError(
+            f"folder {data} has no ledger; name that of a platform that has been started, with --data DIR"
+        )
     new_folder(into, "--into")
     began_ms = now_ms()
     for name in (LOG, LEDGER):

@@ -28,13 +28,13 @@ from matchday.ops.engines.postgres import OWNER, own, run
 LOG: Final = "postgres.log"
 _REPLAY_S_MAX: Final = 6 * 3_600.0
 _SETTINGS: Final = """
-# Written by `matchday ledger restore`. Before it is put to work: take these four out, and name its own standbys.
+# Written by `matchday ledger restore`. Before it is put to work: take these five out, and name its own standbys.
 hot_standby = off
 archive_mode = off
 synchronous_standby_names = ''
 primary_conninfo = ''
-# Read while it was restored, and never again.
 primary_slot_name = ''
+# Read while it was restored, and never again.
 restore_command = '{command}'
 recovery_target_timeline = 'latest'
 recovery_target_action = 'promote'
@@ -120,7 +120,8 @@ class Restoring:
             command = f'cp {whole} "%p" 2>/dev/null || cp {partial} "%p" 2>/dev/null'
         text = _SETTINGS.format(command=command.replace("'", "''"))
         if self._to:
-            text += f"recovery_target_time = '{shown(moment(self._to))}'\n"
+            at = shown(moment(self._to)).replace("T", " ").replace("Z", "+00")  # it knows no Z there
+            text += f"recovery_target_time = '{at}'\n"
         with (data / "postgresql.auto.conf").open("a") as file:
             file.write(text)
         (data / "recovery.signal").touch()
@@ -139,8 +140,8 @@ class Restoring:
             raise BackupError(self._why(backup, said))
         last, stopped = _LAST.search(said), _NEXT.search(said)
         return Restored(
-            folder=str(data), port=self._server.port, address=self._server.words("matchday"), last_commit=last[1] if last else "",
-            next_commit=stopped[1] if stopped else "",
+            folder=str(data), port=self._server.port, address=self._server.words("matchday"),
+            last_commit=last[1] if last else "", next_commit=stopped[1] if stopped else "",
         )  # fmt: skip
 
     def _why(self, backup: Backup, said: str) -> str:

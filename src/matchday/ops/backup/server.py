@@ -28,8 +28,7 @@ class Asked:
             raise BackupError(
                 "the address of the ledger is no connection string that libpq knows; see MATCHDAY_POSTGRES_ADDRESS"
             ) from None
-        password = given.pop("password", None)
-        self._secret = {} if password is None else {"PGPASSWORD": str(password)}
+        self._password = str(given.pop("password", None) or "")
         named: dict[str, Any] = {"connect_timeout": _CONNECT_S, "target_session_attrs": "read-write", **given}
         if user:
             named["user"] = user
@@ -53,12 +52,12 @@ class Asked:
 
     def whole(self, name: str) -> str:
         """The same with the password, for this process alone."""
-        return self._make(self.words(name), **{"password": word for word in self._secret.values()})
+        return self._make(self.words(name), **({"password": self._password} if self._password else {}))
 
     @property
     def environment(self) -> Mapping[str, str]:
         """For these programs: where the password is, which everybody would see among their words."""
-        return {**os.environ, **self._secret}
+        return {**os.environ, **({"PGPASSWORD": self._password} if self._password else {})}
 
     def connection(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """To ask it. BackupError where it cannot be reached."""

@@ -10,8 +10,8 @@ its write-ahead log as it is written, `restore` makes a server of both as it was
 folder) is copied as it is, while it runs, and restored so. docs/backup.md says in which order, and how to go on."""
 _BACKUP: Final = """\
 Copy the ledger while it runs, into a new folder, and check every file of the copy. PostgreSQL is copied by
-pg_basebackup, which needs a role with REPLICATION and a line `replication` in pg_hba.conf; a data folder by SQLite's own
-backup, with its log and its key."""
+pg_basebackup, which needs a role with REPLICATION and a line `replication` in pg_hba.conf; a data folder by SQLite's
+own backup, with its log and its key."""
 _ARCHIVE: Final = """\
 Receive the write-ahead log of PostgreSQL as it is written, until it is told to stop (SIGTERM or SIGINT), from whichever
 host can be written to. It holds a slot there, so that nothing is missed while it is away; the primary keeps it for so
@@ -37,10 +37,10 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     """All of them."""
     raw = argparse.RawDescriptionHelpFormatter
     backup = commands.add_parser("backup", help="copy it while it runs", description=_BACKUP, formatter_class=raw)
-    archive = commands.add_parser(
-        "archive", help="keep its write-ahead log", description=_ARCHIVE, formatter_class=raw
+    archive = commands.add_parser("archive", help="keep its write-ahead log", description=_ARCHIVE, formatter_class=raw)
+    restore = commands.add_parser(
+        "restore", help="make a ledger of a backup", description=_RESTORE, formatter_class=raw
     )
-    restore = commands.add_parser("restore", help="make a ledger of a backup", description=_RESTORE, formatter_class=raw)
     verify = commands.add_parser("verify", help="whether its books are sound", description=(
         "Read all entries, and the statements and bets of accounts, and say whether they agree. Exit status 1 where "
         "they do not."

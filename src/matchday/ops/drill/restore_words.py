@@ -7,8 +7,8 @@ from typing import Final
 
 _DESCRIPTION: Final = """\
 Back a ledger up while bets come in, restore it to a moment between two of them, and count what is missing, what is too
-much, and what came after and is not named. Then kill the primary, delete its disk, and restore all that the archive has:
-nothing that was answered may be gone. PostgreSQL is started here (on Debian: apt-get install postgresql), bets are
+much, and what came after and is not named. Then kill the primary, delete its disk, and restore all that the archive
+has: nothing that was answered may be gone. PostgreSQL is started here (on Debian: apt-get install postgresql), bets are
 committed by the ledger itself; no rooms, no log. Exit status 1 where anything is lost."""
 
 
