@@ -22,8 +22,8 @@ def next_release(folder: Path) -> Path:
     )
     _replace(source / "model" / "messages.py", "    share: int = 0\n\n\nBookMessage",
              f'    share: int = 0\n    {SAID}: str = ""\n\n\nBookMessage')  # fmt: skip
-    _replace(source / "services" / "odds" / "room.py", "self._clock.now_ms(), self._share)))",
-             'self._clock.now_ms(), self._share, "2")))')  # fmt: skip
+    _replace(source / "services" / "odds" / "room.py", "self._epoch, self._clock.now_ms(), self._share)))",
+             'self._epoch, self._clock.now_ms(), self._share, "2")))')  # fmt: skip
     return folder
 
 

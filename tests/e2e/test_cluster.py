@@ -31,7 +31,7 @@ from tests.e2e.rolling import Fans
 from tests.e2e.test_client import QUICK as PAUSES
 from tests.e2e.test_client import until
 from tests.e2e.test_run import ask, figure, place
-from tests.real import Server, free_port, poll
+from tests.real import PATIENT, Server, free_port, poll
 
 pytestmark = pytest.mark.slow
 UP_S_MAX = 240.0
@@ -43,7 +43,7 @@ CLIENTS = 12
 PROGRAMS = (
     ("haproxy", "haproxy"), ("java", "openjdk-17-jre-headless"), ("mvn", "maven"), ("redis-server", "redis-server")
 )  # fmt: skip
-SETTINGS = {"MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
+SETTINGS = {**PATIENT, "MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
 
 
 class Local:
