@@ -45,11 +45,11 @@ class Fans:
             if row["board"]["status"] == "scheduled" and market and market["status"] == "open":
                 chosen = market["selections"][0]
                 leg = {"selection": chosen["selection"], "price": chosen["price"], "generation": market["generation"]}
-                body = {"id": new_id(), "stake": "0.10", "currency": "EUR", "policy": "any", "legs": [leg]}
-                _, answer = self._door.ask("POST", "/api/bets", body, token)
-                said = str(answer.get("reason") or answer.get("answer"))
+                id_ = new_id()
+                body = {"id": id_, "stake": "0.10", "currency": "EUR", "policy": "any", "legs": [leg]}
+                said = _said(*self._door.ask("POST", "/api/bets", body, token))
                 if said == "pending":
-                    said = self._in_the_end(body["id"], token)
+                    said = self._in_the_end(id_, token)
                 self.answers[said] += 1
                 self.accepted[token] += said == "accepted"
                 return
@@ -57,11 +57,11 @@ class Fans:
     def _in_the_end(self, id_: str, token: str) -> str:
         """What became of a bet whose answer took long."""
         for _ in range(ASKED_MAX):
-            status, answer = self._door.ask("GET", f"/api/bets/by-id/{id_}", token=token)
-            if status != 404 and answer.get("answer") != "pending":
-                break
+            said = _said(*self._door.ask("GET", f"/api/bets/by-id/{id_}", token=token))
+            if said not in ("pending", "id_unknown"):
+                return said
             self._stopped.wait(PAUSE_S)
-        return str(answer.get("reason") or answer.get("answer"))
+        return "never answered"
 
     @contextlib.contextmanager
     def betting(self) -> Iterator[None]:
@@ -84,3 +84,10 @@ class Fans:
         """How many bets a fan's statement has."""
         entries = self._door.ask("GET", "/api/account/statement?limit=200", token=token)[1]["entries"]
         return sum(entry["reason"] == "stake" for entry in entries)
+
+
+def _said(status: int, answer: Any) -> str:
+    """What became of a bet; the status where it is no answer of a gate's."""
+    if not isinstance(answer, dict):
+        return f"status {status}"
+    return str(answer.get("reason") or answer.get("answer"))

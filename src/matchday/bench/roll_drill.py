@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from http.client import HTTPException
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +38,8 @@ _OPEN: Final = frozenset({CLOSED, "pending"})
 _CONNECTIONS: Final = 4
 """Of each fan."""
 _SECONDS_MAX: Final = 3_600.0
+_LOOK_S: Final = 1.0
+"""Between two looks at what is offered."""
 _AFTER_S: Final = 2.0
 """Seconds of load after the roll."""
 _LOAD_MAX: Final = 5_000
@@ -92,11 +96,25 @@ class _Fans:
         self._had = [self._balance(token) for token in self.tokens]
         self.accepted, self.open = Counter[int](), Counter[int]()
         self.gap_s, self._last_s = 0.0, 0.0
+        self._make: Callable[[], bytes] = bytes
         self.crowd = Crowd(lambda: 0.0, lambda n, answered: http_bettor(port, *self._bettor(n, answered), host))
 
-    def body(self, clock: WallClock) -> Callable[[], bytes]:
-        """Makes bodies of bets."""
-        return body_maker([leg for market in self._server.legs() for leg in market], clock.new_id)
+    async def look(self, clock: WallClock) -> None:
+        """See what can be backed, as a screen does: every fixture's first market."""
+        legs = [leg for market in await asyncio.to_thread(self._server.first_markets) for leg in market]
+        if legs:
+            self._make = body_maker(legs, clock.new_id)
+
+    async def keep_looking(self, clock: WallClock) -> None:
+        """Again and again, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            with contextlib.suppress(StartError, OSError, HTTPException):
+                await self.look(clock)
+
+    def body(self) -> bytes:
+        """Of a bet at what was last seen."""
+        return self._make()
 
     def _bettor(self, n: int, answered: Answered) -> tuple[str, Answered]:
         fan = n % len(self.tokens)
@@ -150,15 +168,17 @@ def drill_roll(options: argparse.Namespace) -> int:
 async def hold(fans: _Fans, load: float, before_s: float, words: Sequence[str]) -> RollDrill:
     """Bets at a rate, and a roll in the middle of them."""
     clock, over = WallClock(asyncio.get_running_loop()), asyncio.Event()
-    body, began = fans.body(clock), now_s()
-    connections = _CONNECTIONS * len(fans.tokens)
-    betting = asyncio.create_task(fans.crowd.arrive(connections, load, _SECONDS_MAX, body, over.is_set))
+    await fans.look(clock)
+    began, connections = now_s(), _CONNECTIONS * len(fans.tokens)
+    looking = asyncio.create_task(fans.keep_looking(clock))
+    betting = asyncio.create_task(fans.crowd.arrive(connections, load, _SECONDS_MAX, fans.body, over.is_set))
     await asyncio.sleep(before_s)
     status, said = await _rolled(words)
     await asyncio.sleep(_AFTER_S)
     over.set()
     seconds = now_s() - began
     seen = await betting
+    looking.cancel()
     fans.crowd.close()
     report = _report(seen, load, seconds)
     report.fans, report.longest_gap_ms = len(fans.tokens), round(1e3 * fans.gap_s, 1)

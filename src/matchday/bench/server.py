@@ -79,6 +79,12 @@ class Door:
             select.select([], [], [], _POLL_S)
         raise StartError("the measured server offers nothing to bet on")
 
+    def first_markets(self) -> list[list[dict[str, object]]]:
+        """The legs of the first market of each fixture that has not kicked off and is open now, by one request."""
+        rows = self.ask("GET", "/api/fixtures")["fixtures"]
+        shown = [row["market"] for row in rows if row["board"]["status"] == "scheduled" and row["market"]]
+        return [_legs(market) for market in shown if market["status"] == "open"]
+
     def _open_markets(self) -> list[list[dict[str, object]]]:
         found = []
         for row in self.ask("GET", "/api/fixtures")["fixtures"]:
