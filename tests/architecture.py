@@ -43,7 +43,8 @@ AMBIENT_SQL = re.compile(r"CURRENT_TIME|strftime\(|unixepoch\(|'now'|\brandom\(\
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
 STOPWATCHES = {
-    "bench/stopwatch.py", "sim/lockstep.py", "sim/replay.py", "sim/run.py", "sim/settle_bench.py", "sim/through.py",
+    "bench/stopwatch.py", "ops/cluster_roll.py", "sim/lockstep.py", "sim/replay.py", "sim/restore_drill.py",
+    "sim/run.py", "sim/settle_bench.py", "sim/through.py",
 }  # fmt: skip
 """Where it is measured how long a run took, which changes nothing in it; or, of a cluster, how long to wait for it."""
 MONEY = (

@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_forecast(commands)
     _add_drill(commands)
+    _add_ledger(commands)
     return parser
 
 
@@ -291,10 +292,24 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_drill(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.drill.restore_words import add_restore
+    from matchday.ops.drill.roll_words import add_roll
     from matchday.ops.drill.words import DESCRIPTION, add_words
 
     drill = commands.add_parser("drill", help="what production does one day, done on purpose", description=DESCRIPTION)
-    add_words(drill.add_subparsers(dest="drill_command", required=True, metavar="COMMAND"))
+    words = drill.add_subparsers(dest="drill_command", required=True, metavar="COMMAND")
+    add_words(words)
+    add_restore(words, _restore_drill)
+    add_roll(words, _roll_drill)
+
+
+def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.backup.words import DESCRIPTION, add_words
+
+    ledger = commands.add_parser(
+        "ledger", help="back it up, restore it, say whether it is sound and what came after", description=DESCRIPTION
+    )
+    add_words(ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND"))
 
 
 def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -409,19 +424,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": _token,
         "forecast": _forecast,
         "drill": _drill,
+        "ledger": _ledger,
     }
     command = commands[options.command]
     from matchday.app import StartError
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.backup import BackupError
     from matchday.ops.cluster_state import ClusterError
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
 
+    known = (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError, BackupError)
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError) as error:
+    except known as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -499,6 +517,24 @@ def _forecast(options: argparse.Namespace) -> int:
 def _drill(options: argparse.Namespace) -> int:
     drill: Callable[[argparse.Namespace], int] = options.drill
     return drill(options)
+
+
+def _restore_drill(options: argparse.Namespace) -> int:
+    from matchday.sim.restore_drill_command import restore
+
+    return restore(options)
+
+
+def _roll_drill(options: argparse.Namespace) -> int:
+    from matchday.bench.roll_drill import drill_roll
+
+    return drill_roll(options)
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from matchday.ops.backup.command import ledger
+
+    return ledger(options)
 
 
 if __name__ == "__main__":

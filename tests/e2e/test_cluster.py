@@ -26,10 +26,12 @@ from matchday.ops.engines import EngineError, program
 from matchday.ops.engines.postgres import binary
 from matchday.ports import partition_of
 from tests.conftest import missing
+from tests.e2e.releases import SAID, broken_release, next_release
+from tests.e2e.rolling import Fans
 from tests.e2e.test_client import QUICK as PAUSES
 from tests.e2e.test_client import until
 from tests.e2e.test_run import ask, figure, place
-from tests.real import Server, free_port, poll
+from tests.real import PATIENT, Server, free_port, poll
 
 pytestmark = pytest.mark.slow
 UP_S_MAX = 240.0
@@ -41,7 +43,7 @@ CLIENTS = 12
 PROGRAMS = (
     ("haproxy", "haproxy"), ("java", "openjdk-17-jre-headless"), ("mvn", "maven"), ("redis-server", "redis-server")
 )  # fmt: skip
-SETTINGS = {"MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
+SETTINGS = {**PATIENT, "MATCHDAY_PUSH_DRAIN_MS": "1000", "MATCHDAY_KAFKA_SILENCE_MS_MAX": "3000"}
 
 
 class Local:
@@ -226,6 +228,77 @@ def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local
     assert Decimal(balance) == 990 + sum(Decimal(bet["returns"]) for bet in bets)
 
 
+def test_a_release_with_another_schema_is_rolled_out_and_back_under_load(
+    cluster: Local, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Old and new processes read each other's messages and run on the new schema; fans notice nothing."""
+    cluster.up()
+    token = cluster.door.guest()
+    poll(lambda: place(cluster.door, token), 30)
+    release = next_release(tmp_path_factory.mktemp("next"))
+    before, fans = cluster.members(), Fans(cluster.door, 4)
+    with fans.betting():
+        canary = ("--canary", "0.5", "--watch", "3", "--requests-min", "10", "--slower-max", "50")
+        done = cluster.command("roll", "odds", "gate", "--release", str(release), *canary, "--json")
+        assert done.returncode == 0, done.stderr + cluster.command("logs").stdout
+        report = json.loads(done.stdout)
+        assert report["releases"] == {"odds": str(release), "gate": str(release)}
+        assert report["canary"]["fault"] == ""
+        poll(lambda: raw_alive(cluster)[-1].get(SAID) == "2", 10)
+        rolled = {one["name"]: one for one in cluster.members()}
+        assert {one["release"] for one in rolled.values() if one["room"] in ("odds", "gate")} == {str(release)}
+        done = cluster.command("roll", "gate", "--back", "--at-once", "2")
+        assert done.returncode == 0, done.stderr
+    assert {one["pid"] for one in before if one["room"] in ("odds", "gate")}.isdisjoint(
+        one["pid"] for one in cluster.members()
+    )
+    assert {one["release"] for one in cluster.members("gate")} == {""}
+    assert fans.answers["accepted"] > 50
+    assert fans.strange == {}
+    assert {token: fans.stakes_of(token) for token in fans.accepted} == dict(fans.accepted)
+    assert schema(cluster) == 2
+
+
+def test_a_broken_release_is_taken_back_by_itself(cluster: Local, tmp_path_factory: pytest.TempPathFactory) -> None:
+    cluster.up()
+    token = cluster.door.guest()
+    poll(lambda: place(cluster.door, token), 30)
+    before, fans = [one["pid"] for one in cluster.members("gate")], Fans(cluster.door, 4)
+    release = broken_release(tmp_path_factory.mktemp("broken"))
+    with fans.betting():
+        words = ("--canary", "0.1", "--watch", "60", "--requests-min", "10")
+        done = cluster.command("roll", "gate", "--release", str(release), *words)
+    assert done.returncode == 1
+    assert re.search(r"canary \(gate-\d, .*\) was taken back: \d+ of its \d+ answers were 5xx", done.stderr), (
+        done.stderr
+    )
+    assert [one["pid"] for one in cluster.members("gate")] == before
+    assert set(fans.strange) == {"internal_error"}
+    assert fans.answers["internal_error"] < fans.answers["accepted"]
+    assert cluster.command("status").returncode == 0
+
+
+def raw_alive(cluster: Local) -> list[dict[str, Any]]:
+    """Signs of life of the owners of books as they stand on the log, with fields that this release does not know."""
+    from matchday.backends.log_kafka_reads import Reads
+    from tests.real import _IDS
+
+    def fatal(error: BaseException) -> None:
+        raise error
+
+    with contextlib.closing(Reads(load(cluster.folder / "cluster.toml", {}).kafka, _IDS, fatal)) as reads:
+        found = [json.loads(stored.value) for stored in reads.read((Topic.BOOKS, 0), -1, 10**6)]
+    return [message for message in found if message["kind"] == "odds_alive"]
+
+
+def schema(cluster: Local) -> int:
+    """The version of the ledger's."""
+    import psycopg
+
+    with psycopg.connect(load(cluster.folder / "cluster.toml", {}).postgres.address) as connection:
+        return int(connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0])
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -242,6 +315,7 @@ def test_what_cannot_be_is_named(cluster: Local, words: tuple[str, ...], says: s
 
 
 def test_logs_are_found_by_name(cluster: Local) -> None:
-    said = cluster.command("logs", "gate-0").stdout
-    assert said.startswith("--- gate-0\n")
+    name = cluster.members("gate")[0]["name"]
+    said = cluster.command("logs", name).stdout
+    assert said.startswith(f"--- {name}\n")
     assert "Matchday runs gate" in said

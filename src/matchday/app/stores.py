@@ -4,7 +4,9 @@ are used: they come with ``matchday[cluster]``."""
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
 
 from matchday.app.errors import StartError
 from matchday.backends.cache_driver import CacheDriver, Server
@@ -16,9 +18,14 @@ from matchday.backends.writer import Post
 from matchday.config import Settings
 from matchday.ports import Cache, Clock, Ledger, Log, Shares
 
+if TYPE_CHECKING:
+    from matchday.backends.ledger_postgres import PostgresLedgerCore
+
 Fatal = Callable[[BaseException], None]
 KEEP_HOUSE_MS: Final = 300_000
 """Milliseconds between two looks for what is no longer kept."""
+_READ_MS_MAX: Final = 3_600_000
+"""Milliseconds of one read where nobody waits: a sum over all entries takes minutes."""
 
 
 class Stores(NamedTuple):
@@ -90,6 +97,23 @@ def open_log(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fa
             f"data folder {data} has no log; name that of a platform that has been started, with --data DIR"
         )
     with _log_of_folder(data, clock, post, settings, fatal) as embedded:
+        yield embedded
+
+
+@contextlib.contextmanager
+def open_books(settings: Settings, data: Path) -> "Iterator[SqliteLedgerCore | PostgresLedgerCore]":
+    """The ledger alone, to read all of it: no read is hurried. StartError or BackendError where it cannot be used."""
+    _check(settings)
+    if settings.ledger.kind == "postgres":
+        with client_of("PostgreSQL", StartError):
+            from matchday.backends.ledger_postgres import PostgresLedgerCore
+        patient = msgspec.structs.replace(settings.postgres, read_ms_max=_READ_MS_MAX)
+        with contextlib.closing(PostgresLedgerCore(patient)) as shared:
+            yield shared
+        return
+    if not (data / "ledger.sqlite").is_file():
+        raise StartError(f"folder {data} has no ledger; name that of a platform that has been started, with --data DIR")
+    with contextlib.closing(SqliteLedgerCore(data / "ledger.sqlite")) as embedded:
         yield embedded
 
 

@@ -29,7 +29,7 @@ import psycopg
 
 from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres_reads import PostgresReads, Reader, certain
-from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, RowStore, Working, size_of
+from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, NUMBERS, RowStore, Working, size_of
 from matchday.backends.ledger_postgres_schema import prepare
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said, where
 from matchday.backends.writer import Post
@@ -54,6 +54,7 @@ _PURGE: Final = (
     "DELETE FROM known WHERE ctid = ANY(ARRAY("
     "SELECT ctid FROM known WHERE refusal IS NOT NULL AND at_ms < %s LIMIT %s))"
 )
+_ABOVE: Final = "SELECT setval('batches', greatest(last_value, %s)) FROM batches"
 _NEWS: Final = "SELECT FROM facts WHERE seq > %s AND seq <= %s LIMIT 1"
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
@@ -198,7 +199,7 @@ class PostgresLedgerCore(PostgresReads):
     """One committer and reads on the caller's thread, without a clock."""
 
     def __init__(self, settings: Postgres) -> None:
-        self._reader = opened(settings)
+        self._reader, self._settings = opened(settings), settings
         self._stopped = threading.Event()
         self._committer = Committer(settings, self._stopped)
         self._standby = Reader(settings.standby, settings, standby=True) if settings.standby else None
@@ -211,6 +212,12 @@ class PostgresLedgerCore(PostgresReads):
     def purge(self, now_ms: int) -> None:
         """Forget refusals that are older than their memory."""
         self._committer.purge(now_ms)
+
+    def number_above(self, number: int) -> None:
+        """Give entries and facts numbers above this one from now on: those up to it were given before, by a ledger that
+        this one was restored from. psycopg.Error: it cannot be said now."""
+        with contextlib.closing(connect(self._settings.address, self._settings)) as db:
+            db.execute(_ABOVE, (-(-number // NUMBERS),))
 
     def close(self) -> None:
         """Give up the connections."""

@@ -291,14 +291,14 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return frames, data[at:]
 
 
-async def _connected(port: int, make: Callable[[], Any]) -> Any:
-    _, bettor = await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+async def _connected(port: int, make: Callable[[], Any], host: str = "127.0.0.1") -> Any:
+    _, bettor = await asyncio.get_running_loop().create_connection(make, host, port)
     return bettor
 
 
-async def http_bettor(port: int, token: str, answered: Answered) -> HttpBettor:
+async def http_bettor(port: int, token: str, answered: Answered, host: str = "127.0.0.1") -> HttpBettor:
     """One over HTTP."""
-    found: HttpBettor = await _connected(port, lambda: HttpBettor(token, answered))
+    found: HttpBettor = await _connected(port, lambda: HttpBettor(token, answered), host)
     return found
 
 

@@ -102,9 +102,12 @@ class Crowd:
         rate = steady / (until - since)
         return Saturated(rate, answers.get("accepted", 0), self._cpu_s() - cpu, answers)
 
-    async def arrive(self, count: int, rate: float, seconds: float, body: Callable[[], bytes]) -> Seen:
+    async def arrive(
+        self, count: int, rate: float, seconds: float, body: Callable[[], bytes],
+        over: Callable[[], bool] = lambda: False,
+    ) -> Seen:  # fmt: skip
         """Bets at a rate, whatever becomes of them, by whoever of so many bettors is free. Where nobody is, a bet waits
-        for the first who is, and its time is counted all the same."""
+        for the first who is, and its time is counted all the same. For so many seconds, or until it is ``over``."""
         seen, turn, bettors = Seen(), 0, await self._ready(count)
         backlog: deque[float] = deque(maxlen=BACKLOG_MAX)
 
@@ -127,7 +130,7 @@ class Crowd:
 
         self._hear = hear
         keeping = asyncio.create_task(self._keep_ready(bettors))
-        await at_rate(rate, seconds, send, seen)
+        await at_rate(rate, seconds, send, seen, over)
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping

@@ -84,11 +84,14 @@ class Seen(msgspec.Struct):
         return found
 
 
-async def at_rate(rate: float, seconds: float, send: Callable[[float], bool], seen: Seen) -> None:
-    """Call ``send`` with each moment at which something is due; False from it: nobody was there to send it."""
+async def at_rate(
+    rate: float, seconds: float, send: Callable[[float], bool], seen: Seen, over: Callable[[], bool] = lambda: False
+) -> None:
+    """Call ``send`` with each moment at which something is due; False from it: nobody was there to send it. Ends sooner
+    where ``over`` says so."""
     began = now_s()
     total = round(rate * seconds)
-    while seen.due < total:
+    while seen.due < total and not over():
         now = now_s()
         while seen.due < total and (due := began + seen.due / rate) <= now:
             seen.due += 1

@@ -47,36 +47,19 @@ LIMITS: Final = _raised()
 all of it. Every check and guard is still made."""
 
 
-class Server:
-    """A running platform."""
+class Door:
+    """A platform's door, asked as anybody does."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
-        self._process, self.port = process, port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.port, self._host = port, host
 
-    @property
-    def pid(self) -> int:
-        """Of its process."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
-    def cpu_s(self) -> float:
-        """CPU seconds used so far."""
-        return cpu_s(self.pid)
-
-    def rss_bytes(self) -> int:
-        """Resident memory now."""
-        return rss_bytes(self.pid)
-
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def ask(self, method: str, path: str, body: object = None, token: str = "") -> Any:
         """The decoded answer. StartError names what it was where it is no success."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = http.client.HTTPConnection(self._host, self.port, timeout=15)
         with contextlib.closing(connection):
             sent = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, sent, {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+            connection.request(method, path, sent, headers)
             answer = connection.getresponse()
             content = answer.read()
             if answer.status >= 300:
@@ -96,6 +79,12 @@ class Server:
             select.select([], [], [], _POLL_S)
         raise StartError("the measured server offers nothing to bet on")
 
+    def first_markets(self) -> list[list[dict[str, object]]]:
+        """The legs of the first market of each fixture that has not kicked off and is open now, by one request."""
+        rows = self.ask("GET", "/api/fixtures")["fixtures"]
+        shown = [row["market"] for row in rows if row["board"]["status"] == "scheduled" and row["market"]]
+        return [_legs(market) for market in shown if market["status"] == "open"]
+
     def _open_markets(self) -> list[list[dict[str, object]]]:
         found = []
         for row in self.ask("GET", "/api/fixtures")["fixtures"]:
@@ -104,6 +93,32 @@ class Server:
                 markets = self.ask("GET", f"/api/fixtures/{board['fixture']}")["markets"]
                 found += [_legs(market) for market in markets if market["status"] == "open"]
         return found
+
+
+class Server(Door):
+    """A running platform."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        super().__init__(port)
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+        return cpu_s(self.pid)
+
+    def rss_bytes(self) -> int:
+        """Resident memory now."""
+        return rss_bytes(self.pid)
 
 
 def _legs(market: Any) -> list[dict[str, object]]:

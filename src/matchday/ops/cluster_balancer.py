@@ -120,7 +120,7 @@ class Balancer:
 
     def know(self, gates: Sequence[Member]) -> None:
         """Send fans to all of these gates: to those that it has not, and to those that came back at another port."""
-        places = {row["svname"]: row["addr"] for row in self._rows()}
+        places = {gate: row["addr"] for gate, row in self.rows().items()}
         for gate in gates:
             if places.get(gate.name) == f"{gate.address}:{gate.port}":
                 continue
@@ -131,16 +131,20 @@ class Balancer:
 
     def states(self) -> dict[str, str]:
         """Gate -> UP, DOWN, DRAIN, MAINT, ... as HAProxy sees it; empty where it does not answer."""
-        return {row["svname"]: row["status"] for row in self._rows()}
+        return {gate: row["status"] for gate, row in self.rows().items()}
 
-    def _rows(self) -> list[dict[str, str]]:
-        """What HAProxy has of each gate; nothing where it does not answer."""
+    def rows(self) -> dict[str, dict[str, str]]:
+        """Gate -> all that HAProxy counts of it (management.txt 9.1, "CSV format"); empty where it does not answer."""
         with contextlib.suppress(OSError):
             lines = self._ask("show stat").splitlines()
             names = lines[0].lstrip("# ").split(",")
             rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
-            return [row for row in rows if row["pxname"] == BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")]
-        return []
+            return {
+                row["svname"]: row
+                for row in rows
+                if row["pxname"] == BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")
+            }
+        return {}
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):

@@ -15,6 +15,7 @@ from matchday.ops import cluster_rooms
 from matchday.ops.cluster_balancer import Balancer
 from matchday.ops.cluster_engines import Engines
 from matchday.ops.cluster_ha import network_of
+from matchday.ops.cluster_roll import Order, Rolling, RollReport
 from matchday.ops.cluster_rooms import ROOMS, Rooms, readiness, stop, tail
 from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State
 
@@ -53,6 +54,8 @@ class MemberReport(msgspec.Struct, frozen=True):
     port: int
     ops_port: int
     log: str
+    release: str = ""
+    """The folder of the code that it runs; empty: the command's own."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -178,6 +181,11 @@ class Cluster:
             balancer.remove(member.name)
             balancer.write([gate for gate in state.of("gate") if gate.lives])
 
+    def roll(self, order: Order) -> RollReport:
+        """Replace processes while fans bet. ClusterError says where it stopped."""
+        with self._folder.locked():
+            return Rolling(self._folder, self._folder.load(), self._say).run(order)
+
     # --- status, logs, down -------------------------------------------------------------------------------------------
 
     def report(self) -> Report:
@@ -224,5 +232,5 @@ def _reported(member: Member, *, ready: bool, reasons: list[str] | None = None) 
     found = list(reasons or ()) if member.lives else ["its process has ended"]
     return MemberReport(
         member.name, member.room, member.kind, member.role, member.address, member.process, member.lives,
-        ready and member.lives, found, member.port, member.ops_port, member.log,
+        ready and member.lives, found, member.port, member.ops_port, member.log, member.release,
     )  # fmt: skip

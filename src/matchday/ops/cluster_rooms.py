@@ -5,7 +5,6 @@ import http.client
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 import msgspec
 
 from matchday.config import load
+from matchday.ops.cluster_release import interpreter, with_release
 from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State, born, ended, signalled, wait_for
 from matchday.ops.engines import free_ports
 
@@ -48,9 +48,12 @@ class Rooms:
     def __init__(self, folder: Folder, state: State) -> None:
         self._folder, self._state = folder, state
 
-    def start(self, room: str, number: int, former: Member | None = None) -> Member:
-        """Start one, without waiting for it. ``former``: the one of that number that has ended, at whose ports the
-        balancers look for it."""
+    def start(
+        self, room: str, number: int, former: Member | None = None, *, release: str | None = None
+    ) -> Member:
+        """Start one, without waiting for it; of a release, or of the one that its room runs. ``former``: the one of
+        that number that has ended, at whose ports the balancers look for it."""
+        release = self._state.releases.get(room, "") if release is None else release
         name = f"{room}-{number}"
         port, ops_port = free_ports(2) if former is None else (former.port, former.ops_port)
         words = ["run", room, "--ops-port", str(ops_port), "--config", self._state.config, *self._state.words]
@@ -59,12 +62,13 @@ class Rooms:
         log = self._folder.path / f"{name}.log"
         with log.open("ab") as out:
             process = subprocess.Popen(  # noqa: S603 - ours
-                [sys.executable, "-m", "matchday", *words], env=self._environment(room, number),
+                [interpreter(release), "-m", "matchday", *words],
+                env=with_release(release, self._environment(room, number)),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         return Member(
             name=name, room=room, number=number, pid=process.pid, born=born(process.pid),
-            port=port if room == "gate" else 0, ops_port=ops_port, log=str(log),
+            port=port if room == "gate" else 0, ops_port=ops_port, log=str(log), release=release,
         )  # fmt: skip
 
     def _environment(self, room: str, number: int) -> dict[str, str]:
@@ -117,6 +121,18 @@ def readiness(member: Member) -> Ready | None:
             connection.request("GET", "/readyz")
             return msgspec.json.decode(connection.getresponse().read(), type=Ready)
     return None
+
+
+def figures(member: Member) -> dict[str, float]:
+    """Its figures, by name and labels as they are written; empty where it does not answer."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection("127.0.0.1", member.ops_port, timeout=_ASK_S_MAX)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        said = [line.rpartition(" ") for line in lines if line and line[0] != "#"]
+        return {name: float(value) for name, _, value in said}
+    return {}
 
 
 def tail(log: Path, lines: int) -> str:

@@ -48,6 +48,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     data: str = ""
     """Folder of what it keeps; empty where it keeps nothing."""
     log: str
+    release: str = ""
+    """The code that it runs (``cluster_release``)."""
 
     @property
     def process(self) -> int:
@@ -86,6 +88,11 @@ class State(msgspec.Struct, kw_only=True):
     network: str = ""
     """In high availability: what the addresses of engines and balancers begin with, as ``127.1.42``; each has one of
     its own. Empty: all are at 127.0.0.1."""
+
+    releases: dict[str, str] = {}
+    """Room -> the code with which further processes of it are started, where that is not the command's own."""
+    former: dict[str, str] = {}
+    """Room -> the code that it ran before the last roll: to what it is rolled back."""
 
     @property
     def members(self) -> list[Member]:

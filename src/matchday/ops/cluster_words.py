@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from matchday.ops.cluster_canary import Budget
 from matchday.ops.cluster_local import LINES, Cluster, Report, Wish
+from matchday.ops.cluster_release import release_of
+from matchday.ops.cluster_roll import Order, RollReport
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
 from matchday.ops.cluster_state import ClusterError
 from matchday.output import write_json
@@ -34,6 +37,20 @@ Example:
   matchday replay world_cup/2058012.json --bettors 100 --journal journal.ndjson
   matchday cluster up --with-engines --rooms odds=0 feed=0
   matchday cluster replay journal.ndjson"""
+_ROLL: Final = """\
+Replace the processes of rooms (default: of all) while fans bet: each new one is ready before an old one is told to stop;
+gates are drained, shares handed over. --release names the code of the new ones: a virtual environment with Matchday in
+it, or a folder of sources. Without it they run what the command itself is. Where all run that already, all are started
+anew.
+
+With --canary so large a share of the gates is tried first, beside the others, and taken back by itself where it costs
+more than its budget. Where something is not as it must be the roll stops, and what ran goes on; said again it goes on
+with what is left, and --back brings back what ran before.
+
+Examples:
+  matchday cluster roll                                    every process anew, one after the other
+  matchday cluster roll --release ../next/.venv --canary 0.25 --watch 60
+  matchday cluster roll gate --back"""
 _NAMES: Final = ", ".join(ROOMS)
 
 
@@ -65,6 +82,11 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "its clients to the others, each at a moment of its own, answers what it was asked, and ends.",
     )
     scale.add_argument("rooms", nargs="+", type=room_count, metavar="ROOM=N", help=f"of {_NAMES}")
+    roll = commands.add_parser(
+        "roll", help="another release, or all anew, while fans bet", description=_ROLL, formatter_class=raw,
+        epilog="Exit status: 0 where it was done; 1 where it stopped, with why and what to do.",
+    )  # fmt: skip
+    _add_roll(roll)
     logs = commands.add_parser("logs", help="the end of what processes wrote")
     logs.add_argument("names", nargs="*", metavar="NAME", help="as in status (default: all)")
     logs.add_argument("--lines", type=int, default=LINES, metavar="N", help=f"of each (default: {LINES})")
@@ -79,8 +101,45 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     replay.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger (not --state)")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
     down = commands.add_parser("down", help="drain and end all of it; what the engines hold stays")
-    for command in (up, status, scale, logs, replay, down):
+    for command in (up, status, scale, roll, logs, replay, down):
         command.add_argument("--state", type=Path, default=Path("cluster"), metavar="DIR", help="default: cluster")
+
+
+def _add_roll(roll: argparse.ArgumentParser) -> None:
+    budget = Budget()
+    roll.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {_NAMES} (default: all)")
+    which = roll.add_mutually_exclusive_group()
+    which.add_argument("--release", type=Path, metavar="DIR", help="the code of the new processes")
+    which.add_argument("--back", action="store_true", help="to what each room ran before the last roll")
+    roll.add_argument("--at-once", type=int, default=1, metavar="N", help="processes of a room at a time (default: 1)")
+    roll.add_argument("--canary", type=float, default=0.0, metavar="SHARE", help="of the gates, such as 0.25")
+    add = roll.add_argument
+    add("--watch", type=float, default=budget.seconds, metavar="S",
+        help=f"seconds that the canary is watched (default: {budget.seconds:g})")  # fmt: skip
+    add("--errors-max", type=float, default=budget.errors_max, metavar="SHARE",
+        help=f"5xx and broken connections beyond the share of the others (default: {budget.errors_max:g})")  # fmt: skip
+    add("--slower-max", type=float, default=budget.slower_max, metavar="X",
+        help=f"times the others' mean that its answers may take (default: {budget.slower_max:g})")  # fmt: skip
+    add("--requests-min", type=int, default=budget.requests_min, metavar="N",
+        help=f"without which nothing is said of it (default: {budget.requests_min})")  # fmt: skip
+    roll.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def order_of(options: argparse.Namespace) -> Order:
+    """What ``roll`` was told. ClusterError names what cannot be."""
+    if unknown := [room for room in options.rooms if room not in ROOMS]:
+        raise ClusterError(f"{unknown[0]!r} is no room; they are {_NAMES}")
+    for name, least, most in (("at_once", 1, ROOMS_MAX), ("canary", 0, 1), ("watch", 1, 86_400), ("errors_max", 0, 1),
+                              ("slower_max", 1, 1_000), ("requests_min", 1, 10**9)):  # fmt: skip
+        value = getattr(options, name)
+        if not least <= value <= most:
+            raise ClusterError(f"--{name.replace('_', '-')} {value:g} is outside {least} to {most}")
+    budget = Budget(seconds=options.watch, errors_max=options.errors_max, slower_max=options.slower_max,
+                    requests_min=options.requests_min)  # fmt: skip
+    return Order(
+        rooms=options.rooms or tuple(ROOMS), release=release_of(options.release), back=options.back,
+        at_once=options.at_once, canary=options.canary, budget=budget,
+    )  # fmt: skip
 
 
 def room_count(word: str) -> tuple[str, int]:
@@ -109,6 +168,8 @@ class Local:
                 self._up(cluster, options)
             case "scale":
                 cluster.scale(dict(options.rooms))
+            case "roll":
+                _print_roll(cluster.roll(order_of(options)), as_json=options.json)
             case "logs":
                 _print_logs(cluster.logs(options.names, options.lines))
             case "down":
@@ -138,6 +199,18 @@ def _print_logs(logs: Iterable[tuple[str, str]]) -> None:
         sys.stdout.write(f"--- {name}\n{text}\n")
 
 
+def _print_roll(report: RollReport, *, as_json: bool) -> None:
+    if as_json:
+        write_json(report)
+        return
+    if report.canary is not None:
+        seen = report.canary.canary
+        _say(f"canary: good, with {seen.requests} requests, {seen.failed} failed, {seen.answer_ms:g} ms")
+    for one in report.replaced:
+        _say(f"{', '.join(one.old)} -> {', '.join(one.new)} in {one.seconds:g} s")
+    _say(f"rolled {', '.join(report.releases)} in {report.seconds:g} s")
+
+
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
@@ -153,6 +226,7 @@ def _print_status(report: Report, *, as_json: bool) -> int:
         table = Table("process", "pid", "door", "ops", "state", title=report.door, title_justify="left")
         for one in report.members:
             state = "ready" if one.ready else "; ".join(one.reasons) or "not ready"
+            state += f" ({one.release})" if one.release else ""
             table.add_row(one.name, str(one.pid), str(one.port or ""), str(one.ops_port or ""), state)
         Console().print(table)
     return 0 if report.whole else 1

@@ -7,7 +7,7 @@ nobody who fences the other: ``patroni`` has that.
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -51,9 +51,7 @@ class Postgres:
 
     def start(self) -> None:
         """Make what is not there yet, and return when all take connections. EngineError says why they do not."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if os.getuid() == 0:
-            shutil.chown(self._folder, OWNER)
+        own(self._folder)
         try:
             self._start_all()
         except EngineError:
@@ -116,15 +114,15 @@ class Postgres:
         run(self._folder, name, *words)
 
 
-def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> str:
+def run(
+    folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX, environment: Mapping[str, str] | None = None
+) -> str:
     """Run a program of PostgreSQL in a folder, as a user who is not root; what it wrote. EngineError says why it
     failed."""
-    prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
-    command = [*prefix, str(binary(name)), *map(str, words)]
     try:
         done = subprocess.run(  # noqa: S603 - ours
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=within_s,
+            as_owner(name, *words), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=within_s, env=environment,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"{name} did not end within {within_s} s; see {folder}") from error
@@ -132,6 +130,19 @@ def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> 
         hint = f" (the user {OWNER} must be able to get there)" if os.getuid() == 0 else ""
         raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {folder}{hint}")
     return done.stdout
+
+
+def as_owner(name: str, *words: object) -> list[str]:
+    """What runs a program of PostgreSQL, as a user who is not root. EngineError where it is not installed."""
+    prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
+    return [*prefix, str(binary(name)), *map(str, words)]
+
+
+def own(folder: Path) -> None:
+    """Make a folder, and give it to whoever runs those programs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.getuid() == 0:
+        shutil.chown(folder, OWNER)
 
 
 def binary(name: str) -> Path:
