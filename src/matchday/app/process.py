@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from matchday.app.caught_up import CaughtUp
 from matchday.app.doors import listen, make_server, until_stopped
 from matchday.app.errors import StartError
 from matchday.app.metrics import Metrics
@@ -146,10 +147,14 @@ class Process:
             gate.pressure.start()
         self._workers = Workers(self.clock, stores, settings, plan.make_adapter, speed=plan.speed)
         self._workers.join(self._rooms)
+        self._caught_up = CaughtUp(self.clock, stores.lag, settings.ops.behind_ms_max, with_gate=self._gate is not None)
+        self._caught_up.start()
 
     async def live(self, listener: socket.socket | None, ready: Ready) -> None:
         """Until it is told to stop; then hand over what it holds."""
-        metrics = Metrics(self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s)
+        metrics = Metrics(
+            self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s, self._caught_up
+        )
         async with contextlib.AsyncExitStack() as stack:
             ops = ""
             if self._plan.with_ops:
@@ -191,7 +196,7 @@ class Process:
         """Why this process cannot do its work now; nothing where it can."""
         if self._stop.is_set() or (self._gate is not None and self._gate.push.draining):
             return ["it is stopping"]
-        found = self._workers.reasons
+        found = self._workers.reasons + self._caught_up.reasons
         try:
             self._stores.ledger.account("")
         except LedgerUnavailable as error:
