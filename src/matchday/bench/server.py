@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,29 +48,11 @@ LIMITS: Final = _raised()
 all of it. Every check and guard is still made."""
 
 
-class Server:
-    """A running platform."""
+class Door:
+    """Where a running platform is asked."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
-        self._process, self.port = process, port
-
-    @property
-    def pid(self) -> int:
-        """Of its process."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
-    def cpu_s(self) -> float:
-        """CPU seconds used so far."""
-        return cpu_s(self.pid)
-
-    def rss_bytes(self) -> int:
-        """Resident memory now."""
-        return rss_bytes(self.pid)
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The decoded answer. StartError names what it was where it is no success."""
@@ -106,6 +89,32 @@ class Server:
         return found
 
 
+class Server(Door):
+    """A running platform of one process."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        super().__init__(port)
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+        return cpu_s(self.pid)
+
+    def rss_bytes(self) -> int:
+        """Resident memory now."""
+        return rss_bytes(self.pid)
+
+
 def _legs(market: Any) -> list[dict[str, object]]:
     return [
         {"selection": each["selection"], "price": each["price"], "generation": market["generation"]}
@@ -122,9 +131,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None
-) -> Iterator[Server]:
-    """The real command on the first core until the block ends, its data in a new folder.
+    folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None,
+    core: int | None = SERVER_CORE,
+) -> Iterator[Server]:  # fmt: skip
+    """The real command on one core (None: on all) until the block ends, its data in a new folder.
 
     With ``slow_commit_ms`` every commit of its ledger takes so much longer; with ``profile`` it is sampled into a file:
     both by ``hosted``, which runs the same command.
@@ -139,7 +149,7 @@ def serving(
         command = ["matchday", *command]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MATCHDAY_")}
     said = folder / "stderr"
-    with said.open("wb") as stderr, pinned(SERVER_CORE):
+    with said.open("wb") as stderr, nullcontext() if core is None else pinned(core):
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", *command], stdout=stderr, stderr=stderr,
             env={**environment, **LIMITS, **(settings or {})},

@@ -156,6 +156,10 @@ class Cluster:
             balancer.remove(member.name)
             balancer.write([gate for gate in state.of("gate") if gate.lives])
 
+    def state(self) -> State:
+        """What it consists of. ClusterError where there is none."""
+        return self._folder.load()
+
     # --- status, logs, down -------------------------------------------------------------------------------------------
 
     def report(self) -> Report:
