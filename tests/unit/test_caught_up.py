@@ -44,19 +44,30 @@ def test_a_log_that_does_not_say_how_far_it_goes_is_no_reason_to_take_gates_out(
 
 def test_distance_is_for_how_long_the_oldest_record_has_not_been_heard() -> None:
     distance = Distance()
-    assert distance.look({BOOKS: (9, 9), DECISIONS: (-1, -1)}, 0) == (0, 0)
-    assert distance.look({BOOKS: (9, 15), DECISIONS: (-1, 3)}, 1_000) == (10, 0)
-    assert distance.look({BOOKS: (12, 30), DECISIONS: (3, 3)}, 3_000) == (18, 2_000)
-    assert distance.look({BOOKS: (15, 40), DECISIONS: (3, 3)}, 4_000) == (25, 0)  # what was there at 1,000 is heard
-    assert distance.look({BOOKS: (20, 50)}, 9_000) == (30, 5_000)
-    assert distance.look({BOOKS: (50, 50)}, 10_000) == (0, 0)
+    assert distance.look({BOOKS: (9, 9, 9), DECISIONS: (-1, -1, -1)}, 0) == (0, 0)
+    assert distance.look({BOOKS: (9, 9, 15), DECISIONS: (-1, 3, 3)}, 1_000) == (10, 0)
+    assert distance.look({BOOKS: (12, 20, 30), DECISIONS: (3, 3, 3)}, 3_000) == (18, 2_000)
+    assert distance.look({BOOKS: (15, 30, 40)}, 4_000) == (25, 0)  # what was there at 1,000 is heard
+    assert distance.look({BOOKS: (20, 30, 50)}, 9_000) == (30, 5_000)
+    assert distance.look({BOOKS: (50, 50, 50)}, 10_000) == (0, 0)
+
+
+def test_what_was_read_and_is_not_heard_is_late_though_nothing_more_comes() -> None:
+    """A room that is busy with something else, on a topic that is quiet."""
+    distance = Distance()
+    assert distance.look({BOOKS: (9, 20, 20)}, 0) == (11, 0)
+    assert distance.look({BOOKS: (9, 20, 20)}, 1_000) == (11, 1_000)
+    assert distance.look({BOOKS: (12, 20, 20)}, 2_000) == (8, 2_000)
+    assert distance.look({BOOKS: (20, 20, 20)}, 3_000) == (0, 0)
 
 
 def test_an_end_that_is_not_a_record_s_is_not_waited_for() -> None:
-    """Kafka has records of its own, which nobody hears; what comes after them counts again."""
+    """Kafka has records of its own, which nobody reads; what comes after them counts again."""
     distance = Distance()
-    assert distance.look({BOOKS: (9, 10)}, 0) == (1, 0)
-    assert distance.look({BOOKS: (9, 10)}, 1_000) == (0, 0)
-    assert distance.look({BOOKS: (9, 10)}, 2_000) == (0, 0)
-    assert distance.look({BOOKS: (9, 12)}, 3_000) == (3, 0)
-    assert distance.look({BOOKS: (9, 13)}, 4_000) == (4, 1_000)
+    assert distance.look({BOOKS: (9, 9, 10)}, 0) == (1, 0)
+    assert distance.look({BOOKS: (9, 9, 10)}, 1_000) == (0, 0)
+    assert distance.look({BOOKS: (9, 9, 10)}, 2_000) == (0, 0)
+    assert distance.look({BOOKS: (9, 9, 12)}, 3_000) == (3, 0)
+    assert distance.look({BOOKS: (9, 9, 13)}, 4_000) == (4, 1_000)
+    assert distance.look({BOOKS: (9, 12, 13)}, 5_000) == (4, 2_000)
+    assert distance.look({BOOKS: (9, 12, 13)}, 6_000) == (3, 3_000)  # the last of them was none

@@ -119,6 +119,7 @@ class _Reader:
         self._consumer = Consumer(consuming(settings, "tails", lambda error: self._hand_over(lambda: fatal(error))))
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._room = threading.BoundedSemaphore(_BATCHES_MAX)
+        self._read_to: dict[Part, int] = {}
         self._distance = Distance()
         self.lag = Lag()
         self._looked_ms = self._answered_ms = clock.elapsed_ms()
@@ -175,6 +176,7 @@ class _Reader:
                     record = stored(one, self._topics)
                     part = (record.topic, record.partition)
                     batch.setdefault(self._reading[part], []).append(record)
+                    self._read_to[part] = record.offset
             if batch and self._wait_for_room():
                 self._hand_over(partial(self._give, batch))
         self._consumer.close()
@@ -194,7 +196,7 @@ class _Reader:
         for part, tail in self._reading.items():
             known = self._consumer.get_watermark_offsets(self._at(part), cached=True)
             if known[1] > 0:  # else nothing was heard of it so far
-                ends_[part] = (tail.after, known[1] - 1)
+                ends_[part] = (tail.after, max(tail.after, self._read_to.get(part, -1)), known[1] - 1)
         self.lag = Lag(*self._distance.look(ends_, now_ms), now_ms - self._answered_ms)
 
     def _read(self, tail: Tail) -> None:
@@ -205,6 +207,7 @@ class _Reader:
 
     def _leave(self, part: Part) -> None:
         del self._reading[part]
+        self._read_to.pop(part, None)
         self._consumer.incremental_unassign([self._at(part)])
 
     def _wait_for_room(self) -> bool:
@@ -247,22 +250,22 @@ class Distance:
         """Partition -> an end that was not reached when it was seen, and when that was."""
         self._before: dict[Part, tuple[int, int]] = {}
 
-    def look(self, ends_: Mapping[Part, tuple[int, int]], now_ms: int) -> tuple[int, int]:
-        """Of (offset that was heard, offset of the end): records that were not heard, and for how many milliseconds
-        the oldest of them has been there. What neither is heard nor grows is no record: an end may be Kafka's own."""
+    def look(self, ends_: Mapping[Part, tuple[int, int, int]], now_ms: int) -> tuple[int, int]:
+        """Of (offset that was heard, offset that was read, offset of the end): records that were not heard, and for how
+        many milliseconds the oldest of them has been there. An end that is not read and does not grow is no record's:
+        Kafka has some of its own."""
         records, for_ms = 0, 0
-        for part, (heard, end) in ends_.items():
+        for part, (heard, read, end) in ends_.items():
+            until = read if self._before.get(part) == (read, end) else end
             owed = self._owed.get(part)
-            if owed is not None and (heard >= owed[0] or self._before.get(part) == (heard, end)):
-                owed = None
-            if owed is None and heard < end and self._before.get(part) != (heard, end):
-                owed = (end, now_ms)
-            if owed is None:
+            if owed is None or heard >= owed[0] or owed[0] > until:
+                owed = (until, now_ms)
+            if heard >= until:
                 self._owed.pop(part, None)
                 continue
             self._owed[part] = owed
-            records, for_ms = records + end - heard, max(for_ms, now_ms - owed[1])
-        self._before = dict(ends_)
+            records, for_ms = records + until - heard, max(for_ms, now_ms - owed[1])
+        self._before = {part: (read, end) for part, (_, read, end) in ends_.items()}
         return records, for_ms
 
 
