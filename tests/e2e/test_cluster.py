@@ -207,7 +207,7 @@ def test_nobody_misses_a_message_untold_while_owners_and_gates_come_and_go(clust
     done = cluster.command("audit", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
-    assert (report["faults"], report["told_losses"], len(report["steps"])) == ([], 0, 7)
+    assert (report["faults"], len(report["steps"])) == ([], 7)
     assert report["connections"] > 1.75 * report["watchers"]  # half came back, and two of four gates sent theirs away
     assert report["owners"] >= SHARES  # each share had another owner at least once
     assert min(report["changes"], report["compared"]) > 100

@@ -196,7 +196,7 @@ class Kafka(Running):
                 replicas=len(self._ports),
             )
         )
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
         command = [self._java(), *_JAVA, "-cp", classpath, *tool]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_FORMAT_S_MAX)  # noqa: S603 - ours
         if done.returncode:
