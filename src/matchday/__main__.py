@@ -84,18 +84,20 @@ Examples:
 All gates sign tokens with one key: settings doors.secret_file or MATCHDAY_DOORS_SECRET. Gates share the house's
 exposure limits: bets.writers says how many at most, bets.writer which of them this is. docs/operating.md explains."""
 
-_BENCH_PARTS = ("odds", "ledger", "push", "bets", "overload", "soak")
+_BENCH_PARTS = ("odds", "ledger", "push", "bets", "overload", "cluster", "soak")
 _BENCH_DESCRIPTION = """\
 Measure Matchday on this machine. What is measured runs on one core, the load comes from another. A figure that has a
 reference stands beside it, taken in the same run and in turns, and its ratio is the median of five rounds or more: a
 noisy machine is noisy for both. Nothing else should run meanwhile; what the hypervisor stole is reported.
 
-PART (default: all but soak)
+PART (default: all but cluster and soak)
   odds      an incident -> all markets priced and handed to the log; a thousand live matches repriced each second
   ledger    batches of checked bets, beside an append of the same bytes and a bare batch of the same rows
   push      a change, sixty in a tick, and a goal to 5,000 subscribers, beside a bare loop of send; memory of each
   bets      durable bets by WebSocket and HTTP: CPU beside an echo and a bare batch, p99 at half load, one hot market
   overload  five times as many bets as the ledger can take: what is accepted, and how soon
+  cluster   processes over Kafka and PostgreSQL, which are started for it, beside the embedded platform: a goal's way to
+            the screens, bets in time, what two and four gates do each, and who uses the CPU; nothing is pinned
   soak      half load for --minutes: a line a minute on standard error, and a verdict
 
 Latencies are taken in an open loop and count from when a request was due. A generator that was late itself publishes
@@ -107,6 +109,7 @@ Examples:
                                               value, reference, ratio, target, met, ...}]}
   matchday bench bets --profile bets.txt      where time goes, as text here and as stacks for a flame graph
   matchday bench ledger --engine postgres     beside a bare batch, on a server that is started for it
+  matchday bench cluster                      needs PostgreSQL, Java, Maven, Redis and HAProxy
   matchday bench soak --minutes 60
 
 Takes some minutes in all, up to 2 GB in /var/tmp, and 10,200 open files for push (`ulimit -Hn`). Exit status: 0 where
@@ -277,7 +280,7 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from matchday.ops.cluster_command import add_init
+    from matchday.ops.cluster_command import add_adopt, add_init
     from matchday.ops.cluster_words import DESCRIPTION, add_words
 
     cluster = commands.add_parser(
@@ -289,6 +292,7 @@ def _add_cluster(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     words = cluster.add_subparsers(dest="cluster_command", required=True, metavar="COMMAND")
     add_words(words)
     add_init(words)
+    add_adopt(words)
 
 
 def _add_drill(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -467,6 +471,10 @@ def _cluster(options: argparse.Namespace) -> int:
         from matchday.sim.through_command import replay_through
 
         return replay_through(options)
+    if options.cluster_command == "audit":
+        from matchday.bench.audit.command import audit
+
+        return audit(options)
     from matchday.cli import cluster
 
     return cluster(options)

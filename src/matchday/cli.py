@@ -18,7 +18,7 @@ from rich.table import Table
 from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
 from matchday.app.letters import Letter, letters, retry
 from matchday.app.secret import SECRET_BYTES
-from matchday.app.stores import open_log
+from matchday.app.stores import adopt, open_log
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.progress import ON_DISK, steps
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
@@ -133,6 +133,9 @@ def cluster(options: argparse.Namespace) -> int:
     """``matchday cluster``."""
     if options.cluster_command == "init":
         return init(options)
+    if options.cluster_command == "adopt":
+        sys.stdout.write(f"the ledger goes with log {adopt(load_settings(options.config))} from now on\n")
+        return 0
 
     def secret() -> bytes:
         with asyncio.Runner() as runner:

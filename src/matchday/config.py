@@ -310,6 +310,9 @@ class Ops(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Address at which it is answered; ``0.0.0.0``: at all of this machine's."""
     port: Port = 9_000
     """Where it is answered, by ``matchday run``."""
+    behind_ms_max: Limit = 5_000
+    """Milliseconds for which a record may stand on the log that this process has not heard; then it is not ready, until
+    it has kept up for some seconds."""
     drain_ms: Level = 10_000
     """Milliseconds that a process which stops waits for what it has said and committed to be answered; what is not
     answered then is heard and done again by whoever takes over."""

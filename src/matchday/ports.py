@@ -78,6 +78,17 @@ class Stored(msgspec.Struct, frozen=True):
     """When it was appended."""
 
 
+class Lag(msgspec.Struct, frozen=True):
+    """How far the tails of a process are behind what stands on the log now; nothing where they have heard all of it."""
+
+    records: int = 0
+    """Not heard yet, of all partitions."""
+    for_ms: int = 0
+    """Milliseconds for which the oldest of them has been known to be there, at least."""
+    silent_ms: int = 0
+    """Milliseconds for which the log has not said how far it goes: until it does, nobody knows."""
+
+
 class LogUnavailable(Exception):
     """The log did not take the records, and says why (disk full, broker gone). They may be appended again."""
 

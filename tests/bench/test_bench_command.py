@@ -89,7 +89,7 @@ def test_overload_and_a_soak_as_a_table_with_a_profile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "remedy"),
     [
-        (["pusch"], 2, "'pusch' is no part; they are odds, ledger, push, bets, overload, soak"),
+        (["pusch"], 2, "'pusch' is no part; they are odds, ledger, push, bets, overload, cluster, soak"),
         (["soak", "--minutes", "0"], 1, "--minutes 0 is outside 0.01 to 1440"),
     ],
 )

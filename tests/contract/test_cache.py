@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,9 +32,18 @@ class Served:
     """A cache, how to empty it, and how to take it away and bring it back."""
 
     def __init__(
-        self, cache: Cache, flush: Callable[[], object], kill: Callable[[], None], back: Callable[[], None]
-    ) -> None:
+        self, cache: Cache, flush: Callable[[], object], kill: Callable[[], None], back: Callable[[], None],
+        process: Callable[[], int] = lambda: 0, refuse: Callable[[bool], object] = lambda _: None,
+    ) -> None:  # fmt: skip
         self.cache, self.flush, self.kill, self.back = cache, flush, kill, back
+        self._process, self.refuse = process, refuse
+
+    def stop(self) -> None:
+        """Have it hang: it takes connections, and answers nobody."""
+        os.kill(self._process(), signal.SIGSTOP)
+
+    def go(self) -> None:
+        os.kill(self._process(), signal.SIGCONT)
 
 
 @pytest.fixture
@@ -53,7 +64,11 @@ def _redis(stack: contextlib.ExitStack, folder: Path, world: World, post: Callab
     server = stack.enter_context(Redis(folder / "redis"))
     adapter = RedisServer(CacheSettings(kind="redis", address=server.url))
     cache = stack.enter_context(contextlib.closing(CacheDriver(adapter, world.clock, post)))
-    return Served(cache, adapter._redis.flushall, server.kill, server.start)
+
+    def refuse(on: bool) -> None:
+        adapter._redis.config_set("maxmemory", "1" if on else "0")
+
+    return Served(cache, adapter._redis.flushall, server.kill, server.start, server.process, refuse)
 
 
 def _memcached(stack: contextlib.ExitStack, folder: Path, world: World, post: Callable[..., object]) -> Served:
@@ -64,7 +79,8 @@ def _memcached(stack: contextlib.ExitStack, folder: Path, world: World, post: Ca
     server = stack.enter_context(Memcached(folder / "memcached"))
     adapter = MemcachedServer(CacheSettings(kind="memcached", address=server.address))
     cache = stack.enter_context(contextlib.closing(CacheDriver(adapter, world.clock, post)))
-    return Served(cache, partial(adapter._client.flush_all, noreply=False), server.kill, server.start)
+    flush = partial(adapter._client.flush_all, noreply=False)
+    return Served(cache, flush, server.kill, server.start, server.process)
 
 
 def got(world: World, cache: Cache, *keys: str) -> list[bytes | None]:
@@ -140,6 +156,36 @@ def test_away_it_is_empty_at_once_and_back_when_it_is_back(world: World, served:
     while got(world, served.cache, "b") != [b"2"]:
         served.cache.put("b", b"2", TTL_MS)  # it is asked again a moment after it was away
     assert got(world, served.cache, "a") == [None]
+
+
+def test_one_that_hangs_is_away_within_its_time_and_back_when_it_answers(world: World, served: Served) -> None:
+    if isinstance(world.clock, VirtualClock):
+        pytest.skip("the memory of this process does not hang")
+    served.cache.put("a", b"1", TTL_MS)
+    assert got(world, served.cache, "a") == [b"1"]
+    served.stop()
+    began = world.clock.elapsed_ms()
+    assert got(world, served.cache, "a") == [None]
+    assert counted(world, served.cache, ("n", 2)) == [2], "what was to be added"
+    assert world.clock.elapsed_ms() - began < 2_000
+    served.go()
+    while got(world, served.cache, "a") != [b"1"]:
+        pass  # it is asked again a moment after it was away
+
+
+def test_one_that_refuses_what_it_is_told_is_away(world: World, served: Served) -> None:
+    """Its memory is full, or its disk: Redis then takes no more writes. Nothing is raised, and reads come back."""
+    if world.engine != "redis":
+        pytest.skip("others forget something else instead")
+    served.cache.put("a", b"1", TTL_MS)
+    assert got(world, served.cache, "a") == [b"1"]
+    served.refuse(True)
+    assert counted(world, served.cache, ("n", 2), ("m", 3)) == [2, 3]
+    served.refuse(False)
+    while got(world, served.cache, "a") != [b"1"]:
+        pass
+    while counted(world, served.cache, ("m", 3)) == [3] == counted(world, served.cache, ("m", 0)):
+        pass
 
 
 class Stuck:

@@ -509,6 +509,73 @@ def test_another_platforms_ledger_is_refused(address: str) -> None:
         Core(settings(address, platform="other"))
 
 
+def test_a_ledger_goes_with_the_log_that_it_was_first_opened_with(fresh: str) -> None:
+    """Until whoever runs it says that its log is lost."""
+    goes_with = ledger_postgres_schema.goes_with
+    for _ in range(2):
+        goes_with(settings(fresh), "log-1")
+    with pytest.raises(BackendError, match=r"the id log-1.*have log-2.*matchday cluster adopt"):
+        goes_with(settings(fresh), "log-2")
+    goes_with(settings(fresh), "log-2", from_now_on=True)
+    goes_with(settings(fresh), "log-2")
+    with pytest.raises(BackendError, match="goes with another log"):
+        goes_with(settings(fresh), "log-1")
+
+
+def test_a_ledger_has_an_id_that_stays(fresh: str, postgres: Databases) -> None:
+    with psycopg.connect(fresh, autocommit=True) as owner:
+        owner.execute("UPDATE platform SET id = DEFAULT")  # a template's copies have the same
+        ids = {str(owner.execute("SELECT id::text FROM platform").fetchall()[0][0])}
+    for _ in range(2):
+        with postgres_ledger(settings(fresh), VirtualClock(seed=1), lambda call: call(), fail) as ledger:
+            ids.add(ledger.id)
+    assert len(ids) == 1
+    other = postgres.server.address(postgres.new())
+    with psycopg.connect(other, autocommit=True) as owner:
+        owner.execute("DELETE FROM platform")
+    with postgres_ledger(settings(other), VirtualClock(seed=1), lambda call: call(), fail) as ledger:
+        assert ledger.id not in ids
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+def test_a_server_that_takes_no_more_writes_is_unavailable_until_it_does(
+    postgres: Databases, address: str, core: Core
+) -> None:
+    """As one that has become a standby, or whose operator has stopped it from being written to. Reads go on."""
+    core.commit([*opened(10**6), bet(100, name="b1")])
+    server, placed = postgres.server, bet(100, name="b2")
+    server.say("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.say("SELECT pg_reload_conf()")
+    try:
+        assert eventually(lambda: server.say("SHOW default_transaction_read_only") == [("on",)])
+        names = (f"b3-{number}" for number in range(10_000))
+        assert eventually(lambda: refused(core, bet(1, name=next(names))))  # a connection hears of it by and by
+        assert refused(core, placed)
+        assert core.bet("b1") is not None
+    finally:
+        with psycopg.connect(server.address(), autocommit=True) as owner:
+            owner.execute("SET default_transaction_read_only = off")
+            owner.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            owner.execute("SELECT pg_reload_conf()")
+    assert eventually(lambda: taken(core, placed))
+    consistent(core)
+
+
+def refused(core: Core, placed: PlaceBet) -> bool:
+    try:
+        core.commit([placed])
+    except LedgerUnavailable:
+        return True
+    return False
+
+
+def taken(core: Core, placed: PlaceBet) -> bool:
+    return core.commit([placed])[0].refusal is None
+
+
 @pytest.fixture
 def fresh(postgres: Databases) -> Iterator[str]:
     """A database of one's own."""

@@ -1,11 +1,14 @@
 """A ledger on PostgreSQL with a synchronous standby: what it waits for, what is read there, and what is left when the
 primary is gone."""
 
+import os
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -139,6 +142,39 @@ def test_a_standby_is_read_as_far_as_it_has_come_and_settlement_misses_nothing(p
         pair.standby.stop()
         assert core.statement("anna", None, 1)[0].reason == "settlement"  # the primary is there
         assert core.standby_age_ms() is None
+
+
+def with_children(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                found += [int(folder.name)] if int(parent) == pid else []
+    return found
+
+
+def test_a_standby_that_hangs_holds_up_commits_and_no_read(pair: Pair) -> None:
+    """As one whose disk is full or stalls: what waits for it is not answered, and not lost; what would be read there is
+    read on the primary, once its time is over."""
+    with closing(PostgresLedgerCore(pair.settings(reads=True, read_ms_max=300))) as core, ThreadPoolExecutor(1) as pool:
+        core.commit([*opened(), bet(100, name="b1")])
+        assert eventually(lambda: core.standby_age_ms() == 0)
+        stopped = with_children(pair.standby.process)
+        for process in stopped:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            answering = pool.submit(core.commit, [bet(100, name="b2")])
+            assert eventually(lambda: bool(pair.waiting()))
+            assert [entry.reason for entry in core.statement("anna", None, 9)] == ["stake", "grant"]
+            assert not answering.done()
+        finally:
+            for process in stopped:
+                os.kill(process, signal.SIGCONT)
+        assert answering.result(PATIENCE_S)[0].refusal is None
+        assert eventually(lambda: core.standby_age_ms() == 0)
+        assert len(core.statement("anna", None, 9)) == 3
 
 
 def test_nothing_that_was_answered_is_lost_with_the_primary(pair: Pair) -> None:

@@ -5,6 +5,9 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,8 +23,10 @@ from matchday.config import Kafka
 from matchday.letters import Letters
 from matchday.model.messages import FeedAlive, Topic, encode
 from matchday.ops.engines.kafka import Kafka as KafkaEngine
-from matchday.ports import LogUnavailable, Record, Stored, partition_of
+from matchday.ports import Lag, LogUnavailable, Record, Stored, partition_of
 from matchday.voice import Voice
+from tests.engines import missing
+from tests.real import poll
 
 from .conftest import World, fatal, fresh_kafka
 
@@ -32,6 +37,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from matchday.backends import log_kafka_tails
 from matchday.backends.kafka_topics import Topics
 from matchday.backends.log_kafka import KafkaLog
 from matchday.backends.shares_kafka import SharesKafka
@@ -144,6 +150,94 @@ def test_a_broker_that_is_killed_loses_and_reorders_nothing(wall: World, own_eng
         assert said_in_order([int(stored.value) for stored in heard if stored.key == "k0"]) == speaker.acked
 
 
+def test_a_broker_that_hangs_holds_up_what_it_has_and_nothing_is_lost_or_out_of_order(
+    wall: World, kafka_engine: KafkaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and answers nobody, as one does whose disk stalls: what it was handed is waited for, what
+    comes then is refused in time, and readers know that nobody says how far the log goes."""
+    monkeypatch.setattr(log_kafka_tails, "LOOK_MS", 50)
+    settings = msgspec.structs.replace(fresh_kafka(kafka_engine, 3), append_ms_max=500)
+    Topics(settings).init()
+    with opened(wall, settings) as log:
+        heard: list[Stored] = []
+        log.tail(Topic.ACCOUNTS, None, heard.extend)
+        speaker = Speaker(log)
+        wall.until(lambda: len(speaker.acked) > 20)
+        os.kill(kafka_engine.process(), signal.SIGSTOP)
+        try:
+            late: list[Sequence[int] | LogUnavailable] = []
+            wall.until(log._appends._late)
+            log.append([Record(Topic.INCIDENTS, "F", b"never")], late.append)
+            wall.until(lambda: bool(late) and log.lag().silent_ms > 1_000)
+            assert isinstance(late[0], LogUnavailable)
+        finally:
+            os.kill(kafka_engine.process(), signal.SIGCONT)
+        before = len(speaker.acked)
+        wall.until(lambda: len(speaker.acked) > before + 20)
+        speaker.on = False
+        wall.until(lambda: speaker.quiet and len({stored.value for stored in heard}) >= len(speaker.acked))
+        wall.until(lambda: log.lag().silent_ms < 1_000)
+        for topic, key in itertools.product((Topic.ACCOUNTS, Topic.FIXTURES), ("k0", "k1", "k2")):
+            assert said_in_order(of_key(log, topic, key)) == speaker.acked
+        assert of_key(log, Topic.INCIDENTS, "F") == []
+    Topics(settings).delete()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 48 MB for a broker's files."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        missing("the right to mount a small file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_broker_whose_disk_is_full_is_away_until_there_is_room(
+    wall: World, kafka_engine: KafkaEngine, small_disk: Path
+) -> None:
+    """Kafka ends itself when it cannot write: so it is defined by what becomes of one that was killed. What was
+    acknowledged stands, and what was said meanwhile is taken when it is started again."""
+    with KafkaEngine(small_disk) as engine:
+        settings = msgspec.structs.replace(fresh_kafka(engine, 1), append_ms_max=500)
+        Topics(settings).init()
+        with opened(wall, settings) as log:
+            speaker = Speaker(log)
+            wall.until(lambda: len(speaker.acked) > 20)
+            filler = small_disk / "filler"
+            fill(filler)
+            large = Record(Topic.INCIDENTS, "F", b"x" * 1_000_000)
+            log.append([large] * 20, lambda _: None)
+            poll(lambda: not running(engine.process()), 60)
+            engine.kill()
+            filler.unlink()
+            engine.bring_back()
+            before = len(speaker.acked)
+            wall.until(lambda: len(speaker.acked) > before + 20)
+            speaker.on = False
+            wall.until(lambda: speaker.quiet)
+            for key in ("k0", "k1", "k2"):
+                assert said_in_order(of_key(log, Topic.ACCOUNTS, key)) == speaker.acked
+
+
+def fill(file: Path) -> None:
+    """Whatever room there is on a disk."""
+    with file.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(1 << 20)):
+            pass
+
+
+def running(pid: int) -> bool:
+    """Whether a process of ours has not ended; one that nobody has waited for yet has."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+
+
 def test_no_broker_is_said_with_its_address(wall: World) -> None:
     settings = Kafka(brokers=("127.0.0.1:1",), read_ms_max=500)
     with pytest.raises(BackendError, match=r"127\.0\.0\.1:1.*kafka\.brokers"):
@@ -172,6 +266,50 @@ def test_another_platform_s_log_is_refused(wall: World, settings: Kafka) -> None
         pass
     with pytest.raises(BackendError, match=r"belongs to ours, not theirs.*kafka\.platform"):
         KafkaLog(settings, wall.clock, post(wall), fatal, "theirs")
+
+
+def test_two_ledgers_of_one_name_are_told_apart_and_a_log_of_the_release_before_is_taken_over(
+    wall: World, settings: Kafka
+) -> None:
+    """That release knew names only: what it has opened belongs to whoever first has that name and an id, and it finds
+    what it looks for in a log that was opened by this one."""
+    with opened(wall, settings, identity="ledger of x"), opened(wall, settings, identity="ledger of x, 1"):
+        pass
+    with opened(wall, settings, identity="ledger of x, 1"), pytest.raises(BackendError, match=r"x, 1, not .* x, 2"):
+        KafkaLog(settings, wall.clock, post(wall), fatal, "ledger of x, 2")
+    with pytest.raises(BackendError, match="belongs to ledger of x, not ledger of y, 1"):
+        KafkaLog(settings, wall.clock, post(wall), fatal, "ledger of y, 1")
+
+
+def test_the_first_record_of_a_new_log_is_the_name_that_the_release_before_looks_for(
+    wall: World, settings: Kafka
+) -> None:
+    with opened(wall, settings, identity="ledger of x, 1"), opened(wall, settings, identity="ledger of x"):
+        pass
+
+
+def test_whoever_only_looks_opens_no_log_and_claims_none(wall: World, settings: Kafka) -> None:
+    with contextlib.closing(KafkaLog(settings, wall.clock, post(wall), fatal, None)) as log:
+        assert log.id == Topics(settings).log_id()
+    with opened(wall, settings, identity="ours"):
+        pass
+
+
+def test_how_far_tails_are_behind_is_known_while_they_are(
+    wall: World, settings: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_kafka_tails, "LOOK_MS", 20)
+    with opened(wall, settings) as log, opened(wall, settings) as other:
+        heard: list[Stored] = []
+        log.tail(Topic.BOOKS, -1, heard.extend)
+        done: list[object] = []
+        other.append([Record(Topic.BOOKS, "k", b"first")], done.append)
+        wall.until(lambda: bool(heard))
+        wall.until(lambda: log.lag() == Lag())
+        other.append([Record(Topic.BOOKS, "k", b"%d" % number) for number in range(100)])
+        poll(lambda: log.lag().for_ms > 100)  # nobody runs the room: nothing is heard
+        assert log.lag().records >= 1
+        wall.until(lambda: len(heard) == 101 and log.lag() == Lag())
 
 
 def test_a_topic_made_anew_has_another_epoch_and_stops_who_heard_the_old_one(wall: World, settings: Kafka) -> None:

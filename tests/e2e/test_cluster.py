@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from matchday.client import Client
@@ -30,8 +31,8 @@ from tests.e2e.releases import SAID, broken_release, next_release
 from tests.e2e.rolling import Fans
 from tests.e2e.test_client import QUICK as PAUSES
 from tests.e2e.test_client import until
-from tests.e2e.test_run import ask, figure, place
-from tests.real import PATIENT, Server, free_port, poll
+from tests.e2e.test_run import ask, figure, place, refused
+from tests.real import PATIENT, Server, command, free_port, poll
 
 pytestmark = pytest.mark.slow
 UP_S_MAX = 240.0
@@ -93,7 +94,6 @@ class Local:
 def cluster() -> Iterator[Local]:
     try:
         import confluent_kafka  # noqa: F401 - is it there?
-        import psycopg  # noqa: F401 - is it there?
 
         for name, package in PROGRAMS:
             program(name, package)
@@ -201,6 +201,56 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
     cluster.up()
     assert [one["ready"] for one in cluster.members("gate")] == [True, True]
     assert poll(lambda: [one["ready"] for one in cluster.members("balancer")] == [True], 30)
+
+
+def test_nobody_misses_a_message_untold_while_owners_and_gates_come_and_go(cluster: Local) -> None:
+    """``TEST_WATCHERS=1000`` for a whole crowd."""
+    words = ("--watchers", os.environ.get("TEST_WATCHERS", "60"), "--json")
+    done = cluster.command("audit", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["faults"], len(report["steps"])) == ([], 7)
+    assert report["connections"] > 1.75 * report["watchers"]  # half came back, and two of four gates sent theirs away
+    assert report["owners"] >= SHARES  # each share had another owner at least once
+    assert min(report["changes"], report["compared"]) > 100
+    assert report["bets"]["accepted"] > 10
+    assert cluster.command("status").returncode == 0
+
+
+def test_two_platforms_on_one_log_or_one_ledger_are_noticed(cluster: Local, tmp_path: Path) -> None:
+    """Though they have one name: by the id of the ledger, which the log knows, and that of the log."""
+    ours = (cluster.folder / "cluster.toml").read_text()
+    address = load(cluster.folder / "cluster.toml", {}).postgres.address
+    with psycopg.connect(address, autocommit=True) as owner:
+        owner.execute("CREATE DATABASE other")
+    (tmp_path / "ledger.toml").write_text(ours.replace("dbname=matchday", "dbname=other"))
+    said = refused("relay", "--ops-port", "0", "--config", str(tmp_path / "ledger.toml"))
+    assert re.search(r"belongs to ledger of matchday, \S+, not ledger of matchday, \S+; two platforms", said), said
+    (tmp_path / "log.toml").write_text(ours.replace("[kafka]", '[kafka]\nplatform = "other"'))
+    made = command("cluster", "init", "--config", str(tmp_path / "log.toml"))
+    assert made.communicate(timeout=30)[1] == ""
+    said = refused("relay", "--ops-port", "0", "--config", str(tmp_path / "log.toml"))
+    assert "goes with another log" in said
+    assert "matchday cluster adopt" in said
+
+
+def test_a_log_that_hangs_is_said_and_fans_keep_what_is_theirs(cluster: Local) -> None:
+    """Bets are refused, as nobody is heard of the prices; gates stay, and all go on when it answers again."""
+    token = cluster.door.guest()
+    assert poll(lambda: place(cluster.door, token), 30)
+    (broker,) = [one["pid"] for one in cluster.members("engine") if one["name"].startswith("kafka")]
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        poll(lambda: cluster.door.ask("GET", "/healthz")[1]["status"] == "stale", 30)
+        assert place(cluster.door, token) is None
+        assert cluster.door.ask("GET", "/api/account", token=token)[1]["balance"] == "999.00"
+        settling = cluster.members("settlement")[0]["ops_port"]
+        poll(lambda: "the log has not said for" in ask(settling, "/readyz")[1], 30)
+        assert {ask(gate["ops_port"], "/readyz")[0] for gate in cluster.members("gate")} == {200}
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    poll(lambda: cluster.command("status").returncode == 0, 60)
+    assert poll(lambda: place(cluster.door, token), 60)["answer"] == "accepted"
 
 
 def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local) -> None:

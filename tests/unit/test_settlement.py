@@ -235,6 +235,35 @@ def test_a_correction_settles_again_and_a_withdrawal_opens_again() -> None:
     ]  # fmt: skip
 
 
+def test_a_word_that_was_overtaken_by_one_that_only_repeats_changes_nothing() -> None:
+    """Two rooms of stage one at once, as while a share changes hands: the later one knows that a goal was given after
+    all, and says again what stands; the older word, that it is taken back, is still on its way."""
+    desk = Desk()
+    desk.place("F:1x2/home")
+    desk.place("F:1x2/away")
+    desk.start()
+    desk.say(5, home=WON)
+    desk.say(7, home=WON, away=None)
+    desk.say(6, home=None, away=LOST)
+    desk.clock.run_for(1_000)
+    assert desk.core.decisions(["F:1x2/home", "F:1x2/away"]) == {"F:1x2/home": (5, WON)}
+    assert desk.statuses() == [BetStatus.SETTLED, BetStatus.OPEN]
+    desk.say(8, home=None, away=LOST)
+    desk.clock.run_for(1_000)
+    assert desk.core.decisions(["F:1x2/home", "F:1x2/away"]) == {"F:1x2/home": (8, None), "F:1x2/away": (8, LOST)}
+
+
+def test_a_word_on_other_selections_is_not_overtaken() -> None:
+    """One that could not be read, and is said again later: nobody has spoken of its selections since."""
+    desk = Desk()
+    desk.place("F:1x2/away")
+    desk.start()
+    desk.say(7, home=WON)
+    desk.say(3, away=LOST)
+    desk.clock.run_for(1_000)
+    assert desk.statuses() == [BetStatus.SETTLED]
+
+
 def test_a_void_window_concerns_every_selection_of_its_fixture_and_no_other() -> None:
     desk = Desk()
     for selection in ("F:1x2/home", "F:btts/yes", "FF:1x2/home", "G:1x2/home"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from matchday import __version__
+from matchday.app.caught_up import CaughtUp
 from matchday.app.rooms import GateRooms
 from matchday.app.workers import Workers
 from matchday.edge.ops import Sample
@@ -28,9 +29,10 @@ class Metrics:
         ready: Callable[[], bool],
         started_s: float,
         readable: Callable[[], bool],
+        caught_up: CaughtUp,
     ) -> None:
         self._rooms, self._gate, self._workers = rooms, gate, workers
-        self._ready, self._started_s, self._readable = ready, started_s, readable
+        self._ready, self._started_s, self._readable, self._caught_up = ready, started_s, readable, caught_up
 
     def __call__(self) -> Iterator[Sample]:
         """All of them, now."""
@@ -59,6 +61,10 @@ class Metrics:
         for room in self._rooms:
             if room != "gate":
                 yield Sample("matchday_shares", "gauge", "Shares of a room's work held.", shares[room], {"room": room})
+        lag, silent = self._caught_up.lag, "Seconds for which the log has not said how far it goes."
+        yield Sample("matchday_log_behind_records", "gauge", "Records on the log that were not heard.", lag.records)
+        yield Sample("matchday_log_behind_seconds", "gauge", "Since when the oldest has been there.", lag.for_ms / 1e3)
+        yield Sample("matchday_log_silent_seconds", "gauge", silent, lag.silent_ms / 1e3)
         on_their_way = "Appends and commits that have not been answered."
         yield Sample("matchday_on_their_way", "gauge", on_their_way, self._workers.on_their_way)
         books = repriced = 0

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from matchday.app.caught_up import CaughtUp
 from matchday.app.doors import listen, make_server, until_stopped
 from matchday.app.errors import StartError
 from matchday.app.metrics import Metrics
@@ -146,12 +147,14 @@ class Process:
             gate.pressure.start()
         self._workers = Workers(self.clock, stores, settings, plan.make_adapter, speed=plan.speed)
         self._workers.join(self._rooms)
+        self._caught_up = CaughtUp(self.clock, stores.lag, settings.ops.behind_ms_max, with_gate=self._gate is not None)
+        self._caught_up.start()
 
     async def live(self, listener: socket.socket | None, ready: Ready) -> None:
         """Until it is told to stop; then hand over what it holds."""
         metrics = Metrics(
             self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s,
-            lambda: not self.waits_for(),
+            lambda: not self.waits_for(), self._caught_up,
         )  # fmt: skip
         async with contextlib.AsyncExitStack() as stack:
             ops = ""
@@ -194,7 +197,7 @@ class Process:
         """Why no work is to be sent to this process now; nothing where it is."""
         if self._stop.is_set() or (self._gate is not None and self._gate.push.draining):
             return ["it is stopping"]
-        return self._workers.reasons
+        return self._workers.reasons + self._caught_up.reasons
 
     def waits_for(self) -> list[str]:
         """What it shares with all others and cannot be had now."""

@@ -16,7 +16,7 @@ from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
 from matchday.backends.writer import Post
 from matchday.config import Settings
-from matchday.ports import Cache, Clock, Ledger, Log, Shares
+from matchday.ports import Cache, Clock, Lag, Ledger, Log, Shares
 
 if TYPE_CHECKING:
     from matchday.backends.ledger_postgres import PostgresLedgerCore
@@ -36,6 +36,8 @@ class Stores(NamedTuple):
     shares: Shares
     cache: Cache | None = None
     """None: this process is alone, and needs nothing that others would have to know."""
+    lag: Callable[[], Lag] = Lag
+    """How far this process is behind the log. One that is alone hears what it has just said."""
 
 
 class KeptLedger(Ledger, Protocol):
@@ -53,23 +55,26 @@ def open_stores(settings: Settings, data: Path, clock: Clock, post: Post, fatal:
     if "sqlite" in (settings.log.kind, settings.ledger.kind):
         _make_folder(data)
     with contextlib.ExitStack() as stack:
+        ledger: KeptLedger
+        identity = f"ledger of {settings.postgres.platform}"
+        if settings.ledger.kind == "postgres":
+            ledger, id_ = stack.enter_context(_postgres(settings, clock, post, fatal))
+            identity += f", {id_}"
+        else:
+            ledger = stack.enter_context(_ledger_of_folder(data, clock, post, settings, fatal))
+        _keep_house(clock, lambda: ledger.purge(clock.now_ms()))
         log: Log
         shares: Shares
+        lag: Callable[[], Lag] = Lag
         if settings.log.kind == "kafka":
-            log, shares = stack.enter_context(_kafka(settings, clock, post, fatal))
+            log, shares, lag = stack.enter_context(_kafka(settings, clock, post, fatal, identity))
         else:
             log = embedded = stack.enter_context(_log_of_folder(data, clock, post, settings, fatal))
             shares = SharesAlone(clock, embedded.count)
             keep_ms = round(settings.storage.log_hours * 3_600_000)
             _keep_house(clock, lambda: embedded.trim(clock.now_ms() - keep_ms))
-        ledger: KeptLedger
-        if settings.ledger.kind == "postgres":
-            ledger = stack.enter_context(_postgres(settings, clock, post, fatal))
-        else:
-            ledger = stack.enter_context(_ledger_of_folder(data, clock, post, settings, fatal))
-        _keep_house(clock, lambda: ledger.purge(clock.now_ms()))
         cache = None if settings.cache.kind == "none" else stack.enter_context(_cache(settings, clock, post))
-        yield Stores(log, ledger, shares, cache)
+        yield Stores(log, ledger, shares, cache, lag)
 
 
 @contextlib.contextmanager
@@ -86,10 +91,10 @@ def stores(
 
 @contextlib.contextmanager
 def open_log(settings: Settings, data: Path, clock: Clock, post: Post, fatal: Fatal) -> Iterator[Log]:
-    """The log alone. StartError or BackendError where it cannot be used."""
+    """The log alone, whosever it is. StartError or BackendError where it cannot be used."""
     _check(settings)
     if settings.log.kind == "kafka":
-        with _kafka(settings, clock, post, fatal) as (log, _):
+        with _kafka(settings, clock, post, fatal, None) as (log, _, _):
             yield log
         return
     if not (data / "log.sqlite").is_file():
@@ -174,24 +179,47 @@ def _check(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _kafka(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[tuple[Log, Shares]]:
+def _kafka(
+    settings: Settings, clock: Clock, post: Post, fatal: Fatal, identity: str | None
+) -> Iterator[tuple[Log, Shares, Callable[[], Lag]]]:
+    """``identity``: of who opens it; None where somebody only looks. Then it is not asked which ledger it goes with
+    either."""
     with client_of("Kafka", StartError):
         from matchday.backends.log_kafka import KafkaLog
         from matchday.backends.shares_kafka import SharesKafka
-    identity = f"ledger of {settings.postgres.platform}"
     with (
         contextlib.closing(KafkaLog(settings.kafka, clock, post, fatal, identity)) as log,
         contextlib.closing(SharesKafka(settings.kafka, post, fatal)) as shares,
     ):
-        yield log, shares
+        if identity is not None and settings.ledger.kind == "postgres":
+            from matchday.backends.ledger_postgres_schema import goes_with
+
+            goes_with(settings.postgres, log.id)
+        yield log, shares, log.lag
 
 
 @contextlib.contextmanager
-def _postgres(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[KeptLedger]:
+def _postgres(settings: Settings, clock: Clock, post: Post, fatal: Fatal) -> Iterator[tuple[KeptLedger, str]]:
+    """A ledger and its id."""
     with client_of("PostgreSQL", StartError):
         from matchday.backends.ledger_postgres import postgres_ledger
     with postgres_ledger(settings.postgres, clock, post, fatal) as ledger:
-        yield ledger
+        yield ledger, ledger.id
+
+
+def adopt(settings: Settings) -> str:
+    """Have the ledger that the settings name go with the log that they name, from now on; the log's id. For a ledger
+    whose log is lost, while nobody uses either. StartError or BackendError where that cannot be."""
+    _check(settings)
+    if (settings.log.kind, settings.ledger.kind) != ("kafka", "postgres"):
+        raise StartError('settings log.kind and ledger.kind: only servers can be mistaken; set "kafka" and "postgres"')
+    with client_of("Kafka", StartError):
+        from matchday.backends.kafka_topics import Topics
+    with client_of("PostgreSQL", StartError):
+        from matchday.backends.ledger_postgres_schema import goes_with
+    log = Topics(settings.kafka).log_id()
+    goes_with(settings.postgres, log, from_now_on=True)
+    return log
 
 
 @contextlib.contextmanager

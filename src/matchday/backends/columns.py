@@ -1,13 +1,13 @@
 """What stands in the columns of a ledger's tables, whichever backend keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from matchday.model.bet import Bet, BetStatus, Outcome
 from matchday.model.ledger import AccountStatus, LimitName, Offer, Posting, Referral
-from matchday.model.messages import AccountFact
+from matchday.model.messages import AccountFact, BetAccepted
 from matchday.model.posting import Account
 from matchday.model.posting.rows import Day, Held
 
@@ -24,6 +24,16 @@ class Of(msgspec.Struct, frozen=True):
     """Whose a fact is."""
 
     account: str
+
+
+class _Accepted(msgspec.Struct, frozen=True, tag=BetAccepted.__struct_config__.tag, tag_field="kind"):
+    """``BetAccepted`` with a bet that is encoded already."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    bet: msgspec.Raw
 
 
 encoded: Final = msgspec.json.Encoder().encode
@@ -49,6 +59,15 @@ def account_row(row: Sequence[Any]) -> Account:
 def limits_of(account: Account) -> bytes:
     """The last of these columns."""
     return encoded((account.limits, account.raised, account.days))
+
+
+def fact_body(fact: AccountFact, placed: Mapping[str, tuple[Bet, bytes]]) -> bytes:
+    """A fact as it is to stand on the log. ``placed``: bets that are encoded already, by their ids."""
+    if type(fact) is BetAccepted:
+        bet, body = placed.get(fact.bet.bet, (None, b""))
+        if bet is fact.bet:
+            return encoded(_Accepted(fact.seq, fact.account, fact.at_ms, fact.balance, msgspec.Raw(body)))
+    return encoded(fact)
 
 
 def bet_row(body: bytes | str, *standing: Any) -> Bet:

@@ -4,8 +4,10 @@ whenever the log is opened.
 Why so: what is shared out has ``kafka.partitions`` partitions, ``SINGLE`` topics one. What is kept longer than a room
 may be away can be heard by it when it is back; what is compacted is read whole by whoever starts. The broker's clock
 says when a record was appended, so that all readers measure its age by one clock. ``shares`` holds nothing: processes
-that share a room's work are members of a group that subscribes to it. ``platform`` says whose log this is: the first
-record, for ever, has the identity of the platform that opened it first, and whoever has another is refused.
+that share a room's work are members of a group that subscribes to it. ``platform`` says whose log this is, for ever:
+its first record that has an identity is that of the platform that opened it first, and whoever has another is refused.
+An identity has a name and, behind a comma, an id. The release before knew names only: a record with nothing but a name
+comes first, for it to find, and is of no account to whoever has an id.
 """
 
 import contextlib
@@ -119,6 +121,13 @@ class Topics:
                 found[name] = Found(str(described.topic_id), len(described.partitions), len(first.replicas))
         return found
 
+    def log_id(self) -> str:
+        """What tells this log from any other, of this name or of another: Kafka's id of the topic ``platform``."""
+        name = named(self._settings, PLATFORM)
+        if (found := self.found([name]).get(name)) is None:
+            raise BackendError(f"topics are missing: {name}; make them with {self._init}")
+        return found.epoch
+
     def required(self) -> dict[Topic, Found]:
         """The topics of messages, all of them and fit for each other. BackendError says what is missing."""
         wanted = {named(self._settings, topic): topic for topic in Topic}
@@ -158,29 +167,37 @@ class Topics:
 
     def claim(self, identity: str) -> None:
         """Open the log as the platform of this identity. BackendError where it is another's."""
-        if self.owner() is None:
-            self._say_owner(identity)
-        if (owner := self.owner()) != identity:
+        name = identity.partition(",")[0]
+        if self.owner(identity) is None:
+            for said in dict.fromkeys((name, identity)):
+                self._say_owner(said)
+        if (owner := self.owner(identity)) != identity:
             raise BackendError(
                 f"{self._where}: the log of platform {self._settings.platform!r} belongs to {owner}, not {identity}; "
                 "two platforms with one log would settle each other's bets: name this one otherwise "
                 "(kafka.platform), or point it at its own brokers"
             )
 
-    def owner(self) -> str | None:
-        """The identity of the platform whose log it is; None where nobody has opened it."""
-        part = TopicPartition(named(self._settings, PLATFORM), 0, 0)
+    def owner(self, asks: str) -> str | None:
+        """The identity of the platform whose log it is, for one of another or the same; None where nobody has opened
+        it."""
+        name, _, id_ = asks.partition(",")
+        return next((said for said in self._claims() if not id_ or said != name), None)
+
+    def _claims(self) -> list[str]:
+        """All that was ever said of whose log it is."""
+        part, found = TopicPartition(named(self._settings, PLATFORM), 0, 0), list[str]()
         with self._translated():
             consumer = Consumer(consuming(self._settings, "reads", _raise))
             with contextlib.closing(consumer):
                 _, high = ends(consumer, part, self._timeout_s)
-                if not high:
-                    return None
-                consumer.assign([part])
-                message = consumer.poll(self._timeout_s)
-        if message is None or message.error() is not None:
-            raise BackendError(f"{self._where} did not say whose log it is: try again")
-        return (message.value() or b"").decode()
+                consumer.assign([part] if high else [])
+                while len(found) < high:
+                    message = consumer.poll(self._timeout_s)
+                    if message is None or message.error() is not None:
+                        raise BackendError(f"{self._where} did not say whose log it is: try again")
+                    found.append((message.value() or b"").decode())
+        return found
 
     def _say_owner(self, identity: str) -> None:
         failed: list[object] = []

@@ -186,8 +186,10 @@ def opened(settings: Postgres) -> Reader:
     what to do."""
     try:
         with contextlib.closing(connect(settings.address, settings)) as connection:
-            prepare(connection, settings)
-        return Reader(settings.address, settings)
+            id_ = prepare(connection, settings)
+        reader = Reader(settings.address, settings)
+        reader.ledger_id = id_
+        return reader
     except psycopg.Error as error:
         raise BackendError(
             f"the ledger {where(settings.address)} cannot be reached: {said(error)}; start it, or set "
@@ -267,6 +269,11 @@ class PostgresLedger(PostgresReads):
         self._writers: Writers[_Work] = Writers(
             "ledger", settings.writers, self._write, _size, _keys, settings.batch_max, post, fatal
         )
+
+    @property
+    def id(self) -> str:
+        """The ledger's own, which no other has."""
+        return self._reader.ledger_id
 
     def close(self) -> None:
         """Write what is waiting and stop. What is sent again and again, as the server is gone, is left unanswered."""

@@ -88,6 +88,8 @@ class Reader:
         """The first connection is made here, unless it is a standby's or ``waits``: then it comes when it comes.
         psycopg.Error: it cannot be made."""
         self._address, self._settings = address, settings
+        self.ledger_id = ""
+        """That of the ledger which is read, where that was asked."""
         self._attributes = {"target_session_attrs": "any"} if standby else {}
         self._db: Connection | None = None
         self._why = "not connected yet"

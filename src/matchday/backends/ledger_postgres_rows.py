@@ -37,12 +37,14 @@ from matchday.backends.columns import (
     bet_row,
     charges_of,
     encoded,
+    fact_body,
     limits_of,
     offer_body,
     outcome_of,
     standing_at,
 )
-from matchday.backends.postgres import Connection, hashes, numbers, part_of, plain, texts
+from matchday.backends.postgres import Connection, bodies, hashes, numbers, part_of, plain, texts
+from matchday.model.bet import Bet
 from matchday.model.ledger import (
     Command,
     DecideLegs,
@@ -68,6 +70,8 @@ from matchday.model.posting import (
 )
 from matchday.model.posting.rows import FreeBetState
 
+Placed = Mapping[str, tuple[Bet, bytes]]
+"""Bets that are placed, and as they are encoded."""
 NUMBERS: Final = 8_192
 """Numbers of entries, and of facts, that one batch has."""
 COMMANDS_MAX: Final = NUMBERS // 2
@@ -281,14 +285,16 @@ class RowStore:
             for account, id_ in work.waited & rows.new_known.keys():
                 db.execute(_FORGET, (texts([id_]), account))
             _save_new_accounts(db, work)
+            # A bet that is placed stands in its own row and in the fact that says so: it is encoded once.
+            placed = {name: (bet := rows.bets[name].bet, encoded(bet)) for name in rows.new_bets}
             values: dict[str, Any] = {"writer": writer}
             for part in (
                 _accounts(work),
                 _house(rows),
                 _known(rows, commands),
-                _bets(work),
+                _bets(work, placed),
                 _entries(work),
-                _facts(rows),
+                _facts(rows, placed),
             ):
                 values |= part
             db.execute(_SAVE, values)
@@ -389,7 +395,7 @@ def _account_columns(work: Working, accounts: Sequence[Account]) -> tuple[Any, .
     return (
         texts([account.status.value for account in accounts]), numbers([account.balance for account in accounts]),
         numbers([_exposed(work, work.players[account.account]) for account in accounts]),
-        numbers([account.facts for account in accounts]), texts([limits_of(account) for account in accounts]),
+        numbers([account.facts for account in accounts]), bodies([limits_of(account) for account in accounts]),
     )  # fmt: skip
 
 
@@ -428,7 +434,7 @@ def _known(rows: Rows, commands: Sequence[Command]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bets(work: Working) -> dict[str, Any]:
+def _bets(work: Working, encoded_: Placed) -> dict[str, Any]:
     new = [work.rows.bets[name] for name in work.rows.new_bets]
     parts, players = [part_of(p.bet.account) for p in new], [work.players[p.bet.account] for p in new]
     legs = sorted({
@@ -439,8 +445,8 @@ def _bets(work: Working) -> dict[str, Any]:
     return {
         "number": numbers([placed.number for placed in new]), "bet_part": numbers(parts),
         "bet_player": numbers(players), "bet": texts([placed.bet.bet for placed in new]),
-        "body": texts([encoded(placed.bet) for placed in new]),
-        "charges": texts([encoded(placed.charges) for placed in new]),
+        "body": bodies([encoded_[name][1] for name in work.rows.new_bets]),
+        "charges": bodies([encoded(placed.charges) for placed in new]),
         "selection": texts([leg[0] for leg in legs]), "leg": numbers([leg[1] for leg in legs]),
         "leg_part": numbers([leg[2] for leg in legs]), "leg_player": numbers([leg[3] for leg in legs]),
     }  # fmt: skip
@@ -457,16 +463,16 @@ def _entries(work: Working) -> dict[str, Any]:
         "entry_at": numbers([entry.at_ms for entry in new]), "reason": texts([entry.reason for entry in new]),
         "entry_currency": texts([entry.currency for entry in new]),
         "entry_bet": numbers([0 if entry.bet is None else bets[entry.bet].number for entry in new]),
-        "postings": texts([encoded(entry.postings) for entry in new]),
+        "postings": bodies([encoded(entry.postings) for entry in new]),
     }  # fmt: skip
 
 
-def _facts(rows: Rows) -> dict[str, Any]:
+def _facts(rows: Rows, placed: Placed) -> dict[str, Any]:
     new = rows.new_facts
     assert len(new) <= NUMBERS
     return {
         "seq": numbers([fact.seq for fact in new]), "fact_part": numbers([part_of(fact.account) for fact in new]),
-        "fact": texts([encoded(fact) for fact in new]),
+        "fact": bodies([fact_body(fact, placed) for fact in new]),
     }  # fmt: skip
 
 

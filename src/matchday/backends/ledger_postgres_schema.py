@@ -1,4 +1,4 @@
-"""The ledger's schema on PostgreSQL: ordered migrations, and whose ledger it is.
+"""The ledger's schema on PostgreSQL: ordered migrations, whose ledger it is, and which log it goes with.
 
 Each file of ``ledger_postgres_sql`` takes the schema from one version to the next; its first line says the oldest
 version that code must know to run on it (``-- needs: 3``). So old code runs on a newer schema as long as that allows
@@ -6,6 +6,7 @@ it, which is what lets processes be replaced one after the other; where it does 
 in one transaction under a lock: of processes that start together one migrates, and the others find it done.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 import psycopg
 
 from matchday.backends.errors import BackendError
-from matchday.backends.postgres import Connection, said, where
+from matchday.backends.postgres import Connection, connect, said, where
 from matchday.config import Postgres
 
 _LOCK: Final = 0x6D61_7463_6864_6179
@@ -44,8 +45,9 @@ def _migration(version: int, sql: str) -> Migration:
     return Migration(version, int(found[1]), sql)
 
 
-def prepare(connection: Connection, settings: Postgres, ours: Sequence[Migration] | None = None) -> None:
-    """Bring the schema to our version, and see that it is this platform's. BackendError: it cannot be used."""
+def prepare(connection: Connection, settings: Postgres, ours: Sequence[Migration] | None = None) -> str:
+    """Bring the schema to our version, and see that it is this platform's; the ledger's own id. BackendError: it cannot
+    be used."""
     at = where(settings.address)
     try:
         _durable(connection, at)
@@ -55,11 +57,13 @@ def prepare(connection: Connection, settings: Postgres, ours: Sequence[Migration
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             _migrate(connection, at, migrations() if ours is None else ours)
             _claim(connection, at, settings.platform)
+            ((id_,),) = connection.execute("SELECT id::text FROM platform").fetchall()
     except psycopg.Error as error:
         raise BackendError(
             f"the ledger {at} could not be prepared: {said(error)}; its user must own the schema, or an owner must "
             "start this release once"
         ) from error
+    return str(id_)
 
 
 def _durable(connection: Connection, at: str) -> None:
@@ -98,4 +102,25 @@ def _claim(connection: Connection, at: str, platform: str) -> None:
             f"the ledger {at} is that of the platform {name!r}, this one is {platform!r}; set "
             "MATCHDAY_POSTGRES_ADDRESS to another database, or MATCHDAY_POSTGRES_PLATFORM to its name if it is the "
             "same platform"
+        )
+
+
+def goes_with(settings: Postgres, log: str, *, from_now_on: bool = False) -> None:
+    """See that a ledger goes with this log, by the log's id; the first that it is opened with is remembered.
+    BackendError where it goes with another, unless it is to go with this one ``from_now_on``."""
+    at = where(settings.address)
+    try:
+        with contextlib.closing(connect(settings.address, settings)) as connection:
+            ((held,),) = connection.execute("SELECT log FROM platform").fetchall()
+            if held is None or (from_now_on and held != log):
+                connection.execute("UPDATE platform SET log = %s WHERE log IS NOT DISTINCT FROM %s", (log, held))
+                ((held,),) = connection.execute("SELECT log FROM platform").fetchall()
+    except psycopg.Error as error:
+        raise BackendError(f"the ledger {at} could not be asked which log it goes with: {said(error)}") from error
+    if held != log:
+        raise BackendError(
+            f"the ledger {at} goes with another log: its topics have the id {held}, those that the settings name have "
+            f"{log}. With two logs a ledger's bets would be settled by two platforms: set kafka.brokers and "
+            "kafka.platform to its own. Where that log is lost, or the ledger was brought back beside a new one, stop "
+            "all processes and say `matchday cluster adopt --config TOML`"
         )

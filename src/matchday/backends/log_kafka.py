@@ -21,19 +21,24 @@ from matchday.ports import Clock, Record, Stored
 
 class KafkaLog(PartitionedLog):
     """See ``Log``. BackendError where the brokers cannot be reached, topics are missing, or the log is that of a
-    platform with another ``identity`` (whatever all processes of one platform have in common, and no others)."""
+    platform with another ``identity`` (whatever all processes of one platform have in common, and no others). Without
+    one it is opened whosever it is, as by whoever looks at it."""
 
     def __init__(
-        self, settings: Kafka, clock: Clock, post: Post, fatal: Callable[[BaseException], None], identity: str
+        self, settings: Kafka, clock: Clock, post: Post, fatal: Callable[[BaseException], None], identity: str | None
     ) -> None:
         topics = Topics(settings)
         found = topics.required()
-        topics.claim(identity)
+        self.id = topics.log_id()
+        """What no other log has, of the same name or not."""
+        if identity is not None:
+            topics.claim(identity)
         self._epochs = {topic: one.epoch for topic, one in found.items()}
         self.count = max(one.partitions for one in found.values())
         self._reads = Reads(settings, clock, fatal)
         self._positions = Positions(settings, clock, post)
-        self._tails = Tails(settings, post, fatal)
+        self._tails = Tails(settings, clock, post, fatal)
+        self.lag = self._tails.lag
         self._appends = Appends(settings, clock, post, fatal, self.place)
 
     def close(self) -> None:

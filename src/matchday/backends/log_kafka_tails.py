@@ -2,6 +2,9 @@
 
 No group hands these partitions out: a gate hears all it wants, and a room that shares work is created for its own. What
 is read goes to the room's thread in batches, of which a few may be on their way; more wait with the broker.
+
+How far tails are behind is known without a question: each answer with records says where the partition ends. Where no
+answer comes nothing is known, so that the leader of one partition after the other is asked, once in a while.
 """
 
 import contextlib
@@ -20,7 +23,7 @@ from matchday.backends.partitions import Hear, Part
 from matchday.backends.writer import Post
 from matchday.config import Kafka
 from matchday.model.messages import Topic
-from matchday.ports import Stored
+from matchday.ports import Clock, Lag, Stored
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +35,10 @@ _BATCHES_MAX: Final = 4
 """Batches on their way to the room's thread."""
 _ASK_S: Final = 5.0
 _KNOW_S: Final = 0.5
+LOOK_MS: Final = 1_000
+"""Milliseconds between two looks at how far tails are behind."""
+_PROBE_S: Final = 0.2
+"""Seconds that a leader is waited for meanwhile."""
 
 Parts = Mapping[str, Topic]
 """Topics by their names on Kafka."""
@@ -71,17 +78,25 @@ class Tail:
 class Tails:
     """All tails of a process."""
 
-    def __init__(self, settings: Kafka, post: Post, fatal: Callable[[BaseException], None]) -> None:
-        self._settings, self._post, self._fatal = settings, post, fatal
+    def __init__(self, settings: Kafka, clock: Clock, post: Post, fatal: Callable[[BaseException], None]) -> None:
+        self._settings, self._clock, self._post, self._fatal = settings, clock, post, fatal
         self._readers: list[_Reader] = []
 
     def begin(self, part: Part, after: int, hear: Hear) -> Tail:
         """Hear a partition after an offset, from later on."""
         reader = next((reader for reader in self._readers if reader.free(part)), None)
         if reader is None:
-            reader = _Reader(self._settings, self._post, self._fatal)
+            reader = _Reader(self._settings, self._clock, self._post, self._fatal)
             self._readers.append(reader)
         return reader.begin(part, after, hear)
+
+    def lag(self) -> Lag:
+        """How far all of them are behind."""
+        lags = [reader.lag for reader in self._readers]
+        return Lag(
+            sum(lag.records for lag in lags), max((lag.for_ms for lag in lags), default=0),
+            max((lag.silent_ms for lag in lags), default=0),
+        )  # fmt: skip
 
     def close(self) -> None:
         """End all threads."""
@@ -94,8 +109,8 @@ class Tails:
 class _Reader:
     """One consumer and its thread; each partition has at most one tail."""
 
-    def __init__(self, settings: Kafka, post: Post, fatal: Callable[[BaseException], None]) -> None:
-        self._post, self._fatal = post, fatal
+    def __init__(self, settings: Kafka, clock: Clock, post: Post, fatal: Callable[[BaseException], None]) -> None:
+        self._clock, self._post, self._fatal = clock, post, fatal
         self._names = {topic: named(settings, topic) for topic in Topic}
         self._topics = {name: topic for topic, name in self._names.items()}
         self._tails: dict[Part, Tail] = {}
@@ -104,6 +119,11 @@ class _Reader:
         self._consumer = Consumer(consuming(settings, "tails", lambda error: self._hand_over(lambda: fatal(error))))
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._room = threading.BoundedSemaphore(_BATCHES_MAX)
+        self._read_to: dict[Part, int] = {}
+        self._distance = Distance()
+        self.lag = Lag()
+        self._looked_ms = self._answered_ms = clock.elapsed_ms()
+        self._probed = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log tails", daemon=True)
         self._thread.start()
@@ -143,6 +163,8 @@ class _Reader:
         while not self._closing.is_set():
             while not self._asked.empty():
                 self._asked.get()()
+            if self._clock.elapsed_ms() - self._looked_ms >= LOOK_MS:
+                self._look()
             message = self._consumer.poll(_POLL_S)
             if message is None:
                 continue
@@ -154,9 +176,28 @@ class _Reader:
                     record = stored(one, self._topics)
                     part = (record.topic, record.partition)
                     batch.setdefault(self._reading[part], []).append(record)
+                    self._read_to[part] = record.offset
             if batch and self._wait_for_room():
                 self._hand_over(partial(self._give, batch))
         self._consumer.close()
+
+    def _look(self) -> None:
+        """How far tails are behind, and whether a leader answers."""
+        self._looked_ms = now_ms = self._clock.elapsed_ms()
+        parts = list(self._reading)
+        if not parts:
+            self.lag, self._answered_ms = Lag(), now_ms
+            return
+        self._probed += 1
+        with contextlib.suppress(KafkaException):
+            self._consumer.get_watermark_offsets(self._at(parts[self._probed % len(parts)]), _PROBE_S)
+            self._answered_ms = now_ms
+        ends_ = {}
+        for part, tail in self._reading.items():
+            known = self._consumer.get_watermark_offsets(self._at(part), cached=True)
+            if known[1] > 0:  # else nothing was heard of it so far
+                ends_[part] = (tail.after, max(tail.after, self._read_to.get(part, -1)), known[1] - 1)
+        self.lag = Lag(*self._distance.look(ends_, now_ms), now_ms - self._answered_ms)
 
     def _read(self, tail: Tail) -> None:
         self._reading[tail.part] = tail
@@ -166,6 +207,7 @@ class _Reader:
 
     def _leave(self, part: Part) -> None:
         del self._reading[part]
+        self._read_to.pop(part, None)
         self._consumer.incremental_unassign([self._at(part)])
 
     def _wait_for_room(self) -> bool:
@@ -198,6 +240,33 @@ class _Reader:
             self._post(call)
         except RuntimeError:
             return  # the loop is closed: nobody is left to hear
+
+
+class Distance:
+    """For how long what stands in partitions has not been heard."""
+
+    def __init__(self) -> None:
+        self._owed: dict[Part, tuple[int, int]] = {}
+        """Partition -> an end that was not reached when it was seen, and when that was."""
+        self._before: dict[Part, tuple[int, int]] = {}
+
+    def look(self, ends_: Mapping[Part, tuple[int, int, int]], now_ms: int) -> tuple[int, int]:
+        """Of (offset that was heard, offset that was read, offset of the end): records that were not heard, and for how
+        many milliseconds the oldest of them has been there. An end that is not read and does not grow is no record's:
+        Kafka has some of its own."""
+        records, for_ms = 0, 0
+        for part, (heard, read, end) in ends_.items():
+            until = read if self._before.get(part) == (read, end) else end
+            owed = self._owed.get(part)
+            if owed is None or heard >= owed[0] or owed[0] > until:
+                owed = (until, now_ms)
+            if heard >= until:
+                self._owed.pop(part, None)
+                continue
+            self._owed[part] = owed
+            records, for_ms = records + until - heard, max(for_ms, now_ms - owed[1])
+        self._before = {part: (read, end) for part, (_, read, end) in ends_.items()}
+        return records, for_ms
 
 
 def _made_anew(name: str | None, wanted: int, high: int) -> BackendError:

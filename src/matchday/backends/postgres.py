@@ -203,12 +203,35 @@ def numbers(values: Sequence[int]) -> Numbers:
 
 def texts(values: Sequence[str | bytes | None]) -> Texts:
     """A column of text; bytes are UTF-8."""
-    return Texts(_packed(_TEXT, values))
+    try:
+        whole = "".join(values)  # type: ignore[arg-type]
+    except TypeError:  # not all of it is text
+        return Texts(_packed(_TEXT, values))
+    if "\0" in whole:
+        values = [plain(value) for value in values if isinstance(value, str)]
+    return Texts(_joined(_TEXT, [value.encode(errors="replace") for value in values]))  # type: ignore[union-attr]
 
 
 def hashes(values: Sequence[bytes]) -> Hashes:
     """A column of bytes."""
-    return Hashes(_packed(_BYTEA, values))
+    return Hashes(_joined(_BYTEA, values))
+
+
+def bodies(values: Sequence[bytes]) -> Texts:
+    """A column of text that is encoded, none of it null."""
+    return Texts(_joined(_TEXT, values))
+
+
+def _joined(oid: int, values: Sequence[bytes]) -> bytes:
+    """None of them null: in a few passes, which cost a third of a loop."""
+    try:
+        lengths = [_LENGTHS[len(value)] for value in values]
+    except IndexError:
+        lengths = [_LENGTH(len(value)) for value in values]
+    parts = [b""] * (2 * len(values) + 1)
+    parts[0] = _HEAD.pack(1, 0, oid, len(values), 1)
+    parts[1::2], parts[2::2] = lengths, values
+    return b"".join(parts)
 
 
 def _packed(oid: int, values: Sequence[str | bytes | None]) -> bytes:

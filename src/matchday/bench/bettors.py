@@ -154,7 +154,7 @@ class HttpBettor(asyncio.Protocol):
         self._transport.abort()
 
 
-class _Socket(asyncio.Protocol):
+class SocketFan(asyncio.Protocol):
     """The client's side of a WebSocket: handshake, frames in, bets out."""
 
     def __init__(self, answered: Answered, ready: Callable[[], None]) -> None:
@@ -202,7 +202,7 @@ class _Socket(asyncio.Protocol):
         raise NotImplementedError
 
 
-class SocketBettor(_Socket):
+class SocketBettor(SocketFan):
     """``{"op":"place",…}`` over a WebSocket. A frame ``placed`` of the same id has what became of it."""
 
     def __init__(self, token: str, answered: Answered, ready: Callable[[], None]) -> None:
@@ -241,7 +241,7 @@ class SocketBettor(_Socket):
             self._answered(self, _outcome(told.problem or told.answer), self._waiting.pop(told.id))
 
 
-class Echoed(_Socket):
+class Echoed(SocketFan):
     """The same bytes to an echo: the first frame back answers the oldest question."""
 
     def __init__(self, answered: Answered, ready: Callable[[], None]) -> None:

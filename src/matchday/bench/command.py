@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from matchday.app import StartError
-from matchday.bench import bets, ledger, odds, overload, push, soak
+from matchday.bench import bets, cluster, ledger, odds, overload, push, soak
 from matchday.bench.figures import Row
 from matchday.bench.progress import ON_DISK, steps
 from matchday.bench.run import Run
@@ -33,8 +33,11 @@ PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
     "push": push.measure,
     "bets": bets.measure,
     "overload": overload.measure,
+    "cluster": cluster.measure,
     "soak": soak.measure,
 }
+APART: Final = ("cluster", "soak")
+"""Parts that are only measured where they are named."""
 _TOLD: Final = ("msgspec", "numpy", "uvicorn", "uvloop", "httptools", "websockets")
 _STEAL_PERCENT_MAX: Final = 5.0
 """Of all time; beyond it a table says that its figures are not to be relied upon."""
@@ -81,7 +84,7 @@ def bench(options: argparse.Namespace) -> int:
     """``matchday bench``."""
     if not 0.01 <= options.minutes <= 1_440:
         raise StartError(f"--minutes {options.minutes:g} is outside 0.01 to 1440")
-    parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "soak"]
+    parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part not in APART]
     profiles = {part: _profile(options.profile, part, parts) for part in parts}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     load, steal, rows = os.getloadavg()[0], dict[str, float](), list[Row]()

@@ -1,15 +1,16 @@
 """Fans of the real command: guests with money, and the crowd that bets by whichever door takes bets."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from matchday.app import StartError
 from matchday.bench.bettors import http_bettor, socket_bettor
 from matchday.bench.crowd import Crowd
 from matchday.bench.run import Run
-from matchday.bench.server import Server
+from matchday.bench.server import Door
 
 
-def guests(run: Run, server: Server, count: int) -> list[str]:
+def guests(run: Run, server: Door, count: int) -> list[str]:
     """Tokens of so many new fans."""
     found = []
     for n in range(count):
@@ -18,7 +19,16 @@ def guests(run: Run, server: Server, count: int) -> list[str]:
     return found
 
 
-def crowds_of(server: Server, tokens: Sequence[str]) -> dict[str, Crowd]:
+class Measured(Protocol):
+    """Where fans go, and whose CPU is counted."""
+
+    port: int
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+
+
+def crowds_of(server: Measured, tokens: Sequence[str]) -> dict[str, Crowd]:
     """By door."""
     port = server.port
     return {

@@ -9,11 +9,16 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from matchday.ops.engines import free_ports
-from matchday.ops.engines.postgres import OWNER, run
+from matchday.ops.engines.postgres import OWNER, Node
 
 _PROGRAMS: Final = Path("/usr/lib/postgresql")
 """Where Debian has its versions."""
-_WAIT_S: Final = 60
+_USER: Final = "bet"
+_SETTINGS: Final[dict[str, object]] = {
+    "shared_buffers": "512MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "30min",
+}
 
 
 def programs() -> Path | None:
@@ -22,60 +27,19 @@ def programs() -> Path | None:
     return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
-class Server:
-    """One server: a primary of its own, or the standby of another."""
+class Server(Node):
+    """One server, which can be asked as somebody beside those who use it."""
 
-    def __init__(
-        self, folder: Path, name: str, primary: "Server | None" = None, options: dict[str, Any] | None = None
-    ) -> None:  # fmt: skip
-        self.folder, self.name, self.port = folder, name, free_ports(1)[0]
-        self._data, self._options = folder / name, options or {}
-        if primary is None:
-            self._run("initdb", "-D", self._data, "-U", "bet", "-A", "trust", "-k", "--locale=C", "-E", "UTF8", "-N")
-        else:
-            self._run(
-                "pg_basebackup", "-D", self._data, "-R", "-C", "-S", name, "-X", "stream", "--checkpoint=fast", "-d",
-                f"host=127.0.0.1 port={primary.port} user=bet application_name={name}",
-            )  # fmt: skip
-        self.start()
-
-    def _run(self, program: str, *words: object) -> None:
-        run(self.folder, program, *words, within_s=_WAIT_S)
-
-    def start(self) -> None:
-        """Until it takes connections."""
-        given: dict[str, Any] = {
-            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "''",
-            "shared_buffers": "512MB", "max_wal_size": "2GB", "checkpoint_timeout": "30min",
-        }  # fmt: skip
-        words = " ".join(f"-c {name}={value}" for name, value in (given | self._options).items())
-        self._run("pg_ctl", "-D", self._data, "-l", self.log, "-w", "-o", words, "start")
+    def address(self, database: str = "postgres", *others: Node) -> str:
+        """See ``Node.address``."""
+        return super().address(database, *others)
 
     def stop(self, mode: str = "immediate") -> None:
         """As after a crash, or ``fast``."""
-        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
-
-    def promote(self) -> None:
-        """Make a primary of a standby."""
-        self._run("pg_ctl", "-D", self._data, "-w", "promote")
-
-    @property
-    def log(self) -> Path:
-        """What it logs."""
-        return self.folder / f"{self.name}.log"
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and not stopped."""
-        return (self._data / "postmaster.pid").exists()
-
-    def address(self, database: str = "postgres", *others: "Server") -> str:
-        """Of a database on this one, or on another that can be written to."""
-        hosts = ",".join("127.0.0.1" for _ in (self, *others))
-        return f"host={hosts} port={','.join(str(s.port) for s in (self, *others))} user=bet dbname={database}"
+        super().stop(mode)
 
     def say(self, sql: LiteralString, database: str = "postgres", *values: object) -> list[tuple[Any, ...]]:
-        """As somebody beside those who use it."""
+        """Rows of a statement."""
         with psycopg.connect(self.address(database), autocommit=True) as connection:
             found = connection.execute(sql, values or None)
             return found.fetchall() if found.description is not None else []
@@ -100,12 +64,14 @@ class Servers:
 
     def new(self, name: str, primary: Server | None = None) -> Server:
         """Start one."""
-        self._all.append(server := Server(self.folder, name, primary, self._options))
+        server = Server(self.folder, name, free_ports(1)[0], {**_SETTINGS, **self._options}, _USER)
+        self._all.append(server)
+        server.make(primary)
+        server.start()
         return server
 
     def close(self) -> None:
         """Stop all of them and remove what they wrote."""
         for server in self._all:
-            if server.running:
-                server.stop()
+            server.stop()
         self._folder.cleanup()

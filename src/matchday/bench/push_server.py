@@ -39,6 +39,7 @@ CHANGES: Final = 60
 """Changes of one match within a tick."""
 _HOUR_MS: Final = 3_600_000
 _SEND_S_MAX: Final = 10.0
+_GOALS_MAX: Final = 6
 
 
 def settings() -> Settings:
@@ -53,8 +54,8 @@ def settings() -> Settings:
     )
 
 
-class _Match:
-    """The provider: one match that has kicked off, and goes on by ``Server.goal`` alone."""
+class Match:
+    """The provider: one match that has kicked off, and goes on by goals that are said apart."""
 
     name = "bench"
 
@@ -77,6 +78,15 @@ class _Match:
 
 async def _no_http(scope: object, receive: object, send: object) -> None:
     """There is no HTTP here."""
+
+
+def goal(state: FootballState, seq: int, now_ms: int) -> tuple[FootballState, Incident]:
+    """The next goal after a state; the sides take turns, and after some a new match's score begins."""
+    if sum(state.score) >= _GOALS_MAX:
+        state = advance(FootballState(), IncidentType.KICK_OFF, None, 0)
+    side: Side = "home" if sum(state.score) % 2 else "away"
+    after = advance(state, IncidentType.GOAL, side, 60)
+    return after, Incident(FIXTURE, seq, Match.name, IncidentType.GOAL, side, 60, after, now_ms)
 
 
 class Server:
@@ -110,15 +120,9 @@ class Server:
         return began
 
     def goal(self) -> None:
-        """The next goal, as the feed says it; the sides take turns, and after some a new match's score begins."""
+        """The next goal, as the feed says it."""
         self._seq += 1
-        if sum(self._state.score) >= 6:
-            self._state = advance(FootballState(), IncidentType.KICK_OFF, None, 0)
-        side: Side = "home" if sum(self._state.score) % 2 else "away"
-        self._state = advance(self._state, IncidentType.GOAL, side, 60)
-        incident = Incident(
-            FIXTURE, self._seq, _Match.name, IncidentType.GOAL, side, 60, self._state, self._clock.now_ms()
-        )
+        self._state, incident = goal(self._state, self._seq, self._clock.now_ms())
         self._platform.log.append([Record(Topic.INCIDENTS, FIXTURE, encode(incident))])
 
     def change(self, count: int) -> None:
@@ -194,7 +198,7 @@ async def _serve(pipe: Pipe, folder: Path, count: int) -> None:
     loop.set_exception_handler(lambda _, context: fatal(context.get("exception") or RuntimeError(context["message"])))
     with stores(folder, clock, loop.call_soon_threadsafe, chosen, fatal) as (log, ledger):
         warm_up()
-        platform = Platform(clock, log, ledger, _Match(clock.now_ms()), chosen, secret=b"bench")
+        platform = Platform(clock, log, ledger, Match(clock.now_ms()), chosen, secret=b"bench")
         platform.start()
         server = Server(platform, clock)
         while not server.open:  # noqa: ASYNC110 - the books come by callback

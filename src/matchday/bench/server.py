@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,7 +97,7 @@ class Door:
 
 
 class Server(Door):
-    """A running platform."""
+    """A running platform of one process."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
         super().__init__(port)
@@ -137,9 +138,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None
-) -> Iterator[Server]:
-    """The real command on the first core until the block ends, its data in a new folder.
+    folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None,
+    core: int | None = SERVER_CORE,
+) -> Iterator[Server]:  # fmt: skip
+    """The real command on one core (None: on all) until the block ends, its data in a new folder.
 
     With ``slow_commit_ms`` every commit of its ledger takes so much longer; with ``profile`` it is sampled into a file:
     both by ``hosted``, which runs the same command.
@@ -154,7 +156,7 @@ def serving(
         command = ["matchday", *command]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MATCHDAY_")}
     said = folder / "stderr"
-    with said.open("wb") as stderr, pinned(SERVER_CORE):
+    with said.open("wb") as stderr, nullcontext() if core is None else pinned(core):
         process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", *command], stdout=stderr, stderr=stderr,
             env={**environment, **LIMITS, **(settings or {})},

@@ -12,6 +12,7 @@ now_s: Final = perf_counter
 """Seconds on a clock that never jumps and that all processes share (CLOCK_MONOTONIC)."""
 _OF_THE_SCHEDULER: Final = 2
 """CPUCLOCK_SCHED: counted by the scheduler, not by ticks."""
+_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _ALLOWED: Final = os.sched_getaffinity(0)
 SERVER_CORE: Final = min(_ALLOWED)
 """Where what is measured runs."""
@@ -23,6 +24,24 @@ def cpu_s(pid: int) -> float:
     """CPU seconds that all threads of a process have used, kernel included, to the nanosecond: its own CPU clock, whose
     id Linux makes of the process's (clock_getcpuclockid(3)). What ``/proc/PID/schedstat`` says is the main thread's."""
     return clock_gettime(~pid << 3 | _OF_THE_SCHEDULER)
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU seconds of a process, of those that it has started and that live, and of those that have ended and that it
+    has waited for (``/proc``), to the tick of the kernel. 0 of one that has ended."""
+    children: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                children.setdefault(int(fields[1]), []).append(int(folder.name))
+                ticks[int(folder.name)] = sum(map(int, fields[11:15]))
+    found, left = 0, [pid]
+    while left:
+        found += ticks.get(one := left.pop(), 0)
+        left += children.get(one, ())
+    return found / _TICKS_A_SECOND
 
 
 def rss_bytes(pid: int) -> int:

@@ -24,6 +24,13 @@ Example: matchday cluster init --kafka kafka1:9092,kafka2:9092,kafka3:9092 --par
 Exit status: 0 where all topics are as they must be; 1 where one differs, or the brokers do not answer. Settings of the
 part [kafka] (names, TLS, passwords) come from --config; what is said here goes before it."""
 
+_ADOPT: Final = """\
+A ledger goes with one log, and refuses to start with any other: so nobody settles the bets of another platform. Where
+its log is lost, or the ledger was brought back from a backup beside a new log, this says that from now on it goes with
+the log that the settings name. Nothing of the platform may run meanwhile. Books and screens then begin anew, and what
+settlement had not heard of the old log has to be said again by the feed."""
+_ADOPT_EPILOG: Final = "Example: matchday cluster init --config new.toml && matchday cluster adopt --config new.toml"
+
 
 def add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The words of the command."""
@@ -39,6 +46,15 @@ def add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     init.add_argument("--replicas", type=int, metavar="N", help="brokers that hold each record (kafka.replicas: 3)")
     init.add_argument("--config", type=Path, metavar="TOML", help="settings (see docs/operating.md)")
     init.add_argument("--json", action="store_true", help="for programs: {topics: [{name, state, differences}]}")
+
+
+def add_adopt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The words of ``matchday cluster adopt``."""
+    adopt = commands.add_parser(
+        "adopt", help="have a ledger go with another log", description=_ADOPT, epilog=_ADOPT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    adopt.add_argument("--config", type=Path, required=True, metavar="TOML", help="settings that name ledger and log")
 
 
 def make_topics(settings: Kafka) -> "Sequence[TopicReport]":

@@ -186,6 +186,10 @@ class Cluster:
         with self._folder.locked():
             return Rolling(self._folder, self._folder.load(), self._say).run(order)
 
+    def state(self) -> State:
+        """What it consists of. ClusterError where there is none."""
+        return self._folder.load()
+
     # --- status, logs, down -------------------------------------------------------------------------------------------
 
     def report(self) -> Report:

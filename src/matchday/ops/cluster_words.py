@@ -1,4 +1,4 @@
-"""The words of a local cluster: ``matchday cluster up | status | scale | logs | replay | down``."""
+"""The words of a local cluster: ``matchday cluster up | status | scale | logs | replay | audit | down``."""
 
 import argparse
 import sys
@@ -51,7 +51,19 @@ Examples:
   matchday cluster roll                                    every process anew, one after the other
   matchday cluster roll --release ../next/.venv --canary 0.25 --watch 60
   matchday cluster roll gate --back"""
+_AUDIT: Final = """\
+Watch a running cluster with many screens while its processes come and go, and see that nobody misses a message without
+being told. An odds owner is stopped, added and killed, two gates become four, half of the screens come back to the new
+ones, and four gates become two again; meanwhile every screen checks each frame that it is told (epoch, from, to), and
+fans bet on whichever gate answers. At the end what screens held is compared with what the log adds up to, and every
+gate is asked for every bet. Processes are left as they then are: two gates, two odds owners.
+
+Example:
+  matchday cluster up --with-engines --speed 30
+  matchday cluster audit --watchers 1000"""
 _NAMES: Final = ", ".join(ROOMS)
+WATCHERS: Final = 1_000
+WATCHERS_MAX: Final = 20_000
 
 
 def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -100,8 +112,18 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     replay.add_argument("journal", type=Path, metavar="JOURNAL", help="as `matchday replay --journal` writes it")
     replay.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger (not --state)")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
+    audit = commands.add_parser(
+        "audit",
+        help="watch it while its processes come and go: nobody may miss a message untold",
+        description=_AUDIT,
+        epilog="Exit status: 0 where nobody missed anything untold, 1 where anybody did.",
+        formatter_class=raw,
+    )
+    how_many = f"screens (default: {WATCHERS})"
+    audit.add_argument("--watchers", type=watchers, default=WATCHERS, metavar="N", help=how_many)
+    audit.add_argument("--json", action="store_true", help="print the report as JSON")
     down = commands.add_parser("down", help="drain and end all of it; what the engines hold stays")
-    for command in (up, status, scale, roll, logs, replay, down):
+    for command in (up, status, scale, roll, logs, replay, audit, down):
         command.add_argument("--state", type=Path, default=Path("cluster"), metavar="DIR", help="default: cluster")
 
 
@@ -151,6 +173,13 @@ def room_count(word: str) -> tuple[str, int]:
             f"{word!r}: expected ROOM=N with a room of {_NAMES} and N up to {ROOMS_MAX} ({GATES_MAX} gates)"
         )
     return room, int(number)
+
+
+def watchers(word: str) -> int:
+    """How many screens."""
+    if not word.isdecimal() or not 1 <= int(word) <= WATCHERS_MAX:
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a number from 1 to {WATCHERS_MAX}")
+    return int(word)
 
 
 class Local:

@@ -60,6 +60,8 @@ _LOOK_MS_MAX = 600_000
 _ACCEPTED = BetAccepted.__struct_config__.tag
 _READ_MAX = 2_000
 """Bets of one read: some milliseconds."""
+_FIXTURES_MAX = 512
+"""Fixtures of which it is remembered what was last said of each selection: those spoken of lately."""
 _PAGES_IN_FLIGHT = 2
 """Pages that the ledger has at once."""
 GROUP_FIXTURE = "settlement-by-fixture"
@@ -290,6 +292,8 @@ class SettlementByAccount:
         self._letters = Letters(clock, self._voice, "settlement by account")
         self._decided, self._accepted = _Lane(clock), _Lane(clock)
         self._page = settings.page_max
+        self._said: dict[str, dict[str, int]] = {}
+        """Fixture -> the highest version at which anything was said of each selection."""
 
     def start(self) -> None:
         """Hear decisions and accepted bets from the last positions on."""
@@ -304,8 +308,9 @@ class SettlementByAccount:
     def hear_decisions(self, records: Sequence[Stored]) -> None:
         """Remember each decision in the ledger, then settle the bets on it."""
         for _, message in self._letters.opened(records):
-            if isinstance(message, LegsDecided) and message.decisions:
-                self._decided.do(partial(self._remember, message))
+            if isinstance(message, LegsDecided):
+                if (fresh := self._not_overtaken(message)).decisions:
+                    self._decided.do(partial(self._remember, fresh))
             elif isinstance(message, LegsVoided):
                 self._decided.do(partial(self._void, message))
         self._mark(self._decided, Topic.DECISIONS, records[-1].offset)
@@ -327,6 +332,16 @@ class SettlementByAccount:
             lane.next()
 
         lane.do(advance)
+
+    def _not_overtaken(self, message: LegsDecided) -> LegsDecided:
+        """What of it nobody has said later words on. While a share changes hands two rooms of stage one speak: what the
+        later one only repeated changes nothing in the ledger, and would not keep an older word from doing so."""
+        said = self._said[message.fixture] = self._said.pop(message.fixture, {})
+        if len(self._said) > _FIXTURES_MAX:
+            del self._said[next(iter(self._said))]
+        fresh = tuple(one for one in message.decisions if said.get(one.selection, -1) <= message.version)
+        said.update((one.selection, message.version) for one in fresh)
+        return message if len(fresh) == len(message.decisions) else msgspec.structs.replace(message, decisions=fresh)
 
     # --- what a decision concerns -------------------------------------------------------------------------------------
 

@@ -19,9 +19,7 @@ OWNER: Final = "postgres"
 """Who runs it where we are root, which it refuses to be."""
 _STANDBY: Final = "standby"
 _RUN_S_MAX: Final = 120
-_SETTINGS: Final = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "''",
+_SETTINGS: Final[dict[str, object]] = {
     "max_connections": 200,
     "shared_buffers": "128MB",
     "hot_standby_feedback": "on",
@@ -29,25 +27,90 @@ _SETTINGS: Final = {
 }
 
 
+class Node:
+    """One server: a primary of its own, or the standby of another. It is no child of this process, and outlives it."""
+
+    def __init__(self, folder: Path, name: str, port: int, settings: Mapping[str, object], user: str = USER) -> None:
+        self.folder, self.name, self.port, self.user = folder, name, port, user
+        self._data, self._settings = folder / name, settings
+
+    @property
+    def there(self) -> bool:
+        """Whether it was made before."""
+        return self._data.is_dir()
+
+    @property
+    def log(self) -> Path:
+        """Where it writes what it does."""
+        return self.folder / f"{self.name}.log"
+
+    def make(self, primary: "Node | None" = None) -> None:
+        """Its files: empty, or those of a running primary, which it will follow under its own name."""
+        if primary is None:
+            words = ("-U", self.user, "-A", "trust", "-k", "--locale=C", "-E", "UTF8", "-N")
+            self._run("initdb", "-D", self._data, *words)
+            return
+        source = f"host=127.0.0.1 port={primary.port} user={self.user} application_name={self.name}"
+        copy = ("-D", self._data, "-R", "-C", "-S", self.name, "-X", "stream", "--checkpoint=fast")
+        self._run("pg_basebackup", *copy, "-d", source)
+
+    def start(self) -> None:
+        """Until it takes connections; nothing where it runs."""
+        if self.process:
+            return
+        given = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "''", **self._settings}
+        words = " ".join(f"-c {name}={value}" for name, value in {**given, "port": self.port}.items())
+        self._run("pg_ctl", "-D", self._data, "-l", self.log, "-w", "-o", words, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """``immediate``: as after a crash. Harmless where it does not run."""
+        if self.process:
+            self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+
+    def promote(self) -> None:
+        """Make a primary of a standby."""
+        self._run("pg_ctl", "-D", self._data, "-w", "promote")
+
+    @property
+    def process(self) -> int:
+        """The id of its process; 0 where it is not running."""
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return 0
+        return pid
+
+    def address(self, database: str, *others: "Node") -> str:
+        """Of a database on this one, or on another that can be written to."""
+        nodes = (self, *others)
+        hosts, ports = ",".join("127.0.0.1" for _ in nodes), ",".join(str(node.port) for node in nodes)
+        return f"host={hosts} port={ports} user={self.user} dbname={database}"
+
+    def _run(self, name: str, *words: object) -> None:
+        run(self.folder, name, *words)
+
+
 class Postgres:
-    """A primary and perhaps its standby. They are no children of this process, and outlive it."""
+    """A primary and perhaps its standby, with a database for the ledger."""
 
     def __init__(self, folder: Path, ports: Sequence[int] = (), *, standby: bool = False) -> None:
         """``ports``: of one that was started before."""
         self._folder = folder
-        self._nodes = ["primary", _STANDBY] if standby else ["primary"]
-        self._ports = list(ports) or free_ports(len(self._nodes))
+        names = ["primary", _STANDBY] if standby else ["primary"]
+        ports = list(ports) or free_ports(len(names))
+        self._nodes = [Node(folder, name, port, _SETTINGS) for name, port in zip(names, ports, strict=True)]
 
     @property
     def ports(self) -> list[int]:
         """Of the primary, then of the standby."""
-        return self._ports
+        return [node.port for node in self._nodes]
 
     @property
     def address(self) -> str:
         """A connection string with all of them: clients find the one that can be written to."""
-        hosts = ",".join("127.0.0.1" for _ in self._ports)
-        return f"host={hosts} port={','.join(map(str, self._ports))} user={USER} dbname={DATABASE}"
+        primary, *others = self._nodes
+        return primary.address(DATABASE, *others)
 
     def start(self) -> None:
         """Make what is not there yet, and return when all take connections. EngineError says why they do not."""
@@ -59,56 +122,36 @@ class Postgres:
             raise
 
     def _start_all(self) -> None:
-        new = not (self._folder / "primary").is_dir()
+        primary, *standbys = self._nodes
+        new = not primary.there
         if new:
-            words = ("-U", USER, "-A", "trust", "-k", "--locale=C", "-E", "UTF8")
-            self._run("initdb", "-D", self._folder / "primary", *words)
-        self._launch("primary")
+            primary.make()
+        primary.start()
         if new:
-            self._run("createdb", "-h", "127.0.0.1", "-p", self._ports[0], "-U", USER, DATABASE)
-        if _STANDBY not in self._nodes:
-            return
-        if not (self._folder / _STANDBY).is_dir():
-            source = f"host=127.0.0.1 port={self._ports[0]} user={USER} application_name={_STANDBY}"
-            copy = ("-D", self._folder / _STANDBY, "-R", "-C", "-S", _STANDBY, "-X", "stream", "--checkpoint=fast")
-            self._run("pg_basebackup", *copy, "-d", source)
-        self._launch(_STANDBY)
-        self._say(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
-        self._say("SELECT pg_reload_conf()")
-
-    def _launch(self, node: str) -> None:
-        options = {**_SETTINGS, "port": self._ports[self._nodes.index(node)]}
-        words = " ".join(f"-c {name}={value}" for name, value in options.items())
-        data, log = self._folder / node, self._folder / f"{node}.log"
-        if self.process(node):
-            return
-        self._run("pg_ctl", "-D", data, "-l", log, "-w", "-o", words, "start")
+            self._run("createdb", "-h", "127.0.0.1", "-p", primary.port, "-U", USER, DATABASE)
+        for standby in standbys:
+            if not standby.there:
+                standby.make(primary)
+            standby.start()
+            self._say(f"ALTER SYSTEM SET synchronous_standby_names = '{standby.name}'")
+            self._say("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         """End them, the primary first; harmless where none is running."""
         for node in self._nodes:
-            if self.process(node):
-                self._run("pg_ctl", "-D", self._folder / node, "-m", "fast", "-w", "stop")
-
-    def process(self, node: str) -> int:
-        """The id of a node's process; 0 where it is not running."""
-        try:
-            pid = int((self._folder / node / "postmaster.pid").read_text().split("\n", 1)[0])
-            os.kill(pid, 0)
-        except (OSError, ValueError):
-            return 0
-        return pid
+            node.stop()
 
     def processes(self) -> dict[str, int]:
         """Node -> the id of its process."""
-        return {node: self.process(node) for node in self._nodes}
+        return {node.name: node.process for node in self._nodes}
 
-    def log(self, node: str) -> Path:
+    def log(self, name: str) -> Path:
         """Where a node writes what it does."""
-        return self._folder / f"{node}.log"
+        return next(node.log for node in self._nodes if node.name == name)
 
     def _say(self, sql: str) -> None:
-        self._run("psql", "-h", "127.0.0.1", "-p", self._ports[0], "-U", USER, "-d", DATABASE, "-q", "-c", sql)
+        port = self._nodes[0].port
+        self._run("psql", "-h", "127.0.0.1", "-p", port, "-U", USER, "-d", DATABASE, "-q", "-c", sql)
 
     def _run(self, name: str, *words: object) -> None:
         run(self._folder, name, *words)
