@@ -21,6 +21,8 @@ class Outbox:
     def __init__(self, clock: Clock, framing: Framing, buffer_bytes_max: int, took: Callable[[Session], None]) -> None:
         self._clock, self._framing, self._most, self._took = clock, framing, buffer_bytes_max, took
         self._dirty: list[Session] = []
+        self.frames = self.sends = self.bytes = 0
+        """Since this process began; bytes as they were handed to the connections."""
 
     def framed(self, session: Session, shared: Shared) -> bytes:
         """The frame of something for one session."""
@@ -65,6 +67,7 @@ class Outbox:
         dirty, self._dirty = self._dirty, []
         now, most = self._clock.now_ms(), self._most
         joined: dict[tuple[bytes, ...], bytes] = {}
+        frames = sends = sent = 0
         for session in dirty:
             pending, connection = session.pending, session.connection
             if len(pending) == 1:
@@ -74,8 +77,14 @@ class Outbox:
                 data = joined.get(key) or joined.setdefault(key, b"".join(pending))
             else:  # closed since
                 continue
+            frames += len(pending)
+            sends += 1
+            sent += len(data)
             pending.clear()
             session.sent_ms = now
             connection.send(data)
             if connection.buffered() > most or session.behind is not None:
                 self._took(session)
+        self.frames += frames
+        self.sends += sends
+        self.bytes += sent
