@@ -145,10 +145,17 @@ class Gate:
             self._sent(span)
 
     def _sent(self, span: Span) -> None:
-        """The frames leave with the push room's next tick, and so before what is asked for now."""
+        """It is over when all screens were sent what was said, a slice of them at a time."""
         span.stage("frame")
         before, sent = self.push.sent.frames, self.push.sent
-        self._clock.call_later(0, lambda: span.end(frames=sent.frames - before))
+
+        def look() -> None:
+            if sent.busy:
+                self._clock.call_later(0, look)
+            else:
+                span.end(frames=sent.frames - before)
+
+        self._clock.call_later(0, look)
 
     def _unread(self, stored: Stored) -> None:
         """What a book came to is not known: it is not offered here until somebody says it whole."""
