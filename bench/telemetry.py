@@ -42,9 +42,9 @@ def main() -> None:
         "an empty call": lambda: None,
         "an accepted bet is counted": lambda: answers.take(ACCEPTED, 7, delayed=False),
         "a refused bet is counted": lambda: answers.take(REFUSED, 7, delayed=False),
-        "a bet is not traced, as nothing is": lambda: UNTRACED.begin("slip"),
-        "a bet is not traced, as it was not drawn": lambda: never.begin("slip"),
-        "a bet is traced once in a thousand": lambda: seldom.begin("slip"),
+        "a bet is not traced, as nothing is": lambda: UNTRACED.start("slip"),
+        "a bet is not traced, as it was not drawn": lambda: never.start("slip"),
+        "a bet is traced once in a thousand": lambda: seldom.start("slip"),
     }
     found = {name: min(timed(CALLS, call) for _ in range(ROUNDS)) for name, call in parts.items()}
     empty = found["an empty call"]

@@ -66,7 +66,7 @@ class Tracer(Protocol):
     """Watches some of the work, drawn by chance, on its way through the rooms. Its times are the clock's. What is noted
     names fixtures and bets, never a fan."""
 
-    def begin(self, name: str, **notes: str | int) -> Span | None:
+    def start(self, name: str, **notes: str | int) -> Span | None:
         """A piece of work begins; None where this one is not watched, which is the rule and costs next to nothing."""
 
     def follow(self, context: str, name: str, since_ms: int, **notes: str | int) -> Span | None:
@@ -77,8 +77,8 @@ class Tracer(Protocol):
 class _Untraced:
     """Watches nothing."""
 
-    def begin(self, name: str, **notes: str | int) -> None:
-        """See ``Tracer.begin``."""
+    def start(self, name: str, **notes: str | int) -> None:
+        """See ``Tracer.start``."""
 
     def follow(self, context: str, name: str, since_ms: int, **notes: str | int) -> None:
         """See ``Tracer.follow``."""

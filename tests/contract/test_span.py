@@ -6,7 +6,7 @@ from tests.tracing import Watching
 
 
 def begun(watching: Watching) -> Span:
-    span = watching.tracer.begin("slip", kind="single")
+    span = watching.tracer.start("slip", kind="single")
     assert span is not None
     return span
 

@@ -34,13 +34,13 @@ def test_what_is_no_context_of_watched_work_is_not_followed(kind: str, context: 
 
 
 def test_who_watches_nothing_follows_nothing(clock: VirtualClock) -> None:
-    assert UNTRACED.begin("slip") is None
+    assert UNTRACED.start("slip") is None
     assert UNTRACED.follow(GOOD, "odds", 0) is None
 
 
 def test_work_of_another_process_is_followed_from_when_it_was_appended(clock: VirtualClock) -> None:
     there, here = Watching(clock, "feed"), Watching(clock, "odds")
-    began = there.tracer.begin("incident", fixture="F")
+    began = there.tracer.start("incident", fixture="F")
     assert began is not None
     said_ms = clock.now_ms()
     clock.run_for(40)
@@ -66,16 +66,16 @@ def test_a_record_from_a_clock_that_is_ahead_is_followed_from_now(clock: Virtual
 def test_as_many_are_watched_as_is_set_and_nobody_can_tell_which(clock: VirtualClock) -> None:
     settings = Trace(endpoint="http://nowhere.invalid", sample_ratio=0.05, incident_ratio=0)
     tracer = Watching(clock, settings=settings).tracer
-    watched = [number for number in range(20_000) if tracer.begin("slip") is not None]
+    watched = [number for number in range(20_000) if tracer.start("slip") is not None]
     assert 850 < len(watched) < 1_150  # five deviations
     gaps = {after - before for before, after in pairwise(watched)}
     assert len(gaps) > 30, "not every twentieth"
-    assert all(tracer.begin("incident") is None for _ in range(1_000))
+    assert all(tracer.start("incident") is None for _ in range(1_000))
 
 
 def test_none_is_watched_where_the_ratio_is_nothing_and_all_where_it_is_one(clock: VirtualClock) -> None:
-    assert all(Watching(clock, settings=NEVER).tracer.begin("slip") is None for _ in range(1_000))
-    assert all(Watching(clock, settings=ALL).tracer.begin("slip") is not None for _ in range(10))
+    assert all(Watching(clock, settings=NEVER).tracer.start("slip") is None for _ in range(1_000))
+    assert all(Watching(clock, settings=ALL).tracer.start("slip") is not None for _ in range(10))
 
 
 def test_the_same_seed_watches_the_same_work_under_the_same_ids() -> None:
@@ -83,7 +83,7 @@ def test_the_same_seed_watches_the_same_work_under_the_same_ids() -> None:
         clock = VirtualClock(7)
         watching = Watching(clock, settings=Trace(endpoint="x", sample_ratio=0.1))
         for _ in range(200):
-            if (span := watching.tracer.begin("slip")) is not None:
+            if (span := watching.tracer.start("slip")) is not None:
                 span.end()
         return [(one.trace, one.span) for one in watching.seen]
 
@@ -95,4 +95,4 @@ def test_the_same_seed_watches_the_same_work_under_the_same_ids() -> None:
 def test_what_is_begun_has_a_ratio(clock: VirtualClock) -> None:
     tracer: OtelTracer = Watching(clock).tracer
     with pytest.raises(KeyError):
-        tracer.begin("something else")
+        tracer.start("something else")

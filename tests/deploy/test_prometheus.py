@@ -59,8 +59,9 @@ def test_every_section_of_the_runbook_has_its_alert() -> None:
     assert re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE) == [alert["alert"] for alert in ALERTS]
 
 
-def test_the_job_is_called_what_rules_and_exports_go_by() -> None:
-    config = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
+@pytest.mark.parametrize("file", ["prometheus.yaml", "kubernetes.yaml"])
+def test_the_job_is_called_what_rules_and_exports_go_by(file: str) -> None:
+    config = yaml.safe_load((FOLDER / file).read_text())
     (job,) = config["scrape_configs"]
     assert f'job="{job["job_name"]}"' == SELECTOR
     assert (FOLDER / config["rule_files"][0]).is_file()

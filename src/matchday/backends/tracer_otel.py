@@ -53,8 +53,8 @@ class OtelTracer:
         """Send what waits, and stop."""
         self._provider.shutdown()
 
-    def begin(self, name: str, **notes: str | int) -> "_Span | None":
-        """See ``Tracer.begin``."""
+    def start(self, name: str, **notes: str | int) -> "_Span | None":
+        """See ``Tracer.start``."""
         left = self._left[name] - 1
         if left:
             self._left[name] = left

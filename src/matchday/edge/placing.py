@@ -149,7 +149,7 @@ class Placing:
     def place(self, account: str, body: BetBody, told: Told, *, follow: bool = False) -> None:
         """Place a bet; ``told`` of a wait, and once of its end. ``follow``: of one that waits for a trader, too."""
         now, since_ms = self._clock.now_ms(), self._clock.elapsed_ms()
-        span = self._tracer.begin("slip")
+        span = self._tracer.start("slip")
         try:
             self._pressure.admit(Priority.BETS)
             command = command_of(body, account, now)

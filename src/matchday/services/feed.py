@@ -139,7 +139,7 @@ class Feed:
             except IncidentError as error:
                 self._reject(report, str(error))
                 return
-            span = self._tracer.begin("incident", fixture=report.fixture, type=report.type.value)
+            span = self._tracer.start("incident", fixture=report.fixture, type=report.type.value)
             incident = Incident(
                 report.fixture, report.seq, self._adapter.name, report.type, report.side, report.clock_s, state,
                 report.at_ms, "" if span is None else span.context,

@@ -81,15 +81,15 @@ class Prometheus:
             path = f"{parts.path.rstrip('/')}/api/v1/query_range"
             connection.request("POST", path, form, {"Content-Type": "application/x-www-form-urlencoded"})
             response = connection.getresponse()
-            body = response.read(ANSWER_BYTES_MAX)
-            found = json.loads(body)
-            if found["status"] != "success":
-                raise ForecastError(f"Prometheus does not answer that: {found.get('error', response.status)}")
-            result: list[Any] = found["data"]["result"]
+            found = json.loads(response.read(ANSWER_BYTES_MAX))
+            refused = "" if found["status"] == "success" else str(found.get("error", response.status))
+            result: list[Any] = [] if refused else found["data"]["result"]
         except (OSError, http.client.HTTPException) as error:
             raise ForecastError(f"--prometheus {parts.geturl()}: {error}; is it there?") from error
         except (ValueError, KeyError, TypeError) as error:
             raise ForecastError(f"--prometheus {parts.geturl()} does not answer as Prometheus does") from error
         finally:
             connection.close()
+        if refused:
+            raise ForecastError(f"Prometheus does not answer that: {refused}")
         return result
