@@ -64,9 +64,9 @@ bench: $(VENV)/ready
 	$(BIN)/matchday bench $(ARGS)
 
 lock: $(VENV)/ready
-	uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	uv pip compile pyproject.toml --extra cluster --extra trace --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --no-annotate --quiet -o requirements.lock
-	uv pip compile pyproject.toml --extra cluster $(PART_OF_LOCK) -o deploy/requirements.lock
+	uv pip compile pyproject.toml --extra cluster --extra trace $(PART_OF_LOCK) -o deploy/requirements.lock
 	echo hatchling | uv pip compile - $(PART_OF_LOCK) -o deploy/build.lock
 
 manifests:

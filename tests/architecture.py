@@ -93,6 +93,9 @@ TRANSACTIONAL = {"begin", "transaction", "rollback", "exactly_once", "lock"}
 NOT_FOR_OPS = ("matchday.services", "matchday.model.ledger", "matchday.model.posting", "matchday.model.messages",
                "matchday.backends.ledger_", "matchday.backends.log_")  # fmt: skip
 """What writes messages of rooms, or entries."""
+LOGGED = {"critical", "error", "exception", "info", "warning"}
+PERSONAL = {"account", "address", "client", "player", "secret", "ticket", "token", "trader"}
+"""Names of what stands for a person, or lets somebody in."""
 
 
 def package(root: Path) -> Path:
@@ -431,10 +434,32 @@ def ops_that_write(root: Path) -> list[str]:
     ]  # fmt: skip
 
 
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+def personal_lines(root: Path) -> list[str]:
+    """Lines that are logged with something of a person: who it is, whence he comes, or what signs him in."""
+    found = []
+    for name, tree in trees(root):
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if (
+                called(node) not in LOGGED
+                or not isinstance(node.func, ast.Attribute)
+                or _name(node.func.value) != "_log"
+            ):
+                continue
+            parts = [inner for part in (*node.args, *(k.value for k in node.keywords)) for inner in ast.walk(part)]
+            said = {_name(part) for part in parts}
+            said |= {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+            found += [f"{name}:{node.lineno} logs {what}" for what in sorted(said & PERSONAL)]
+    return found
+
+
 CHECKS: dict[str, Check] = {
     check.__name__: check
     for check in (
         broken_contracts, impure, unlisted_rooms, worldly_rooms, ambient, floats, foreign_entries, commands_without_id,
         lazy_commits, unnamed_refusals, swallowed, limitless_settings, unbounded_queues, stronger_ports, ops_that_write,
+        personal_lines,
     )
 }  # fmt: skip

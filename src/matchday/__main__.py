@@ -200,10 +200,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.record.words import add_record
+
     forecast = commands.add_parser(
         "forecast", help="forecast crowds from past traffic and fixtures, and say what being ready would have cost"
     )
     words = forecast.add_subparsers(dest="word", required=True, metavar="WORD")
+    add_record(words)
     backtest = words.add_parser(
         "backtest",
         help="walk scaling policies through recorded traffic, minute by minute",
@@ -517,6 +520,10 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _forecast(options: argparse.Namespace) -> int:
+    if options.word == "record":
+        from matchday.ops.record.command import record
+
+        return record(options)
     from matchday.ops.forecast.command import forecast
 
     return forecast(options)

@@ -422,6 +422,39 @@ class Taps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Taps that wait for the log; more are refused (``busy``), and their clients keep them for a while."""
 
 
+class Logs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a process writes down of itself, on standard error."""
+
+    format: Literal["text", "json"] = "text"
+    """``text``: lines for people; ``json``: one object a line, for programs."""
+    level: Literal["info", "warning", "error"] = "warning"
+    """What is less grave is not written."""
+    repeats_per_minute_max: Limit = 20
+    """Lines of one origin and wording that are written in a minute; of more, only how many there were."""
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traces by OpenTelemetry: what comes with ``matchday[trace]``."""
+
+    endpoint: Text = ""
+    """Where spans are sent by OTLP over HTTP, such as ``http://127.0.0.1:4318/v1/traces``. Empty: nothing is traced."""
+    sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.001
+    """Share of bets that are traced, drawn by chance."""
+    incident_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    """Share of incidents that are traced through every room and gate."""
+    queue_max: Annotated[int, Meta(ge=512, le=1_000_000)] = 4_096
+    """Spans that wait to be sent; further ones are dropped."""
+    timeout_ms: Limit = 2_000
+    """Milliseconds that sending some of them may take; then they are lost."""
+
+
+class Recorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The load of each minute, kept in the data folder of a platform with an embedded ledger."""
+
+    keep_days: Annotated[int, Meta(ge=0, le=3_660)] = 400
+    """Days for which it is kept, at some 40 bytes a minute (23 MB in 400 days); 0: nothing is recorded."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings."""
 
@@ -442,6 +475,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: Log = Log()
     ledger: Ledger = Ledger()
     ops: Ops = Ops()
+    logs: Logs = Logs()
+    trace: Trace = Trace()
+    recorder: Recorder = Recorder()
 
 
 _LISTS: Final = {

@@ -69,9 +69,11 @@ class Letters:
                 self.bury(stored, f"{type(error).__name__}: {error}")
                 unread(stored)
 
-    def bury(self, stored: Stored, reason: str) -> None:
-        """Put a record aside."""
-        _log.error("%s: %s %d/%d: %s", self._room, stored.topic, stored.partition, stored.offset, reason)
+    def bury(self, stored: Stored, reason: str, *, logged: str = "") -> None:
+        """Put a record aside. ``logged``: the reason as it may stand in a process's log, where it names a person."""
+        about = {"topic": stored.topic.value, "partition": stored.partition, "offset": stored.offset}
+        where = f"{stored.topic} {stored.partition}/{stored.offset}"
+        _log.error("%s: %s: %s", self._room, where, logged or reason, extra={"room": self._room, **about})
         value = stored.value if len(stored.value) <= BYTES_MAX else b""
         letter = DeadLetter(
             self._room, stored.topic, stored.offset, reason, self._clock.now_ms(), stored.partition, stored.key, value

@@ -10,7 +10,7 @@ may be delivered twice; the contract tests do so on every backend.
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from zlib import crc32
 
 import msgspec
@@ -45,6 +45,46 @@ class Clock(Protocol):
 
     def random(self, name: str) -> random.Random:
         """A stream of chance of its own for each name; in virtual time fixed by the seed and the name."""
+
+
+class Span(Protocol):
+    """A piece of work that is being traced, from its beginning to its end, in parts that follow one another."""
+
+    @property
+    def context(self) -> str:
+        """What is handed on with a message, so that whoever goes on with the work goes on with its trace
+        (``traceparent``, W3C Trace Context)."""
+
+    def stage(self, name: str, **notes: str | int) -> None:
+        """The part that went on is over, and the next one begins."""
+
+    def end(self, **notes: str | int) -> None:
+        """All of it is over. Harmless when said again."""
+
+
+class Tracer(Protocol):
+    """Watches some of the work, drawn by chance, on its way through the rooms. Its times are the clock's. What is noted
+    names fixtures and bets, never a fan."""
+
+    def start(self, name: str, **notes: str | int) -> Span | None:
+        """A piece of work begins; None where this one is not watched, which is the rule and costs next to nothing."""
+
+    def follow(self, context: str, name: str, since_ms: int, **notes: str | int) -> Span | None:
+        """Work goes on that somebody else began and put on the log at a moment; None where nothing is watched here, or
+        the context is none."""
+
+
+class _Untraced:
+    """Watches nothing."""
+
+    def start(self, name: str, **notes: str | int) -> None:
+        """See ``Tracer.start``."""
+
+    def follow(self, context: str, name: str, since_ms: int, **notes: str | int) -> None:
+        """See ``Tracer.follow``."""
+
+
+UNTRACED: Final[Tracer] = _Untraced()
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -57,7 +57,8 @@ class Voice:
         def done(outcome: Sequence[int] | LogUnavailable) -> None:
             self._in_flight = False
             if isinstance(outcome, LogUnavailable):
-                _log.error("%s: the log did not take %d records: %s", self._room, len(batch), outcome)
+                said, about = "%s: the log did not take %d records: %s", {"room": self._room}
+                _log.error(said, self._room, len(batch), outcome, extra=about)
                 self._waiting[:0] = batch
                 self._then[:0] = then
                 self._clock.call_later(RETRY_MS, self._flush)

@@ -42,6 +42,8 @@ ADDED: list[tuple[str, str, str, str]] = [
     ("impure", "model/money.py", "from matchday.config import Settings\n", "imports matchday.config.Settings"),
     ("impure", "pricing/football.py", "RATES = open('rates.csv').read()\n", "open()"),
     ("unlisted_rooms", "services/payments.py", OTHER_ROOM, "matchday.services.payments"),
+    ("personal_lines", ANY_ROOM, "_log.warning('refused %s', command.account)\n", "logs account"),
+    ("personal_lines", ANY_ROOM, "_log.info('in', extra={'trader': name})\n", "logs trader"),
     ("worldly_rooms", ANY_ROOM, "import asyncio\n", "imports asyncio"),
     ("worldly_rooms", "services/push/room.py", "from threading import Thread\n", "imports threading.Thread"),
     ("ambient", ANY_ROOM, "import time\nNOW = time.time()\n", "time.time"),

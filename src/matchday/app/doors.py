@@ -16,7 +16,6 @@ import uvicorn
 from matchday.app.errors import StartError
 from matchday.app.rooms import GateRooms
 from matchday.config import Doors, Settings
-from matchday.edge.admission import Admission
 from matchday.edge.fast_http import make_fast_http
 from matchday.edge.guard import make_guard
 from matchday.edge.http import make_app
@@ -78,7 +77,7 @@ def make_server(rooms: GateRooms, settings: Settings) -> uvicorn.Server:
 def _protocols(rooms: GateRooms, settings: Settings) -> tuple[type[asyncio.Protocol], type[asyncio.Protocol]]:
     """For requests and streams, and for WebSockets."""
     doors, push, accounts = _within_files(settings.doors), settings.push, rooms.accounts
-    entrance = Admission(rooms.clock, push, rooms.push)
+    entrance = rooms.entrance
     chance = rooms.clock.random("streams")
     streams = Streams(
         rooms.push, push, entrance, origins=doors.origins, verify=accounts.verify,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from matchday.config import Settings
+from matchday.counts import LAG_MS, Histogram
 from matchday.letters import Letters
 from matchday.model.book import Books
 from matchday.model.messages import (
@@ -21,7 +22,7 @@ from matchday.model.messages import (
     Topic,
     kind,
 )
-from matchday.ports import Clock, Log, Stored
+from matchday.ports import UNTRACED, Clock, Log, Span, Stored, Tracer
 from matchday.services.bets import Bets
 from matchday.services.cash_out import CashOuts
 from matchday.services.push import Push
@@ -51,8 +52,9 @@ class Gate:
     """The doors' side: books in memory, push, bets and cash-out, fed from the log and from nothing else."""
 
     def __init__(
-        self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, cash_outs: CashOuts, settings: Settings
-    ) -> None:
+        self, clock: Clock, log: Log, books: Books, push: Push, bets: Bets, cash_outs: CashOuts, settings: Settings,
+        tracer: Tracer = UNTRACED,
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._log = log
         self._settings = settings
@@ -68,6 +70,9 @@ class Gate:
         """Whether it is going to look for what was over for long."""
         self._unwhole: set[str] = set()
         """Fixtures of whose books something could not be read."""
+        self._tracer = tracer
+        self.book_age = Histogram(LAG_MS)
+        """Milliseconds from when a change was said until it was taken in here."""
 
     def start(self) -> None:
         """Load every book as it stands, fill the history for resuming clients, then follow the log."""
@@ -122,14 +127,35 @@ class Gate:
             return
         if not isinstance(message, BookChanged) or self._is_past(message) or self._lacks_some(message):
             return
+        span: Span | None = None
+        if message.trace:
+            span = self._tracer.follow(message.trace, "gate", stored.at_ms, fixture=message.fixture)
         if not self.books.apply(message, stored.offset):
+            if span is not None:
+                span.end(heard_before=1)
             return
+        self.book_age.take(self._clock.now_ms() - message.at_ms)
         if message.board.status in OVER:
             self._over[message.fixture] = self._clock.now_ms()
             self._forget_later(FORGET_MS)
         for watcher in self.watchers:
             watcher(message, stored.offset)
         self.push.book_changed(message, stored.offset)
+        if span is not None:
+            self._sent(span)
+
+    def _sent(self, span: Span) -> None:
+        """It is over when all screens were sent what was said, a slice of them at a time."""
+        span.stage("frame")
+        before, sent = self.push.sent.frames, self.push.sent
+
+        def look() -> None:
+            if sent.busy:
+                self._clock.call_later(0, look)
+            else:
+                span.end(frames=sent.frames - before)
+
+        self._clock.call_later(0, look)
 
     def _unread(self, stored: Stored) -> None:
         """What a book came to is not known: it is not offered here until somebody says it whole."""

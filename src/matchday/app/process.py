@@ -5,25 +5,34 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import uvicorn
+
 from matchday.app.caught_up import CaughtUp
 from matchday.app.doors import listen, make_server, until_stopped
 from matchday.app.errors import StartError
+from matchday.app.lateness import Lateness
+from matchday.app.logs import Lines, written
 from matchday.app.metrics import Metrics
+from matchday.app.recorder import LoadRecorder
 from matchday.app.rooms import GateRooms
 from matchday.app.secret import secret_of
-from matchday.app.stores import Stores, open_stores
+from matchday.app.stores import Stores, open_load, open_stores
+from matchday.app.traces import traced
+from matchday.app.watched import Watch
 from matchday.app.workers import MakeAdapter, Workers
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.writer import Post
 from matchday.config import Settings
+from matchday.counts import Load
 from matchday.edge.ops import OpsPort
-from matchday.ports import LedgerUnavailable, LogUnavailable
+from matchday.ports import LedgerUnavailable, LogUnavailable, Tracer
 from matchday.pricing.football import warm_up
 
 ROOMS: Final = ("gate", "feed", "odds", "settlement", "relay")
@@ -82,9 +91,13 @@ def _check(rooms: Collection[str], settings: Settings) -> None:
 
 
 async def _run(plan: Plan, settings: Settings, listener: socket.socket | None, ready: Ready) -> None:
-    process = Process(plan, settings)
     loop = asyncio.get_running_loop()
-    with open_stores(settings, plan.data, process.clock, loop.call_soon_threadsafe, process.fatal) as stores:
+    clock = WallClock(loop)
+    with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(written(settings.logs, clock.elapsed_ms, sys.stderr))
+        tracer = stack.enter_context(traced(settings.trace, clock, tuple(plan.rooms)))
+        process = Process(plan, settings, clock, lines, tracer)
+        stores = stack.enter_context(open_stores(settings, plan.data, clock, loop.call_soon_threadsafe, process.fatal))
         try:
             process.start(stores)
         except (LogUnavailable, LedgerUnavailable) as error:
@@ -97,15 +110,17 @@ async def _run(plan: Plan, settings: Settings, listener: socket.socket | None, r
 class Process:
     """One process, from its start to its end."""
 
-    def __init__(self, plan: Plan, settings: Settings) -> None:
+    def __init__(self, plan: Plan, settings: Settings, clock: WallClock, lines: Lines, tracer: Tracer) -> None:
         loop = asyncio.get_running_loop()
-        self.clock = WallClock(loop)
+        self.clock, self._lines, self._tracer = clock, lines, tracer
         self.failed: list[BaseException] = []
         self._plan, self._settings = plan, settings
         self._rooms = [room for room in ROOMS if room in plan.rooms]
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         self._gate: GateRooms | None = None
         self._since_s = self.clock.now_ms() / 1_000
+        self._watches: dict[str, Watch] = {}
+        self._lateness = Lateness(clock)
         loop.set_exception_handler(
             lambda _, context: self.fatal(context.get("exception") or RuntimeError(context["message"]))
         )
@@ -139,39 +154,58 @@ class Process:
             warm_up()
         if "gate" in self._rooms:
             secret = secret_of(settings, plan.data, self.clock)
+            watch = self._watches["gate"] = Watch(self.clock, "gate")
             self._gate = gate = GateRooms(
-                self.clock, stores.log, stores.ledger, settings, secret=secret, cache=stores.cache
-            )
+                self.clock, watch.log(stores.log), watch.ledger(stores.ledger), settings, secret=secret,
+                cache=stores.cache, tracer=self._tracer,
+            )  # fmt: skip
             gate.start()
             gate.lobby.start()
             gate.pressure.start()
-        self._workers = Workers(self.clock, stores, settings, plan.make_adapter, speed=plan.speed)
+        self._workers = Workers(
+            self.clock, stores, settings, plan.make_adapter, speed=plan.speed, tracer=self._tracer
+        )  # fmt: skip
+        self._watches.update(self._workers.watches)
         self._workers.join(self._rooms)
         self._caught_up = CaughtUp(self.clock, stores.lag, settings.ops.behind_ms_max, with_gate=self._gate is not None)
         self._caught_up.start()
+        self._lateness.start()
 
     async def live(self, listener: socket.socket | None, ready: Ready) -> None:
         """Until it is told to stop; then hand over what it holds."""
+        server = None if self._gate is None or listener is None else make_server(self._gate, self._settings)
         metrics = Metrics(
-            self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s,
-            lambda: not self.waits_for(), self._caught_up,
+            self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s, watches=self._watches,
+            lateness=self._lateness, lines=self._lines, readable=lambda: not self.waits_for(),
+            caught_up=self._caught_up, requests=lambda: requests_of(server),
         )  # fmt: skip
         async with contextlib.AsyncExitStack() as stack:
+            if self._gate is not None:
+                self._record(stack, self._gate, server)
             ops = ""
             if self._plan.with_ops:
                 ops = await self._open_ops(stack, OpsPort(self._rooms, self.reasons, metrics, self.waits_for))
             tune_gc()
-            if self._gate is None or listener is None:
+            if server is None or listener is None:
                 ready(Started("", ops))
                 await self._stop.wait()
             else:
-                server = make_server(self._gate, self._settings)
                 serving = asyncio.create_task(until_stopped(server, listener, self._stop))
                 while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event to wait for
                     await asyncio.sleep(0.005)
                 ready(Started(_address(listener), ops))
                 await serving
             await self._hand_over()
+
+    def _record(self, stack: contextlib.AsyncExitStack, gate: GateRooms, server: uvicorn.Server | None) -> None:
+        """Keep the load of each minute, where this process is the whole platform."""
+        settings, loop = self._settings, asyncio.get_running_loop()
+        if settings.ledger.kind != "sqlite" or not settings.recorder.keep_days:
+            return
+        add = stack.enter_context(open_load(settings, self._plan.data, loop.call_soon_threadsafe, self.fatal))
+        recorder = LoadRecorder(self.clock, lambda: load_of(gate, requests_of(server)), add)
+        recorder.start()
+        stack.callback(recorder.stop)
 
     async def _open_ops(self, stack: contextlib.AsyncExitStack, port: OpsPort) -> str:
         ops = self._settings.ops
@@ -206,6 +240,18 @@ class Process:
         except LedgerUnavailable as error:
             return [f"the ledger cannot be read: {error}"]
         return []
+
+
+def requests_of(server: uvicorn.Server | None) -> int:
+    """How many HTTP requests a gate has answered."""
+    return 0 if server is None else server.server_state.total_requests
+
+
+def load_of(gate: GateRooms, requests: int) -> Load:
+    """What a gate has served, which answered so many HTTP requests."""
+    push, batches = gate.push, gate.bets.batches
+    bets = sum(size * count for size, count in batches.items())
+    return Load(requests + push.messages, bets, push.sent.frames, push.connections)
 
 
 def stop_for_thread(post: Post, fatal: Callable[[BaseException], None], failed: threading.ExceptHookArgs) -> None:

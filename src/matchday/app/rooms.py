@@ -5,6 +5,7 @@ from typing import Final
 
 from matchday.app.gate import Gate
 from matchday.config import Settings
+from matchday.edge.admission import Admission
 from matchday.edge.frames import deflated, frame_binary, frame_text
 from matchday.edge.placing import Placing
 from matchday.edge.pressure import Pressure
@@ -12,7 +13,7 @@ from matchday.edge.tapping import Tapping
 from matchday.model.book import Books
 from matchday.model.messages import Topic
 from matchday.model.reports import Adapter
-from matchday.ports import Cache, Clock, Ledger, Log
+from matchday.ports import UNTRACED, Cache, Clock, Ledger, Log, Tracer
 from matchday.pricing.football import price_book
 from matchday.pricing.joint import combine
 from matchday.pricing.worth import leg_worth
@@ -36,7 +37,7 @@ class GateRooms:
 
     def __init__(
         self, clock: Clock, log: Log, ledger: Ledger, settings: Settings, *, secret: bytes, cache: Cache | None = None,
-        framing: Framing = _FRAMING, combine: Combine = combine,
+        framing: Framing = _FRAMING, combine: Combine = combine, tracer: Tracer = UNTRACED,
     ) -> None:  # fmt: skip
         self.clock, self.log, self.ledger, self.cache = clock, log, ledger, cache
         books = Books()
@@ -44,18 +45,19 @@ class GateRooms:
         self.bets = Bets(clock, ledger, books, settings.bets, combine)
         self.pressure = Pressure(clock, settings.overload)
         self.lobby = Lobby(clock, settings.lobby, secret, lambda: self.push.accounts)
-        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen, cache)
+        self.placing = Placing(clock, self.bets, books, settings, self.pressure, self.lobby.seen, cache, tracer)
         self.taps = Taps(clock, log, settings.taps)
         self.push = Push(
             clock, books, log.epoch(Topic.BOOKS), settings.push, ledger=ledger, verify=self.accounts.verify,
             framing=framing, stale=lambda: self.bets.stale,
             stale_fixtures=lambda: self.bets.stale_fixtures, doors=(self.placing, Tapping(self.taps)),
         )  # fmt: skip
+        self.entrance = Admission(clock, settings.push, self.push)
         self.cash_outs = CashOuts(
             clock, ledger, books, settings.bets, price=self.bets.price, in_play=self.bets.in_play, worth=leg_worth,
             secret=secret,
         )  # fmt: skip
-        self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings)
+        self.gate = Gate(clock, log, books, self.push, self.bets, self.cash_outs, settings, tracer)
         self.gate.followers.append(self.placing)
         self.trading = Trading(clock, log, books)
 
@@ -85,10 +87,11 @@ class Platform(GateRooms):
         secret: bytes,
         speed: float = 1.0,
         framing: Framing = _FRAMING,
+        tracer: Tracer = UNTRACED,
     ) -> None:
-        super().__init__(clock, log, ledger, settings, secret=secret, framing=framing)
-        self.feed = Feed(clock, log, adapter, settings.feed)
-        self.odds = Odds(clock, log, price_book, settings.odds, speed)
+        super().__init__(clock, log, ledger, settings, secret=secret, framing=framing, tracer=tracer)
+        self.feed = Feed(clock, log, adapter, settings.feed, tracer)
+        self.odds = Odds(clock, log, price_book, settings.odds, speed, tracer=tracer)
         self.by_fixture = SettlementByFixture(clock, log)
         self.by_account = SettlementByAccount(clock, log, ledger, settings.settlement)
         self.relay = Relay(clock, log, ledger)

@@ -12,10 +12,13 @@ from matchday.app.errors import StartError
 from matchday.backends.cache_driver import CacheDriver, Server
 from matchday.backends.errors import client_of
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.load_sqlite import FILE as LOAD
+from matchday.backends.load_sqlite import LoadCore, LoadStore, Minute
 from matchday.backends.log_sqlite import SqliteLog, SqliteLogCore
 from matchday.backends.shares_alone import SharesAlone
 from matchday.backends.writer import Post
 from matchday.config import Settings
+from matchday.counts import Load
 from matchday.ports import Cache, Clock, Lag, Ledger, Log, Shares
 
 if TYPE_CHECKING:
@@ -148,6 +151,16 @@ def _ledger_of_folder(data: Path, clock: Clock, post: Post, settings: Settings, 
         contextlib.closing(SqliteLedger(core, clock, post, settings.storage, fatal)) as ledger,
     ):
         yield ledger
+
+
+@contextlib.contextmanager
+def open_load(settings: Settings, data: Path, post: Post, fatal: Fatal) -> Iterator[Callable[[int, int, Load], None]]:
+    """What takes the load of each minute, of a folder whose ledger is open, until the block ends."""
+    with (
+        contextlib.closing(LoadCore(data / LOAD, settings.recorder.keep_days)) as core,
+        contextlib.closing(LoadStore(core, post, fatal)) as store,
+    ):
+        yield lambda minute, covered_ms, load: store.add(Minute(minute, covered_ms, load))
 
 
 def _keep_house(clock: Clock, look: Callable[[], None]) -> None:

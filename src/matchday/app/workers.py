@@ -10,13 +10,14 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from matchday.app.stores import Stores
+from matchday.app.watched import Watch
 from matchday.config import Settings
 from matchday.lease import Lease
 from matchday.model.reports import Adapter
-from matchday.ports import Clock, LedgerUnavailable, LogUnavailable, Timer
+from matchday.ports import UNTRACED, Clock, LedgerUnavailable, LogUnavailable, Timer, Tracer
 from matchday.pricing.football import price_book
 from matchday.services.feed import Feed
-from matchday.services.odds import Odds
+from matchday.services.odds import Odds, OddsCounts
 from matchday.services.relay import Relay
 from matchday.services.settlement import SettlementByAccount, SettlementByFixture
 
@@ -45,8 +46,13 @@ class Workers:
     """The rooms of one process that share work."""
 
     def __init__(
-        self, clock: Clock, stores: Stores, settings: Settings, make_adapter: MakeAdapter, *, speed: float
-    ) -> None:
+        self, clock: Clock, stores: Stores, settings: Settings, make_adapter: MakeAdapter, *, speed: float,
+        tracer: Tracer = UNTRACED,
+    ) -> None:  # fmt: skip
+        self._tracer = tracer
+        self.watches = {room: Watch(clock, room) for room in ORDER}
+        """What each room does at its log and ledger."""
+        self.odds_counts = OddsCounts()
         self._clock, self._stores, self._settings = clock, stores, settings
         self._make_adapter, self._speed = make_adapter, speed
         self._joined: dict[str, Timer] = {}
@@ -102,7 +108,7 @@ class Workers:
         if room in ALONE and share != 0:
             return
         self._lost(room, share)
-        _log.info("%s: takes share %d", room, share)
+        _log.info("%s: takes share %d", room, share, extra={"room": room, "share": share})
         self._begin(room, share, Lease(self._clock))
 
     def _begin(self, room: str, share: int, lease: Lease) -> None:
@@ -110,7 +116,8 @@ class Workers:
         try:
             self.held[room, share] = Held(lease, self._room(room, share, lease))
         except (LogUnavailable, LedgerUnavailable) as error:
-            _log.error("%s: share %d cannot begin yet: %s", room, share, error)
+            about = {"room": room, "share": share}
+            _log.error("%s: share %d cannot begin yet: %s", room, share, error, extra=about)
             lease.end()
             anew = Lease(self._clock)
             self.held[room, share] = Held(anew, None)
@@ -118,18 +125,22 @@ class Workers:
 
     def _lost(self, room: str, share: int) -> None:
         if (held := self.held.pop((room, share), None)) is not None:
-            _log.info("%s: gives up share %d", room, share)
+            _log.info("%s: gives up share %d", room, share, extra={"room": room, "share": share})
             held.lease.end()
 
     def _room(self, room: str, share: int, lease: Lease) -> object:
         """The room of a share, begun."""
-        clock, log, settings = lease.clock, lease.log(self._stores.log), self._settings
+        watch, settings, tracer = self.watches[room], self._settings, self._tracer
+        clock, log = lease.clock, lease.log(watch.log(self._stores.log))
         if room == "odds":
-            odds = Odds(clock, log.partition_view(share), price_book, settings.odds, self._speed, share)
+            odds = Odds(
+                clock, log.partition_view(share), price_book, settings.odds, self._speed, share, self.odds_counts,
+                tracer,
+            )  # fmt: skip
             odds.start()
             return odds
         if room == "settlement":
-            view, ledger = log.partition_view(share), lease.ledger(self._stores.ledger)
+            view, ledger = log.partition_view(share), lease.ledger(watch.ledger(self._stores.ledger))
             stages = SettlementByFixture(clock, view), SettlementByAccount(clock, view, ledger, settings.settlement)
             for stage in stages:
                 stage.start()
@@ -138,6 +149,6 @@ class Workers:
             relay = Relay(clock, log, lease.ledger(self._stores.ledger))
             relay.start()
             return relay
-        feed = Feed(clock, log, self._make_adapter(clock), settings.feed)
+        feed = Feed(clock, log, self._make_adapter(clock), settings.feed, tracer)
         feed.start()
         return feed

@@ -14,6 +14,8 @@ from matchday.ports import Clock
 
 _ALL: Final = ""
 """The one key of a rate that counts everybody."""
+TURNED_AWAY: Final = ("draining", "full", "connections_full", "crowded")
+"""Why a client may not come in."""
 
 
 class Hall(Protocol):
@@ -53,9 +55,17 @@ class Admission:
         """Address -> its connections."""
         self._turned = self._turned_ms = 0
         """Clients turned away who have not had their turn yet, in thousandths; when that was counted."""
+        self.turned_away = dict.fromkeys(TURNED_AWAY, 0)
+        """Clients, by reason."""
 
     def refusal(self, address: str) -> Problem | None:
         """See ``Entrance.refusal``."""
+        problem = self._refusal(address)
+        if problem is not None:
+            self.turned_away[problem.details.reason] += 1
+        return problem
+
+    def _refusal(self, address: str) -> Problem | None:
         settings = self._settings
         if self._hall.draining:
             retry_s = self._retry_s(settings.drain_return_ms)

@@ -383,6 +383,8 @@ class Door:
             return 0
         finally:
             self._pressure.took(self._clock.elapsed_ms() - began)
+        if not isinstance(found, int):
+            self._placing.answers.take(found, self._clock.elapsed_ms() - began, delayed=False)
         return found
 
     async def quote(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:

@@ -9,6 +9,7 @@ now and then.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -23,14 +24,25 @@ CONNECTIONS_MAX: Final = 32
 _REASONS: Final = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
+class Distribution(NamedTuple):
+    """How often a value lay where, in the figure's unit."""
+
+    bounds: Sequence[float]
+    """The highest value of each range, rising."""
+    counts: Sequence[int]
+    """Of each range, and of what is above them."""
+    total: float
+    """Of all values."""
+
+
 class Sample(NamedTuple):
     """One figure."""
 
     name: str
     kind: str
-    """``gauge`` or ``counter``."""
+    """``gauge``, ``counter`` or ``histogram``."""
     help: str
-    value: float
+    value: float | Distribution
     labels: Mapping[str, str] = {}
 
 
@@ -119,8 +131,22 @@ def exposition(samples: Iterable[Sample]) -> bytes:
     lines = []
     for name, of_name in by_name.items():
         lines += [f"# HELP {name} {of_name[0].help}", f"# TYPE {name} {of_name[0].kind}"]
-        lines += [f"{name}{_labels(sample.labels)} {_number(sample.value)}" for sample in of_name]
+        for sample in of_name:
+            lines += _lines(name, sample.labels, sample.value)
     return ("\n".join(lines) + "\n").encode()
+
+
+def _lines(name: str, labels: Mapping[str, str], value: float | Distribution) -> list[str]:
+    if not isinstance(value, Distribution):
+        return [f"{name}{_labels(labels)} {_number(value)}"]
+    lines, below = [], 0
+    for bound, count in zip((*value.bounds, math.inf), value.counts, strict=True):
+        below += count
+        most = "+Inf" if bound == math.inf else _number(bound)
+        lines.append(f"{name}_bucket{_labels({**labels, 'le': most})} {below}")
+    lines.append(f"{name}_sum{_labels(labels)} {_number(value.total)}")
+    lines.append(f"{name}_count{_labels(labels)} {below}")
+    return lines
 
 
 def _number(value: float) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from matchday.config import Settings
+from matchday.counts import ANSWER_MS, Histogram
 from matchday.edge.api import BetAnswer, BetBody
 from matchday.edge.limits import RateLimit
 from matchday.edge.parse import field_problem
@@ -24,7 +25,7 @@ from matchday.model.book import Books
 from matchday.model.ledger import Answer, Moment, PlaceBet, Refusal
 from matchday.model.messages import AccountFact, BetAccepted, BetRefused
 from matchday.model.role import Role
-from matchday.ports import Cache, Clock
+from matchday.ports import UNTRACED, Cache, Clock, Span, Tracer
 
 Outcome = BetAnswer | Problem
 Told = Callable[[Outcome], None]
@@ -34,12 +35,17 @@ _WINDOW_MS: Final = 10_000
 """Over which gates add up an account's requests."""
 ACCEPTED: Final = 201
 PENDING: Final = 202
+OUTCOMES: Final = ("accepted", "refused", "referred", *Moment)
+"""What becomes of a bet that was handed to its room: ``referred`` waits for a trader."""
 
 
 class PlacingRoom(Protocol):
     """The bets room, as doors that place bets see it."""
 
-    def place(self, command: PlaceBet, done: Callable[[Answer | Moment], None], waits: Callable[[int], None]) -> None:
+    def place(
+        self, command: PlaceBet, done: Callable[[Answer | Moment], None], waits: Callable[[int], None],
+        span: Span | None = None,
+    ) -> None:  # fmt: skip
         """Judge and commit."""
 
 
@@ -67,6 +73,33 @@ class PlacedFrame(msgspec.Struct, frozen=True, tag_field="t", tag="placed"):
     """With some problems: when to send the same id again."""
 
 
+class Answers:
+    """How bets were answered, and how soon after a door asked."""
+
+    def __init__(self) -> None:
+        self.at_once = {outcome: Histogram(ANSWER_MS) for outcome in OUTCOMES}
+        """In milliseconds."""
+        self.delayed = {outcome: Histogram(ANSWER_MS) for outcome in OUTCOMES}
+        """Those that waited a delay in play, with it."""
+        self.refused = dict.fromkeys(Refusal, 0)
+        """By reason."""
+        self.not_taken = 0
+        """Bets whose words were wrong, or that were turned away: no room heard of them."""
+
+    def take(self, found: Answer | Moment, took_ms: int, *, delayed: bool) -> str:
+        """Count an answer; what became of the bet, in a word."""
+        outcome: str
+        if isinstance(found, Moment):
+            outcome = found.value
+        elif found.refusal is not None:
+            outcome = "refused"
+            self.refused[found.refusal] += 1
+        else:
+            outcome = "referred" if found.pending_until_ms else "accepted"
+        (self.delayed if delayed else self.at_once)[outcome].take(took_ms)
+        return outcome
+
+
 class _Asked(msgspec.Struct):
     """A bet that a door asked for."""
 
@@ -85,8 +118,9 @@ class Placing:
 
     def __init__(
         self, clock: Clock, bets: PlacingRoom, books: Books, settings: Settings, pressure: Pressure,
-        seen: Callable[[str], None], cache: Cache | None = None,
+        seen: Callable[[str], None], cache: Cache | None = None, tracer: Tracer = UNTRACED,
     ) -> None:  # fmt: skip
+        self._tracer, self.answers = tracer, Answers()
         self._clock, self._bets, self._books = clock, bets, books
         self._pressure, self._seen = pressure, seen
         self._answer_ms_max = settings.doors.answer_ms_max
@@ -115,11 +149,15 @@ class Placing:
     def place(self, account: str, body: BetBody, told: Told, *, follow: bool = False) -> None:
         """Place a bet; ``told`` of a wait, and once of its end. ``follow``: of one that waits for a trader, too."""
         now, since_ms = self._clock.now_ms(), self._clock.elapsed_ms()
+        span = self._tracer.start("slip")
         try:
             self._pressure.admit(Priority.BETS)
             command = command_of(body, account, now)
         except Problem as problem:
+            self.answers.not_taken += 1
             told(problem)
+            if span is not None:
+                span.end(outcome=problem.details.reason)
             return
         asked = _Asked(command, told, since_ms + self._answer_ms_max)
         delayed = False
@@ -127,18 +165,22 @@ class Placing:
 
         def done(found: Answer | Moment) -> None:
             asked.heard = True
+            took_ms = self._clock.elapsed_ms() - since_ms
             if not delayed:  # by a delay in play, that is
-                self._pressure.took(self._clock.elapsed_ms() - since_ms)
+                self._pressure.took(took_ms)
             if follow and isinstance(found, Answer) and found.pending_until_ms:
                 self._follow(command, told)
+            outcome = self.answers.take(found, took_ms, delayed=delayed)
             told(self.outcome(found, command))
+            if span is not None:
+                span.end(outcome=outcome, request=command.id)
 
         def waits(until_ms: int) -> None:
             nonlocal delayed
             asked.heard = delayed = True
             told(pending(command.id, until_ms))
 
-        self._bets.place(command, done, waits)
+        self._bets.place(command, done, waits, span)
 
     def outcome(self, found: Answer | Moment, command: PlaceBet) -> Outcome:
         """The room's answer, for a client."""

@@ -52,6 +52,8 @@ class Pressure:
         self._due = self._ends = 0
         self.level = 0.0
         """From 0, where nothing is turned away, to 3, where nothing but ``MONEY`` is taken."""
+        self.turned_away = dict.fromkeys(Priority, 0)
+        """Requests, by priority."""
 
     def start(self) -> None:
         """Begin to measure."""
@@ -71,6 +73,7 @@ class Pressure:
         """Take a request, or raise the problem ``overloaded`` that says when to ask again."""
         share = self.shed(priority)
         if share and self._chance.random() < share:
+            self.turned_away[priority] += 1
             detail = "more is asked than can be answered in time, and other things go first; nothing was recorded"
             raise Problem("overloaded", detail, retry_after_s=self._chance.randint(*_RETRY_S))
 

@@ -107,7 +107,7 @@ class FixtureScheduled(msgspec.Struct, frozen=True, tag="fixture_scheduled", tag
     messages from before it was said: never by time alone."""
 
 
-class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind"):
+class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind", omit_defaults=True):
     """Something happened on the pitch. ``state`` is all that has happened so far: the latest incident suffices."""
 
     fixture: str
@@ -121,6 +121,8 @@ class Incident(msgspec.Struct, frozen=True, tag="incident", tag_field="kind"):
     state: FootballState
     """After the incident."""
     at_ms: int
+    trace: str = ""
+    """Where it is traced: the context (W3C ``traceparent``) in which its readers go on. Means nothing to the match."""
 
 
 class ResultConfirmed(msgspec.Struct, frozen=True, tag="result_confirmed", tag_field="kind"):
@@ -235,6 +237,8 @@ class BookChanged(msgspec.Struct, frozen=True, tag="book_changed", tag_field="ki
     """All that traders have set, where this changes it or the owner is new; None: as before."""
     share: int = 0
     """Its owner's: the number of the partition of its fixture. Epochs are compared within a share."""
+    trace: str = ""
+    """As of the incident that caused it."""
 
 
 class OddsOwned(msgspec.Struct, frozen=True, tag="odds_owned", tag_field="kind", omit_defaults=True):

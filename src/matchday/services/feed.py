@@ -31,7 +31,7 @@ from matchday.model.messages import (
     encode,
 )
 from matchday.model.reports import Adapter, Announced, BetsVoided, Confirmed, Corrected, Report
-from matchday.ports import Clock, Log, Record
+from matchday.ports import UNTRACED, Clock, Log, Record, Span, Tracer
 from matchday.voice import Voice
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,10 @@ _LINGER_MS = 60_000
 class Feed:
     """One adapter's fixtures. ``start`` takes up where the log says this feed had got to."""
 
-    def __init__(self, clock: Clock, log: Log, adapter: Adapter, settings: FeedSettings) -> None:
+    def __init__(
+        self, clock: Clock, log: Log, adapter: Adapter, settings: FeedSettings, tracer: Tracer = UNTRACED
+    ) -> None:
+        self._tracer = tracer
         self._clock = clock
         self._log = log
         self._adapter = adapter
@@ -76,6 +79,17 @@ class Feed:
         """Whether any fixture is announced and not over."""
         since = self._clock.now_ms() - _LINGER_MS
         return any(s.status not in OVER and not out_of_time(s, since) for s in self._fixtures.values())
+
+    @property
+    def fixtures(self) -> int:
+        """How many are announced and not over."""
+        return sum(snapshot.status not in OVER for snapshot in self._fixtures.values())
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is something to cover, and it cannot say that it is alive: behind, or out of touch."""
+        now = self._clock.now_ms()
+        return self.covers and (self._late(now) or not self._adapter.in_touch(now))
 
     @property
     def done(self) -> bool:
@@ -125,11 +139,13 @@ class Feed:
             except IncidentError as error:
                 self._reject(report, str(error))
                 return
+            span = self._tracer.start("incident", fixture=report.fixture, type=report.type.value)
             incident = Incident(
                 report.fixture, report.seq, self._adapter.name, report.type, report.side, report.clock_s, state,
-                report.at_ms,
+                report.at_ms, "" if span is None else span.context,
             )  # fmt: skip
-            self._say(incident, FixtureSnapshot(known.scheduled, report.seq, FixtureStatus.LIVE, state, report.at_ms))
+            snapshot = FixtureSnapshot(known.scheduled, report.seq, FixtureStatus.LIVE, state, report.at_ms)
+            self._say(incident, snapshot, span)
 
     def _announce(self, known: FixtureSnapshot | None, report: Announced) -> None:
         """For the first time, or again before kick-off: until when bets stand, and what must follow a draw, stay."""
@@ -194,13 +210,17 @@ class Feed:
     def _reject(self, report: Report, reason: str) -> None:
         text = f"{report.fixture} report {report.seq}: {reason}"
         self.rejected.append(text)
-        _log.warning("feed %s: %s", self._adapter.name, text)
+        _log.warning("feed %s: %s", self._adapter.name, text, extra={"fixture": report.fixture})
 
-    def _say(self, message: Message, snapshot: FixtureSnapshot) -> None:
+    def _say(self, message: Message, snapshot: FixtureSnapshot, span: Span | None = None) -> None:
         fixture = snapshot.scheduled.fixture
         self._fixtures[fixture] = snapshot
         records = (Record(Topic.INCIDENTS, fixture, encode(message)), Record(Topic.FIXTURES, fixture, encode(snapshot)))
-        self._voice.say(records)
+        if span is None:
+            self._voice.say(records)
+        else:
+            span.stage("append")
+            self._voice.say(records, span.end)
 
     def _beat(self) -> None:
         """Say ``FeedAlive`` unless behind or out of touch; sleep while nothing is announced."""

@@ -56,6 +56,8 @@ class Lobby:
         self._saved = 1_000 * settings.enter_per_second_max
         """Admissions that may be made now, in milliseconds times admissions a second."""
         self._filled_ms = clock.elapsed_ms()
+        self.let_in = 0
+        """Newcomers, since this process began."""
 
     @property
     def waiting(self) -> int:
@@ -107,6 +109,7 @@ class Lobby:
             while len(self._used) > self._settings.waiting_max:
                 self._used.popitem(last=False)
         self._admitted.append(now)
+        self.let_in += 1
         return Inside()
 
     def _number(self, ticket: str) -> int | None:

@@ -48,6 +48,11 @@ class Relay:
         self._ledger.listen(self.wake)
         self.wake()
 
+    @property
+    def backlog(self) -> int:
+        """Facts that are read and not on their way to the log yet."""
+        return self._voice.backlog
+
     def wake(self) -> None:
         """There may be new facts."""
         if not self._woken:

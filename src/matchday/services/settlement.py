@@ -221,6 +221,9 @@ class _Lane:
         self.busy = False
         self._running = self._done = False
 
+    def __len__(self) -> int:
+        return len(self._work)
+
     def do(self, work: Callable[[], None]) -> None:
         """Do it after all that was asked before, not at once."""
         self._work.append(work)
@@ -299,6 +302,11 @@ class SettlementByAccount:
         """Hear decisions and accepted bets from the last positions on."""
         self._log.tail(Topic.DECISIONS, self._log.position(GROUP_ACCOUNT, Topic.DECISIONS), self.hear_decisions)
         self._log.tail(Topic.ACCOUNTS, self._log.position(GROUP_ACCOUNT, Topic.ACCOUNTS), self.hear_accounts)
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for the one that is under way."""
+        return len(self._decided) + len(self._accepted)
 
     @property
     def idle(self) -> bool:

@@ -41,6 +41,11 @@ class Taps:
         self.logged = self.refused = 0
         """Taps, since this process began."""
 
+    @property
+    def held(self) -> int:
+        """Taps that the log has not taken yet."""
+        return self._held
+
     def take(self, account: str, screen: str, first: int, taps: Sequence[Tap], done: Done) -> None:
         """Put a fan's taps on the log."""
         if self._held + len(taps) > self._settings.waiting_max:

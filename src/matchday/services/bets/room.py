@@ -44,7 +44,7 @@ from matchday.model.ledger import (
     offer_id,
 )
 from matchday.model.messages import OVER
-from matchday.ports import Clock, Ledger, LedgerUnavailable
+from matchday.ports import Clock, Ledger, LedgerUnavailable, Span
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
 from matchday.services.bets.queue import BetQueue, Done, Queued
@@ -89,6 +89,8 @@ class Bets:
         self._owners = Owners(clock, settings.odds_silence_ms_max)
         self.batches: dict[int, int] = {}
         """Size of batch -> how many were committed, for reports."""
+        self._spans: dict[tuple[str, str], Span] = {}
+        """Of those bets that are traced and have no answer yet."""
 
     def start(self) -> None:
         """End referrals whose time is over and whose gate is gone, and take back free bets that nobody used in time;
@@ -128,6 +130,16 @@ class Bets:
         books = self._books.fixtures.items()
         return tuple(name for name, book in books if book.share not in heard and book.board.status not in OVER)
 
+    @property
+    def queued(self) -> int:
+        """Bets that wait for the ledger."""
+        return len(self._queue)
+
+    @property
+    def delayed(self) -> int:
+        """Requests that wait their delay in play."""
+        return self._delayed
+
     def price(self, leg: Leg) -> int | Refusal:
         """The price of a leg now, in thousandths, or why there is none."""
         return self._judge.price(leg, self._owners.heard())
@@ -138,10 +150,12 @@ class Bets:
 
     # --- placing ------------------------------------------------------------------------------------------------------
 
-    def place(self, command: PlaceBet, done: Done, waits: Waits = lambda _: None) -> None:
+    def place(self, command: PlaceBet, done: Done, waits: Waits = lambda _: None, span: Span | None = None) -> None:
         """Judge and commit; ``done`` is called once, with the ledger's answer or with one about the moment. ``waits``
-        is called before that where the bet waits."""
+        is called before that where the bet waits. ``span``: of a bet that is traced."""
         key = (command.account, command.id)
+        if span is not None:
+            done = self._traced(key, done, span)
         found = self._whether_to_wait(key, command)
         if isinstance(found, Moment):
             self._tell_later(done, found)
@@ -149,6 +163,18 @@ class Bets:
             self._delay(key, command, done, waits)
         else:
             self._enqueue(command, done)
+
+    def _traced(self, key: tuple[str, str], done: Done, span: Span) -> Done:
+        """Know a bet's span until it is answered."""
+        self._spans[key] = span
+        span.stage("wait")
+
+        def answered(answer: Answer | Moment) -> None:
+            self._spans.pop(key, None)
+            span.stage("answer")
+            done(answer)
+
+        return answered
 
     def _whether_to_wait(self, key: tuple[str, str], command: PlaceBet) -> bool | Moment:
         """Whether a bet waits its delay, or why it cannot be asked now."""
@@ -224,6 +250,8 @@ class Bets:
             else:
                 batch.append(queued)
                 judged.append(found)
+        if self._spans:
+            self._trace(batch)
         if batch:
             self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
             self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome))
@@ -231,6 +259,13 @@ class Bets:
             self._clock.call_later(0, self._seal)
         else:
             self._in_flight = False
+
+    def _trace(self, batch: Sequence[Queued]) -> None:
+        """Those of a batch that are traced are on their way to the ledger."""
+        for queued in batch:
+            span = self._spans.get((queued.command.account, queued.command.id))
+            if span is not None:
+                span.stage("commit", bets=len(batch))
 
     def _sealed(self, command: PlaceBet, heard: Heard) -> PlaceBet | Moment:
         """A bet of a batch, judged; or why this one cannot be, whatever becomes of the others."""
@@ -264,7 +299,8 @@ class Bets:
             if len(self._faulty) >= _FAULTY_MAX:
                 self._faulty.clear()
             self._faulty[market] = now
-            _log.error("bets on %s cannot be judged", market, exc_info=error)
+            about = {"fixture": command.asked[0].fixture, "market": market, "request": command.id}
+            _log.error("bets on %s cannot be judged", market, exc_info=error, extra=about)
         return Moment.INTERNAL_ERROR
 
     def _tell_later(self, done: Done, moment: Moment) -> None:

@@ -54,8 +54,9 @@ from matchday.model.messages import (
     encode,
 )
 from matchday.model.trading import Controls, TraderCommand, judge
-from matchday.ports import Clock, Log, LogUnavailable, Record, Stored
+from matchday.ports import UNTRACED, Clock, Log, LogUnavailable, Record, Stored, Tracer
 from matchday.services.odds.board import board_of
+from matchday.services.odds.counts import OddsCounts
 from matchday.voice import BACKLOG_MAX, RETRY_MS, Voice
 
 _log = logging.getLogger(__name__)
@@ -114,8 +115,9 @@ class Odds:
     """The owner of a share of the books: of those of a partition. ``log``: a view of that partition."""
 
     def __init__(
-        self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0, share: int = 0
-    ) -> None:
+        self, clock: Clock, log: Log, price: Pricer, settings: OddsSettings, speed: float = 1.0, share: int = 0,
+        counts: OddsCounts | None = None, tracer: Tracer = UNTRACED,
+    ) -> None:  # fmt: skip
         self._share = share
         self._clock = clock
         self._log = log
@@ -135,8 +137,11 @@ class Odds:
         """By ``elapsed_ms``."""
         self._ended: dict[str, int] = {}
         """Fixtures lately over -> the last word on each: an heir hears again what was said of them before."""
-        self.repriced = 0
-        """Prices that changed, for reports."""
+        self.counts = OddsCounts() if counts is None else counts
+        self._tracer = tracer
+        self._cause_ms: int | None = None
+        self._trace = ""
+        """When the incident happened that is just being taken in, and the context in which its change is said."""
 
     @property
     def begun(self) -> bool:
@@ -147,6 +152,11 @@ class Odds:
     def books(self) -> int:
         """How many it holds."""
         return len(self._books)
+
+    @property
+    def repriced(self) -> int:
+        """Prices that changed, for reports."""
+        return self.counts.repriced
 
     def start(self) -> None:
         """Take ownership; then rebuild with every book suspended, and hear what came since."""
@@ -229,7 +239,7 @@ class Odds:
         if isinstance(message, FixtureScheduled):
             self._scheduled(message)
         elif isinstance(message, Incident):
-            self._incident(message)
+            self._happened(message, stored)
         elif isinstance(message, ResultConfirmed):
             self._confirmed(message)
         elif isinstance(message, TraderCommand):
@@ -261,6 +271,21 @@ class Odds:
             book = self._books[message.fixture] = _Book(snapshot, {}, silent=message.feed not in self._feeds)
         book.hear(snapshot)
         self._publish(book, "scheduled", self._reprice(book, message.at_ms, resume=not book.held), keep=True)
+
+    def _happened(self, message: Incident, stored: Stored) -> None:
+        """Take in an incident, measured and perhaps traced."""
+        if stored.offset <= self._live_after:
+            self._incident(message)
+            return
+        span = None
+        if message.trace:
+            span = self._tracer.follow(message.trace, "odds", stored.at_ms, fixture=message.fixture)
+        self._cause_ms, self._trace = message.at_ms, "" if span is None else span.context
+        self._incident(message)
+        self._cause_ms, self._trace = None, ""
+        if span is not None:
+            span.stage("append")
+            self._voice.say((), span.end)
 
     def _incident(self, message: Incident) -> None:
         book = self._books.get(message.fixture)
@@ -338,7 +363,8 @@ class Odds:
             return
         book.heard = stored.offset
         if (refusal := judge(message, book.controls, book.markets)) is not None:
-            self._letters.bury(stored, f"command {message.id} of {message.trader}: {refusal}")
+            reason = f"command {message.id} of {message.trader}: {refusal}"
+            self._letters.bury(stored, reason, logged=f"command {message.id}: {refusal}")
             return
         book.controls = book.controls.after(message, stored.offset)
         changed = {market.market: market for market in self._limit(book)}
@@ -423,7 +449,7 @@ class Odds:
                 suspended = before.status == MarketStatus.OPEN != status
                 generation = before.generation + (suspended or key.type in touched)
                 if selections != before.selections:
-                    self.repriced += len(selections)
+                    self.counts.repriced += len(selections)
                 elif (status, generation) == (before.status, before.generation):
                     continue
                 market = msgspec.structs.replace(before, status=status, generation=generation, selections=selections)
@@ -546,8 +572,11 @@ class Odds:
         now, model = self._clock.now_ms(), book.priced_on
         controls = None if book.controls is book.controls_said else book.controls
         change = BookChanged(
-            fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls, self._share
+            fixture, self._epoch, book.n, cause, now, board, tuple(markets), model, controls, self._share, self._trace
         )  # fmt: skip
+        self.counts.changes += 1
+        if self._cause_ms is not None:
+            self.counts.incident_to_book.take(now - self._cause_ms)
         records = [Record(Topic.BOOKS, fixture, encode(change))]
         book.controls_said = book.controls
         book.kept += 1

@@ -50,8 +50,8 @@ class Channel:
     """One channel."""
 
     __slots__ = (
-        "floor", "frames", "gone", "history", "holders", "lanes", "last", "members", "merged", "name", "snapshots",
-        "source",
+        "counts", "floor", "frames", "gone", "history", "holders", "lanes", "last", "members", "merged", "name",
+        "snapshots", "source",
     )  # fmt: skip
 
     def __init__(self, name: str, source: Source, offset: int) -> None:
@@ -72,6 +72,8 @@ class Channel:
         """Offset -> all that changed since, as one delta: shared by all who hold that offset."""
         self.frames: dict[tuple[int, int], bytes] = {}
         """(offset, kind of connection) -> the frames of all that was said since: shared by all who are there."""
+        self.counts: dict[int, int] = {}
+        """Offset -> how many frames these are, where they are more than one."""
         self.snapshots: tuple[int, dict[bool | None, Shared]] = (0, {})
         """(made at, resumed -> frame): shared by all who subscribe at one moment."""
 
@@ -86,7 +88,7 @@ class Channel:
 
     def forget_whole(self) -> None:
         """What was encoded of the latest state is no longer true."""
-        self.merged, self.frames, self.snapshots = {}, {}, (0, {})
+        self.merged, self.frames, self.counts, self.snapshots = {}, {}, {}, (0, {})
 
     def after(self, offset: int) -> list[Step] | None:
         """Everything said since an offset, None where that is not known any more (or not yet)."""

@@ -34,6 +34,13 @@ class Outbox:
         self._left: list[Session] = []
         """Of those who follow that one, who has not been looked at yet."""
         self._due = False
+        self.frames = self.sends = self.bytes = 0
+        """Since this process began; bytes as they were handed to the connections."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something was said that not all whom it is for were sent."""
+        return bool(self._dirty or self._said or self._left)
 
     def framed(self, session: Session, shared: Shared) -> bytes:
         """The frame of something for one session."""
@@ -105,7 +112,8 @@ class Outbox:
         """The hot loop: bring these to where the channel stands that is walked."""
         channel, most = self._walked, self._most
         assert channel is not None
-        members, last, ready = channel.members, channel.last, channel.frames
+        members, last, ready, counts = channel.members, channel.last, channel.frames, channel.counts
+        frames = sends = size = 0
         for session in sessions:
             sent = members.get(session)
             if sent is None or sent >= last:
@@ -115,12 +123,21 @@ class Outbox:
                 continue
             members[session] = last
             session.sent_ms = now
-            session.send(ready.get((sent, session.kind)) or self._since(channel, sent, session))
+            data = ready.get((sent, session.kind)) or self._since(channel, sent, session)
+            frames += counts.get(sent, 1) if counts else 1
+            sends += 1
+            size += len(data)
+            session.send(data)
             if session.buffered() > most:
                 self._took(session)
+        self.frames += frames
+        self.sends += sends
+        self.bytes += size
 
     def _send(self, session: Session, data: bytes, now: int) -> None:
         session.sent_ms = now
+        self.sends += 1
+        self.bytes += len(data)
         session.send(data)
         if session.buffered() > self._most or session.behind is not None:
             self._took(session)
@@ -128,11 +145,13 @@ class Outbox:
     def _all_of(self, session: Session, joined: dict[tuple[bytes, ...], bytes]) -> bytes:
         """What is queued for one, and what was said on all that it follows."""
         pieces, session.pending = session.pending or [], None
+        self.frames += len(pieces)
         for channel in session.channels.values():
             sent = channel.members.get(session)
             if sent is not None and sent < channel.last:
                 pieces.append(channel.frames.get((sent, session.kind)) or self._since(channel, sent, session))
                 channel.members[session] = channel.last
+                self.frames += channel.counts.get(sent, 1)
         if len(pieces) == 1:
             return pieces[0]
         key = tuple(pieces)
@@ -141,6 +160,8 @@ class Outbox:
     def _since(self, channel: Channel, sent: int, session: Session) -> bytes:
         """All that was said on a channel since an offset, change by change; merged where it is not remembered."""
         steps = channel.after(sent)
-        said = [channel.since(sent, self._clock.now_ms())] if steps is None else map(channel.delta, steps)
+        said = [channel.since(sent, self._clock.now_ms())] if steps is None else list(map(channel.delta, steps))
+        if len(said) > 1:
+            channel.counts[sent] = len(said)
         data = b"".join([self.framed(session, shared) for shared in said])
         return channel.frames.setdefault((sent, session.kind), data)

@@ -97,11 +97,30 @@ class Push:
         self._left: dict[str, int] = {}
         """Account channels that nobody follows -> since when: kept for those who come back."""
         self._offset = -1
+        self.messages = self.fell_behind = 0
+        """Words of clients; connections that did not keep up, each time."""
+        self.dropped = dict.fromkeys((wire.CLOSE_SLOW, wire.CLOSE_IDLE, wire.CLOSE_RATE, wire.CLOSE_DRAINING), 0)
+        """Connections that this room ended, by close code."""
 
     @property
     def connections(self) -> int:
         """How many are open."""
         return len(self._sessions)
+
+    @property
+    def opened_so_far(self) -> int:
+        """Connections, since this process began."""
+        return self._opened
+
+    @property
+    def channels(self) -> int:
+        """How many are known here."""
+        return len(self._channels)
+
+    @property
+    def sent(self) -> Outbox:
+        """What counts the frames."""
+        return self._out
 
     @property
     def accounts(self) -> Collection[str]:
@@ -170,6 +189,7 @@ class Push:
         if session is None:
             return
         session.heard_ms = self._clock.now_ms()
+        self.messages += 1
         try:
             said = self._read(payload, connection.binary)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -248,6 +268,7 @@ class Push:
             self._out.error(session, reason, detail, channel)
 
     def _drop(self, session: Session, code: int, reason: str) -> None:
+        self.dropped[code] += 1
         self.closed(session.connection)
         session.connection.close(code, reason)
 
@@ -514,6 +535,7 @@ class Push:
 
     def _fall_behind(self, session: Session) -> None:
         """Nothing more is queued for this connection until it has drained."""
+        self.fell_behind += 1
         session.slow_ms = self._clock.now_ms()
         session.behind = {
             name: sent for name, channel in session.channels.items() if (sent := channel.part(session)) is not None
