@@ -191,7 +191,14 @@ def _parser() -> argparse.ArgumentParser:
     calc.add_argument("file", metavar="FILE", help="JSON: a slip or a list of slips; - reads standard input")
     _add_token(commands)
     _add_forecast(commands)
+    _add_autoscale(commands)
     return parser
+
+
+def _add_autoscale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.scaler.words import add_autoscale
+
+    add_autoscale(commands)
 
 
 def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -400,18 +407,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "calc": _calc,
         "token": _token,
         "forecast": _forecast,
+        "autoscale": _autoscale,
     }
     command = commands[options.command]
     from matchday.app import StartError
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.capacity import CapacityError
     from matchday.ops.cluster_state import ClusterError
     from matchday.ops.forecast.problems import ForecastError
+    from matchday.ops.scaler.problems import ScalerError
+
+    explained = (
+        StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, CapacityError, ScalerError,
+    )  # fmt: skip
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError) as error:
+    except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -484,6 +498,12 @@ def _forecast(options: argparse.Namespace) -> int:
     from matchday.ops.forecast.command import forecast
 
     return forecast(options)
+
+
+def _autoscale(options: argparse.Namespace) -> int:
+    from matchday.ops.scaler.command import autoscale
+
+    return autoscale(options)
 
 
 if __name__ == "__main__":
