@@ -11,6 +11,7 @@ import msgspec
 
 from matchday.backends.clock_wall import WallClock
 from matchday.ops import capacity
+from matchday.ops.forecast.series import DAY
 from matchday.ops.scaler import settings as words
 from matchday.ops.scaler.act.aws import OnAws
 from matchday.ops.scaler.act.cluster import OnCluster
@@ -23,10 +24,11 @@ from matchday.ops.scaler.foresight import Foresight
 from matchday.ops.scaler.history import History
 from matchday.ops.scaler.journal import Journal, Line
 from matchday.ops.scaler.keda import OnKeda, Service
-from matchday.ops.scaler.loads import ClusterLoads, PrometheusLoads, Source
+from matchday.ops.scaler.loads import ClusterLoads, PrometheusLoads
 from matchday.ops.scaler.matches import Door
 from matchday.ops.scaler.problems import ScalerError
 from matchday.ops.scaler.run import Parts, Scaler
+from matchday.ops.scaler.seen import SeenError
 from matchday.ops.scaler.settings import MACHINES, Machines, Settings
 from matchday.ops.scaler.sizes import Size, capacities, machine_boot, sizes
 from matchday.ops.scaler.when import Time
@@ -69,10 +71,6 @@ def assembled(
     """An autoscaler and, where KEDA asks it, its service. Files are beside the settings."""
     model = capacity.read(folder / settings.capacity)
     time, of = Time(clock, settings.clock), sizes(settings, model)
-    minute = time.minute()
-    loads = sorted({load for size in of.values() for load in size.carries})
-    histories = {load: History(load, folder / settings.history.folder, settings.history.days, minute)
-                 for load in loads}  # fmt: skip
     board = Board()
     scalers: list[Scaler] = []
 
@@ -80,11 +78,9 @@ def assembled(
         return scalers[0].processes.get(room)
 
     actuators = _actuators(settings, folder, clock, board, processes)
-    source: Source = (
-        PrometheusLoads(settings.loads)
-        if settings.loads.source == "prometheus"
-        else ClusterLoads(settings.loads, folder / settings.loads.cluster, clock)
-    )
+    prometheus = PrometheusLoads(settings.loads) if settings.loads.source == "prometheus" else None
+    source = prometheus or ClusterLoads(settings.loads, folder / settings.loads.cluster, clock)
+    histories = _histories(settings, folder, time.minute(), of, prometheus)
     door = Door(settings.matches.door, settings.loads.timeout_ms, clock) if settings.matches.door else None
     journal = Journal(folder / settings.decisions if settings.decisions else None, settings.decisions_bytes_max)
     scalers.append(Scaler(Parts(
@@ -95,6 +91,23 @@ def assembled(
     if settings.act.where == "keda":
         service = Service(settings.keda, list(settings.rooms), board, clock.elapsed_ms)
     return scalers[0], service
+
+
+def _histories(
+    settings: Settings, folder: Path, minute: int, of: Mapping[str, Size], prometheus: PrometheusLoads | None
+) -> dict[str, History]:
+    """Of all loads."""
+    where = folder / settings.history.folder if settings.history.folder else None
+    found = {}
+    for load in sorted({load for size in of.values() for load in size.carries}):
+        earlier: dict[int, int] = {}
+        if prometheus is not None and settings.forecast.kind != "none":
+            try:
+                earlier = prometheus.history(load, minute - settings.history.days * DAY, minute)
+            except SeenError as error:
+                raise ScalerError(f"history of {load}: {error}; see the setting loads.prometheus") from error
+        found[load] = History(load, where, settings.history.days, minute, earlier)
+    return found
 
 
 def _foresight(

@@ -31,18 +31,21 @@ def per_second(load: str, value: float) -> float:
 class History:
     """Of one load."""
 
-    def __init__(self, load: str, folder: Path, days: int, minute: int) -> None:
-        """Reads what there is of the last days. ForecastError where the file cannot be used."""
-        self._path, self._days = folder / f"{load}.csv", days
-        self._counts: dict[int, int] = {}
+    def __init__(
+        self, load: str, folder: Path | None, days: int, minute: int, earlier: Mapping[int, int] | None = None
+    ) -> None:
+        """Reads what there is of the last days; ``earlier`` is what somebody else knows of them. ``folder`` None: nothing
+        is read or kept there. ForecastError where the file cannot be used."""
+        self._path, self._days = None if folder is None else folder / f"{load}.csv", days
+        self._counts = dict(earlier or {})
         self.findings: list[str] = []
-        if self._path.exists():
+        if self._path is not None and self._path.exists():
             found = traffic.read(self._path)
-            first = minute // DAY * DAY - days * DAY
             known = np.flatnonzero(found.known)
-            self._counts = {found.first + int(at): int(found.requests[at]) for at in known if found.first + at >= first}
+            self._counts |= {found.first + int(at): int(found.requests[at]) for at in known}
             self.findings = [str(finding) for finding in found.findings]
-        self._counts = {at: count for at, count in self._counts.items() if at < minute}
+        first = minute // DAY * DAY - days * DAY
+        self._counts = {at: count for at, count in self._counts.items() if first <= at < minute}
 
     @property
     def last(self) -> int | None:
@@ -57,6 +60,8 @@ class History:
         oldest = minute // DAY * DAY - self._days * DAY
         if minute % DAY == 0:
             self._counts = {at: kept for at, kept in self._counts.items() if at >= oldest}
+        if self._path is None:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = not self._path.exists()
         with self._path.open("a", encoding="utf-8") as file:

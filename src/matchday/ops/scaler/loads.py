@@ -35,6 +35,8 @@ METRICS: Final[Mapping[str, Metric]] = {
 """Load -> the figure that says it. Loads that are not here cannot be scaled by."""
 RATE_S_MIN: Final = 0.5
 """Seconds between two looks, from which on a rate is taken."""
+MINUTES_MAX: Final = 10_000
+"""Of one question for history: Prometheus answers 11,000 points at most."""
 _LINE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", re.MULTILINE)
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -136,22 +138,39 @@ class PrometheusLoads:
         missing = tuple(sorted(str(series["metric"].get("instance", "a process")) for series in silent))
         return Figures(round(newest * 1_000), loads, processes, missing)
 
+    def history(self, load: str, first: int, last: int) -> dict[int, int]:
+        """Minute since 1970 -> what came in it (of what is there: its mean), from the first to before the last."""
+        metric, found = METRICS[load], dict[int, int]()
+        over = "increase" if metric.counter else "avg_over_time"
+        query = f"sum({over}({self._series(metric)}[1m]))"
+        for begin in range(first, last, MINUTES_MAX):
+            words = {"query": query, "start": (begin + 1) * 60, "end": min(begin + MINUTES_MAX, last) * 60, "step": 60}
+            for series in self._result("query_range", words):
+                found |= {round(float(at)) // 60 - 1: round(float(value)) for at, value in series["values"]}
+        return found
+
     def _query(self, metric: Metric) -> str:
-        labels = ",".join([self._settings.selector, *(f'{name}="{value}"' for name, value in metric.labels.items())])
-        series = f"{metric.name}{{{labels}}}"
+        series = self._series(metric)
         return f"sum(rate({series}[{self._settings.rate_s}s]))" if metric.counter else f"sum({series})"
+
+    def _series(self, metric: Metric) -> str:
+        labels = [self._settings.selector, *(f'{name}="{value}"' for name, value in metric.labels.items())]
+        return f"{metric.name}{{{','.join(labels)}}}"
 
     def _one(self, query: str) -> float | None:
         found = self._asked(query)
         return float(found[0]["value"][1]) if found else None
 
     def _asked(self, query: str) -> list[Any]:
-        path = f"/api/v1/query?{urlencode({'query': query})}"
+        return self._result("query", {"query": query})
+
+    def _result(self, call: str, words: Mapping[str, str | int]) -> list[Any]:
+        path = f"/api/v1/{call}?{urlencode(words)}"
         try:
             answer = ask(self._settings.prometheus, "GET", path, timeout_s=self._settings.timeout_ms / 1_000)
             found = msgspec.json.decode(answer.body)
             if found["status"] != "success":
-                raise SeenError(f"Prometheus does not answer {query}: {found.get('error', answer.status)}")
+                raise SeenError(f"Prometheus does not answer {words['query']}: {found.get('error', answer.status)}")
             result: list[Any] = found["data"]["result"]
         except Failed as error:
             raise SeenError(str(error)) from error

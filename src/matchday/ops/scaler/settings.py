@@ -111,8 +111,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What forecasting learns from."""
 
     folder: Text = "history"
-    """Folder with a file for each load, such as ``connections.csv`` (``matchday forecast record export`` writes them);
-    every minute that is seen is added."""
+    """Folder with a file for each load, such as ``connections.csv`` (``period,count``, as a backtest reads it); every
+    minute that is seen is added. Empty: none. With ``loads.source`` Prometheus its history is read at the start, too."""
     days: Annotated[int, Meta(ge=4, le=400)] = 28
     """Days that are read and kept in memory."""
 
