@@ -39,7 +39,8 @@ def test_what_was_built_was_built_from_what_stands_here() -> None:
     """Without kubectl, of which CI has none: by hashes of the sources."""
     lines = [line.split("  ", 1) for line in (RENDERED / "sources.sha256").read_text().splitlines()]
     said = {path: digest for digest, path in lines}
-    sources = [path for part in ("engines", "rooms", "scaler") for path in (KUBERNETES / part).rglob("*") if path.is_file()]
+    folders = [KUBERNETES / part for part in ("engines", "rooms", "scaler")]
+    sources = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     found = {str(path.relative_to(KUBERNETES)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}
     assert found == said, "say `make manifests`"
 

@@ -1,5 +1,5 @@
-"""The autoscaler on Kubernetes: settings that it takes, KEDA's objects that ask it where it answers, and a fallback under
-which no failure of it makes anything smaller."""
+"""The autoscaler on Kubernetes: settings that it takes, KEDA's objects that ask it where it answers, and a fallback
+under which no failure of it makes anything smaller."""
 
 from pathlib import Path
 from typing import Any

@@ -91,12 +91,12 @@ class Place:
         self.counts[target] = wanted
 
 
-def model(version: str = __version__, **rooms: Mapping[str, float]) -> Capacity:
+def model(version: str = __version__, *, boot_s: float = 60, **rooms: Mapping[str, float]) -> Capacity:
     """What each room carries."""
     return Capacity(
         format=FORMAT, version=version, measured_at="2026-11-26T09:00:00Z", machine=Machine(cores=2),
         rooms={
-            name: Room(carries={load: Carried(per_process=each) for load, each in carries.items()}, boot_s=60)
+            name: Room(carries={load: Carried(per_process=each) for load, each in carries.items()}, boot_s=boot_s)
             for name, carries in rooms.items()
         },
     )  # fmt: skip

@@ -66,7 +66,8 @@ def test_the_fewest_that_carry_a_load(load: float, percent: int, count: int) -> 
 def test_each_room_needs_what_its_fullest_load_takes() -> None:
     made = model(gate={"connections": 1_000.0, "bets_per_s": 100.0}, odds={"incidents_per_s": 50.0})
     gate, odds = needs(made, {"connections": 2_500, "bets_per_s": 410, "incidents_per_s": 3})
-    assert (gate.processes, gate.by, gate.load, gate.per_process, gate.origin) == (5, "bets_per_s", 410, 100, "measured")
+    assert (gate.processes, gate.by, gate.load, gate.per_process) == (5, "bets_per_s", 410, 100)
+    assert gate.origin == "measured"
     assert (odds.processes, odds.by, odds.per_process) == (1, "at_least", 0)
     (full, _) = needs(made, {"connections": 2_500}, 70)
     assert full.processes == 4

@@ -1,4 +1,4 @@
-"""Groups of machines: an AWS Auto Scaling group on moto, a Google managed instance group on a server that is made up."""
+"""Groups of machines: an AWS Auto Scaling group on moto, a Google one on a server that is made up."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -127,7 +127,10 @@ def google(settings: Machines = GOOGLE) -> Iterator[tuple[Google, OnGoogle]]:
     ("settings", "where"),
     [
         (GOOGLE, "zones/europe-west1-b"),
-        (Machines(ceiling=9, where="google", group="matchday", project="p", region="europe-west1"), "regions/europe-west1"),
+        (
+            Machines(ceiling=9, group="matchday", project="p", region="europe-west1"),
+            "regions/europe-west1",
+        ),
     ],
 )
 def test_a_managed_instance_group_changes_its_size(settings: Machines, where: str) -> None:
@@ -153,12 +156,12 @@ def test_a_group_of_googles_that_is_changed_by_others_is_left_alone() -> None:
 def test_what_google_refuses_is_said() -> None:
     with google() as (group, place):
         group.fails = 403, "no right"
-        with pytest.raises(ActError, match="Google does not answer: 403 .*no right"):
+        with pytest.raises(ActError, match=r"Google does not answer: 403 .*no right"):
             place.count("machines")
 
 
 @pytest.mark.parametrize("place", [{"zone": "", "region": ""}, {"zone": "z", "region": "r"}, {"project": ""}])
 def test_a_google_group_must_be_named_whole(place: dict[str, str]) -> None:
     told = {"zone": "z", "region": "", "project": "p"} | place
-    with pytest.raises(ScalerError, match="needs machines.project, and either"):
+    with pytest.raises(ScalerError, match=r"needs machines\.project, and either"):
         OnGoogle(Machines(ceiling=1, where="google", group="g", **told))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matchday.ops.scaler.core import Amount, Core, Decision, Hold, Rule, Situation, Why
 from matchday.ops.scaler.explain import explained
 
-RULE = Rule(floor=2, ceiling=10, stable_s=300, down_every_s=60)
+RULE = Rule(floor=2, ceiling=10, target_percent=70, stable_s=300, down_every_s=60)
 HELD = Hold("21:52", "France - Spain is being played")
 
 
@@ -43,6 +43,12 @@ def test_more_is_asked_for_by_what_is_expected_before_it_is_seen() -> None:
 def test_what_is_seen_is_the_safety_net_beyond_the_forecast() -> None:
     made = once(Situation(3, 3, seen(3_400), ahead(1_000)))
     assert (made.wanted, made.why) == (5, Why.SEEN)  # 3,400 at 70 % of 1,000
+
+
+def test_where_nothing_is_forecast_what_is_seen_leaves_more_room() -> None:
+    rule = replace(RULE, target_percent=90, blind_percent=50)
+    assert once(Situation(3, 3, seen(3_400), ahead(0)), rule).wanted == 4
+    assert once(Situation(3, 3, seen(3_400)), rule).wanted == 7
 
 
 @pytest.mark.parametrize(("load", "wanted"), [(1_950, 3), (2_300, 3), (2_320, 4)])
@@ -129,10 +135,10 @@ def test_a_rule_that_cannot_be_is_refused() -> None:
 
 loads = st.lists(st.builds(Amount, st.just("connections"), st.floats(0, 50_000), st.floats(1, 5_000)), max_size=3)
 rules = st.builds(
-    lambda floor, more, target, tolerance, stable, up, percent, down, every: Rule(
-        floor, floor + more, target, tolerance, stable, up, percent, down, every
+    lambda floor, more, target, blind, tolerance, stable, up, percent, down, every: Rule(
+        floor, floor + more, target, blind, tolerance, stable, up, percent, down, every
     ),
-    st.integers(0, 5), st.integers(0, 20), st.integers(1, 100), st.floats(0, 1), st.floats(1, 600),
+    st.integers(0, 5), st.integers(0, 20), st.integers(1, 100), st.integers(1, 100), st.floats(0, 1), st.floats(1, 600),
     st.integers(1, 8), st.integers(0, 200), st.integers(1, 8), st.floats(0, 120),
 )  # fmt: skip
 doubts = st.lists(st.sampled_from(["the capacity model was measured on version 0.0.9", "clocks disagree"]), max_size=2)

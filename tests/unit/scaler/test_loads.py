@@ -92,7 +92,10 @@ def prometheus(method: str, path: str, body: Any, headers: Mapping[str, str]) ->
     if "/query_range" in path:
         begin, end = int(words["start"][0]), int(words["end"][0])
         values = [[at, "2.5"] for at in range(begin, end + 1, 60)]
-        return 200, {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}}
+        return 200, {
+            "status": "success",
+            "data": {"result": [{"metric": {}, "values": values}]},
+        }
     found: list[dict[str, Any]] = []
     if "timestamp(" in query:
         found = [series(str(START_MS / 1_000 - 4))]
@@ -138,7 +141,7 @@ def test_what_is_no_answer_is_said(answer: tuple[int, Any], why: str) -> None:
 
 
 def test_who_is_away_is_said() -> None:
-    with pytest.raises(SeenError, match="127.0.0.1:1: "):
+    with pytest.raises(SeenError, match=r"127\.0\.0\.1:1: "):
         PrometheusLoads(Loads(prometheus="http://127.0.0.1:1")).read()
     with pytest.raises(Failed, match="is no address"):
         ask("prometheus:9090", "GET", "/", timeout_s=1)

@@ -86,7 +86,8 @@ def test_every_setting_has_a_range_and_says_what_follows() -> None:
         for field, after in zip(part.body, [*part.body[1:], None], strict=True):
             if isinstance(field, ast.AnnAssign):
                 where = f"{part.name}.{ast.unparse(field.target)}"
-                assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant), f"{where}: no docstring"
+                assert isinstance(after, ast.Expr), f"{where}: no docstring"
+                assert isinstance(after.value, ast.Constant), f"{where}: no docstring"
                 assert ast.unparse(field.annotation) not in ("int", "float", "str"), f"{where}: no range"
 
 

@@ -97,8 +97,8 @@ class Outlook:
 
 
 def held_until(slots: Sequence[Slot], minute: int, boot: int, step: int, requests: Counts | None) -> int | None:
-    """The minute from which on no match holds what is there; None where none does now. ``requests``: what was seen until
-    then, by which a crowd is seen to go; without it, it stays as long as a knock-out match may last."""
+    """The minute from which on no match holds what is there; None where none does now. ``requests``: what was seen
+    until then, by which a crowd is seen to go; without it, it stays as long as a knock-out match may last."""
     found: int | None = None
     for slot in slots:
         since, until = minute - slot.at, 0

@@ -1,1 +1,1 @@
-"""``matchday autoscale``: as many processes as the crowd that comes will need, ready when it comes (docs/autoscaling.md)."""
+"""``matchday autoscale``: as many processes as the crowd that comes will need, ready for it (docs/autoscaling.md)."""

@@ -1,5 +1,5 @@
-"""The fixtures' files, read again when they change: a match that is moved or called off keeps its old window, and a file
-that cannot be read any more leaves what was last read."""
+"""The fixtures' files, read again when they change: a match that is moved or called off keeps its old window, and a
+file that cannot be read any more leaves what was last read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ class Calendars:
         self.fixtures = [*fixtures, *kept]
         self.findings = [str(finding) for one in found for finding in one.findings]
         if kept:
-            self.findings.append(f"{len(kept)} fixtures are gone from the calendar: nothing is released in their windows")
+            self.findings.append(f"{len(kept)} fixtures are gone from the calendar: their windows still hold")
         self._stamps, self.doubt = stamps, None
         return changed
 

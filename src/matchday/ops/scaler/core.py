@@ -42,8 +42,10 @@ class Rule:
 
     floor: int = 1
     ceiling: int = 1
-    target_percent: int = 70
-    """Of what one carries: how full it is kept by what is seen now. What is forecast has its own margin."""
+    target_percent: int = 85
+    """Of what one carries: how full it is kept by what is seen now, beside a forecast, which has its own margin."""
+    blind_percent: int = 70
+    """The same where nothing is forecast: a boot time's rise must fit in what is left."""
     tolerance: float = 0.1
     """Of the target, within which what is seen changes nothing."""
     stable_s: float = 300.0
@@ -152,10 +154,11 @@ class Core:
 
     def _wish(self, there: Situation) -> tuple[int, Why, Amount | None]:
         rule = self._rule
+        percent = rule.target_percent if there.ahead else rule.blind_percent
         best: tuple[int, Why, Amount | None] = (rule.floor, Why.FLOOR, None)
         for amount in there.seen:
-            wanted = fewest(amount.value, amount.per_process, rule.target_percent)
-            full = (there.asked or 0) * amount.per_process * rule.target_percent / 100
+            wanted = fewest(amount.value, amount.per_process, percent)
+            full = (there.asked or 0) * amount.per_process * percent / 100
             if there.asked and full > 0 and abs(amount.value / full - 1) <= rule.tolerance:
                 wanted = there.asked
             if wanted > best[0]:

@@ -124,7 +124,8 @@ class Foresight:
     def _windows(self, minute: int) -> list[Slot]:
         """Slots near a minute, which stands at two days."""
         near = Series(minute - DAY * 2, 1, np.zeros(0, np.int64), np.zeros(0, bool))
-        found = slots([f for f in self._calendars.fixtures if any(abs(at - minute) < DAY for at, _ in f.windows())], near)
+        fixtures = [f for f in self._calendars.fixtures if any(abs(at - minute) < DAY for at, _ in f.windows())]
+        found = slots(fixtures, near)
         for zoned, outlook in self._outlooks.values():
             shift = zoned - near.origin
             found += [Slot(s.at + shift, s.matches, s.stage, s.off) for s in outlook.forecaster.slots

@@ -34,8 +34,8 @@ class History:
     def __init__(
         self, load: str, folder: Path | None, days: int, minute: int, earlier: Mapping[int, int] | None = None
     ) -> None:
-        """Reads what there is of the last days; ``earlier`` is what somebody else knows of them. ``folder`` None: nothing
-        is read or kept there. ForecastError where the file cannot be used."""
+        """Reads what there is of the last days; ``earlier`` is what somebody else knows of them. ``folder`` None:
+        nothing is read or kept there. ForecastError where the file cannot be used."""
         self._path, self._days = None if folder is None else folder / f"{load}.csv", days
         self._counts = dict(earlier or {})
         self.findings: list[str] = []

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 ANSWER_BYTES_MAX: Final = 32_000_000
 
 
-class Failed(Exception):  # noqa: N818 - it failed
+class Failed(Exception):
     """No answer: why."""
 
 

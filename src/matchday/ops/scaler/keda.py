@@ -132,14 +132,14 @@ class Service:
         """How many processes are wanted, as of the last decision."""
         room = self._room(asked.scaledObjectRef, context)
         if asked.metricName not in ("", metric(room)):
-            context.abort(self._status.INVALID_ARGUMENT, f"{room} has the metric {metric(room)}, not {asked.metricName}")
+            context.abort(self._status.INVALID_ARGUMENT, f"the metric of {room} is {metric(room)}")
         posted = self._board.read(room)
         if posted is None:
             context.abort(self._status.UNAVAILABLE, f"nothing was decided of {room} yet: keep what there is")
         assert posted is not None
         age_s = (self._elapsed_ms() - posted.at_ms) / 1_000
         if age_s > self._settings.stale_s:
-            context.abort(self._status.UNAVAILABLE, f"the last decision of {room} is {age_s:.0f} s old: keep what there is")
+            context.abort(self._status.UNAVAILABLE, f"what was decided of {room} is {age_s:.0f} s old: keep it")
         value = self._message("MetricValue")(
             metricName=metric(room), metricValue=posted.wanted, metricValueFloat=float(posted.wanted)
         )

@@ -1,5 +1,5 @@
-"""When a match that is seen live holds what is there: from before its kick-off, however late that comes, until some time
-after its final whistle, however late that is. Also where the calendar knows nothing of it."""
+"""When a match that is seen live holds what is there: from before its kick-off, however late that comes, until some
+time after its final whistle, however late that is. Also where the calendar knows nothing of it."""
 
 from collections.abc import Iterable
 

@@ -35,9 +35,11 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ceiling: Annotated[int, Meta(ge=1, le=10_000)]
     """Most, whatever the load is: what is wanted beyond it is said. Gates: no more than ``bets.writers``; odds and
     settlement: no more than the log has partitions."""
-    target_percent: Percent = 70
-    """Percent of what one carries that it is filled to by what is seen now. Lower: dearer, and ready for more than was
-    forecast."""
+    target_percent: Percent = 85
+    """Percent of what one carries that it is filled to by what is seen now, beside a forecast. Lower: dearer, and ready
+    for more than was forecast."""
+    blind_percent: Percent = 70
+    """The same where nothing is forecast, or no forecast can be made: a boot time's rise must fit in what is left."""
     tolerance: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Share of the target within which what is seen changes nothing. Lower: more changes."""
     stable_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
@@ -49,12 +51,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     step_down: Annotated[int, Meta(ge=1, le=10_000)] = 1
     """Most that is let go at one decision."""
     down_every_s: Seconds = 60.0
-    """Seconds between two decisions for fewer. Longer: the crowd of a gate that ends comes to the others more evenly."""
+    """Seconds between two decisions for fewer. Longer: a gate's crowd comes to the others more evenly."""
 
     def rule(self) -> Rule:
         """The same, for the core."""
-        return Rule(self.floor, self.ceiling, self.target_percent, self.tolerance, self.stable_s, self.step_up,
-                    self.step_up_percent, self.step_down, self.down_every_s)  # fmt: skip
+        return Rule(self.floor, self.ceiling, self.target_percent, self.blind_percent, self.tolerance, self.stable_s,
+                    self.step_up, self.step_up_percent, self.step_down, self.down_every_s)  # fmt: skip
 
 
 class RoomBounds(Bounds, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,7 +114,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     folder: Text = "history"
     """Folder with a file for each load, such as ``connections.csv`` (``period,count``, as a backtest reads it); every
-    minute that is seen is added. Empty: none. With ``loads.source`` Prometheus its history is read at the start, too."""
+    minute that is seen is added. Empty: none. With ``loads.source`` Prometheus its history is read, too."""
     days: Annotated[int, Meta(ge=4, le=400)] = 28
     """Days that are read and kept in memory."""
 
@@ -128,8 +130,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calendar_zone: Text = ""
     """Time zone of local times that name none."""
     margin: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    """Deviations carried beyond what is expected; 0: declared each midnight from the last match days (docs/forecast.md).
-    """
+    """Deviations carried beyond what is expected; 0: declared each midnight from the last match days."""
     boot_s: Annotated[float, Meta(ge=0, le=14_400)] = 0.0
     """Seconds (real) from asking for a process to its carrying load; 0: as the capacity model measured."""
 

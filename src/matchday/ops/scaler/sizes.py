@@ -1,4 +1,4 @@
-"""What of the capacity model and the settings concerns each room: loads, what one process carries of them, boot times."""
+"""What of the capacity model and the settings concerns each room: loads, what one process carries, boot times."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def sizes(settings: Settings, model: Capacity) -> dict[str, Size]:
             if load not in measured.carries:
                 raise ScalerError(f"[rooms.{room}] loads: the capacity model does not say what it carries of {load}")
         if not loads:
-            raise ScalerError(f"[rooms.{room}]: the capacity model has no load of it that is seen ({', '.join(METRICS)})")
+            raise ScalerError(f"[rooms.{room}]: the model has no load of it that is seen ({', '.join(METRICS)})")
         boot_s = settings.forecast.boot_s or measured.boot_s
         carries = {load: measured.carries[load].per_process for load in loads}
         found[room] = Size(carries, measured.cores, boot_s, _minutes(boot_s, settings))
@@ -64,7 +64,7 @@ def machine_boot(settings: Settings, of: Mapping[str, Size]) -> int:
 def _minutes(seconds: float, settings: Settings) -> int:
     minutes = max(ceil((seconds + settings.every_s) * settings.clock.speed / 60), 1)
     if minutes > BOOT_MINUTES_MAX:
-        raise ScalerError(f"a boot takes {minutes} minutes of the scaler's clock; at most {BOOT_MINUTES_MAX} are forecast")
+        raise ScalerError(f"a boot takes {minutes} of the scaler's minutes; at most {BOOT_MINUTES_MAX} are forecast")
     return minutes
 
 

@@ -84,5 +84,5 @@ def _starts(text: str, now_ms: int) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ScalerError(f"setting clock.starts_at: {text!r} is no ISO 8601 time, such as 2026-06-11T17:00Z") from error
+        raise ScalerError(f"setting clock.starts_at: {text!r} is no time such as 2026-06-11T17:00Z") from error
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -11,7 +11,7 @@ Wanted is the most of: what is forecast (past load, fixtures) until a process th
 seen now, and the floor. Nothing shrinks while a match holds it, nor in doubt: a forecast that cannot be made, figures
 that stop, a capacity model of another version, clocks that disagree.
 
-Modes: observe (the default) only says; shadow keeps a fleet in its mind and compares it with what is there; act acts."""
+Modes: observe (the default) only says; shadow keeps a fleet in its mind, compared with what is there; act acts."""
 _EPILOG: Final = """\
 Examples:
   matchday autoscale --config scaler.toml                 observe: a line whenever something new is decided

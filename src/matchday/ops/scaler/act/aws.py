@@ -39,7 +39,7 @@ class OnAws:
         group = self._described(target)
         there, least, most = group["DesiredCapacity"], group["MinSize"], group["MaxSize"]
         if there != asked:
-            raise ActError(f"{self._group} wants {there} where it wanted {asked}: somebody else changed it; decided anew")
+            raise ActError(f"{self._group} wants {there} where it wanted {asked}: that was somebody else")
         if not least <= wanted <= most:
             raise ActError(f"{wanted} is outside the bounds of {self._group}, {least} to {most}: change the group, "
                            "or machines.floor and machines.ceiling")  # fmt: skip

@@ -36,7 +36,7 @@ class OnKubernetes:
         found = self._asked("GET", path)
         there = found.get("spec", {}).get("replicas", 0)
         if there != asked:
-            raise ActError(f"{target} has {there} replicas where it had {asked}: somebody else changed it; decided anew")
+            raise ActError(f"{target} has {there} replicas where it had {asked}: that was somebody else")
         version = found.get("metadata", {}).get("resourceVersion")
         if not version:
             raise ActError(f"{path} names no resourceVersion: nothing is written without it")
@@ -56,7 +56,7 @@ class OnKubernetes:
             try:
                 token = Path(self._settings.token_file).read_text().strip()
             except OSError as error:
-                raise ActError(f"token {self._settings.token_file}: {error.strerror}; see kubernetes.token_file") from error
+                raise ActError(f"token {self._settings.token_file}: {error.strerror}; kubernetes.token_file") from error
             headers["Authorization"] = f"Bearer {token}"
         try:
             answer = ask(
@@ -87,5 +87,5 @@ def _read(answer: Answer, method: str, path: str) -> Any:
     if answer.status == _CONFLICT:
         raise ActError(f"{path} was changed meanwhile (409): decided anew. {message}".strip())
     if answer.status in (401, 403):
-        raise ActError(f"{method} {path} is not allowed ({answer.status}): give the service account that right. {message}")
+        raise ActError(f"{method} {path} is not allowed ({answer.status}): the service account needs it. {message}")
     raise ActError(f"{method} {path} is answered {answer.status}. {message}".strip())
