@@ -83,7 +83,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[ApiServer, OnKubernetes, str]]:
     token.write_text("s3cret\n")
     server = ApiServer()
     with served(server.answer) as address:
-        settings = Kubernetes(address=address, token_file=str(token))
+        settings = Kubernetes(address=address, token_file=str(token), timeout_ms=60_000)
         yield server, OnKubernetes(settings), address
 
 

@@ -226,7 +226,7 @@ def test_where_nobody_says_how_many_there_are_nothing_is_done(tmp_path: Path) ->
 
 
 def test_machines_are_as_many_as_the_processes_need(tmp_path: Path) -> None:
-    night = quiet(tmp_path, machines=Machines(floor=1, ceiling=20, cores=4, target_percent=100, tolerance=0))
+    night = quiet(tmp_path, machines=Machines(floor=1, ceiling=20, cores=4, blind_percent=100, tolerance=0))
     machines = Place({MACHINES: 2})
     night.places[MACHINES] = machines
     night.round(9_000)
