@@ -36,8 +36,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             LaunchConfigurationName="machine", ImageId="ami-12345678", InstanceType="c7i.xlarge"
         )
         client.create_auto_scaling_group(
-            AutoScalingGroupName="matchday", LaunchConfigurationName="machine", MinSize=2, MaxSize=10, DesiredCapacity=3,
-            AvailabilityZones=["eu-west-1a"],
+            AutoScalingGroupName="matchday", LaunchConfigurationName="machine", MinSize=2, MaxSize=10,
+            DesiredCapacity=3, AvailabilityZones=["eu-west-1a"],
         )  # fmt: skip
         yield client
 

@@ -146,7 +146,8 @@ class PrometheusLoads:
         over = "increase" if metric.counter else "avg_over_time"
         query = f"sum({over}({self._series(metric)}[1m]))"
         for begin in range(first, last, MINUTES_MAX):
-            words = {"query": query, "start": (begin + 1) * 60, "end": min(begin + MINUTES_MAX, last) * 60, "step": 60}
+            end = min(begin + MINUTES_MAX, last)
+            words: dict[str, str | int] = {"query": query, "start": (begin + 1) * 60, "end": end * 60, "step": 60}
             for series in self._result("query_range", words):
                 found |= {round(float(at)) // 60 - 1: round(float(value)) for at, value in series["values"]}
         return found
