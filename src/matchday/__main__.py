@@ -196,7 +196,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_forecast(commands)
     _add_drill(commands)
     _add_ledger(commands)
+    _add_autoscale(commands)
     return parser
+
+
+def _add_autoscale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.scaler.words import add_autoscale
+
+    add_autoscale(commands)
 
 
 def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -432,6 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "forecast": _forecast,
         "drill": _drill,
         "ledger": _ledger,
+        "autoscale": _autoscale,
     }
     command = commands[options.command]
     from matchday.app import StartError
@@ -439,14 +447,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
     from matchday.ops.backup import BackupError
+    from matchday.ops.capacity import CapacityError
     from matchday.ops.cluster_state import ClusterError
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
+    from matchday.ops.scaler.problems import ScalerError
 
-    known = (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError, BackupError)
+    explained = (
+        StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError, BackupError,
+        CapacityError, ScalerError,
+    )  # fmt: skip
+
     try:
         return command(options)
-    except known as error:
+    except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -550,6 +564,12 @@ def _ledger(options: argparse.Namespace) -> int:
     from matchday.ops.backup.command import ledger
 
     return ledger(options)
+
+
+def _autoscale(options: argparse.Namespace) -> int:
+    from matchday.ops.scaler.command import autoscale
+
+    return autoscale(options)
 
 
 if __name__ == "__main__":
