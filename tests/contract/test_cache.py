@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from matchday.backends.cache_driver import WAITING_MAX, Ask, CacheDriver
 from matchday.backends.cache_memory import MemoryCache
+from matchday.backends.cache_redis import RedisServer
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Cache as CacheSettings
 from matchday.ops.engines.redis import Redis
@@ -49,8 +50,6 @@ def served(world: World, tmp_path: Path) -> Iterator[Served]:
 def _redis(stack: contextlib.ExitStack, folder: Path, world: World, post: Callable[..., object]) -> Served:
     if shutil.which("redis-server") is None and shutil.which("valkey-server") is None:
         missing("Redis or Valkey (apt-get install redis-server)")
-    from matchday.backends.cache_redis import RedisServer
-
     server = stack.enter_context(Redis(folder / "redis"))
     adapter = RedisServer(CacheSettings(kind="redis", address=server.url))
     cache = stack.enter_context(contextlib.closing(CacheDriver(adapter, world.clock, post)))
@@ -181,3 +180,22 @@ def test_of_too_many_the_oldest_are_answered_as_if_it_were_away() -> None:
         assert sorted(answered) == list(range(WAITING_MAX + 500))
         assert server.asked == WAITING_MAX + 1, "the one that it was stuck with, and as many as may wait"
         cache.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["redis+sentinel://", "redis+sentinel://host:1", "redis+sentinel:///name", "redis+sentinel://host:x/name"]
+)
+def test_an_address_of_sentinels_without_a_host_or_the_master_s_name_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"redis\+sentinel://HOST:PORT|invalid literal"):
+        RedisServer(CacheSettings(kind="redis", address=address))
+
+
+def test_sentinels_are_asked_one_after_the_other_for_a_master_by_its_name() -> None:
+    address = "redis+sentinel://:s%40cret@one:1,two/bets/3"
+    pool: Any = RedisServer(CacheSettings(kind="redis", address=address, timeout_ms=50))._redis.connection_pool
+    places = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
+    assert [(place["host"], place["port"]) for place in places] == [("one", 1), ("two", 26_379)]
+    assert (pool.service_name, pool.is_master) == ("bets", True)
+    assert pool.connection_kwargs["db"] == 3
+    assert pool.connection_kwargs["password"] == "s@cret"
+    assert pool.connection_kwargs["socket_timeout"] == places[0]["socket_timeout"] == 0.05

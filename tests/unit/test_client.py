@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import json
 import random
+import socket
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -209,6 +210,23 @@ def test_after_a_gap_it_asks_for_a_snapshot() -> None:
             desk.price("F", 3002)
             await listener.at(desk)
             holds(listener.client, desk)
+
+    run(story)
+
+
+def test_it_turns_to_another_address_where_one_does_not_answer() -> None:
+    async def story(desk: Served) -> None:
+        heard: list[dict[str, Any]] = []
+        with socket.socket() as closed:  # bound, and nobody listens
+            closed.bind(("127.0.0.1", 0))
+            places = [f"ws://127.0.0.1:{port}/ws" for port in (closed.getsockname()[1], desk.port)]
+            client = Client(places, Certain(0.5), heard.append, pauses=QUICK)
+            client.follow("home")
+            running = asyncio.create_task(client.run())
+            await soon(lambda: client.held["home"].whole)
+            assert [frame["t"] for frame in heard][0] == "hello"
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     run(story)
 

@@ -94,6 +94,51 @@ def test_the_balancer_knows_the_gates_and_asks_them_at_their_ops_ports(tmp_path:
         Balancer(tmp_path, 8_000).drain("gate-3")
 
 
+def test_two_balancers_differ_in_their_address_and_socket_alone(tmp_path: Path) -> None:
+    state = State(door=8_000, network="127.1.9")
+    assert state.doors == ["http://127.1.9.1:8000", "http://127.1.9.2:8000"]
+    gate = Member(name="gate-0", room="gate", pid=os.getpid(), born="1", port=81, ops_port=91, log="log")
+    texts = []
+    for number, address in enumerate(state.door_addresses):
+        balancer = Balancer(tmp_path, state.door, address, number)
+        balancer.write([gate])
+        text = (tmp_path / f"{balancer.name}.cfg").read_text()
+        assert f"bind {address}:8000\n" in text
+        texts.append(text.replace(address, "").replace(f"{balancer.name}.sock", ""))
+    assert texts[0] == texts[1]
+
+
+def test_a_server_s_process_is_found_with_all_that_it_started() -> None:
+    """To stop a machine is to stop them all: one of PostgreSQL that goes on may still commit."""
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = member(process).family
+        assert found[0] == process.pid
+        assert len(found) == 2
+        assert born(found[1])
+        process.kill()
+        os.kill(found[1], signal.SIGKILL)
+    assert member(process).family == []
+
+
+def test_postgresql_is_the_process_that_runs_in_its_folder_now(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]"
+) -> None:
+    """Patroni starts it anew: it is not gone. The file of one that was killed names whoever has its number now."""
+    gone = Member(name="postgres-0", room="engine", kind="postgres", pid=1, born="never", data=str(tmp_path), log="log")
+    assert not gone.lives
+    (tmp_path / "postmaster.pid").write_text(f"{sleeper.pid}\n{tmp_path}\n")
+    assert not gone.lives  # it runs elsewhere
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=tmp_path) as process:
+        (tmp_path / "postmaster.pid").write_text(f"{process.pid}\n{tmp_path}\n")
+        assert gone.process == process.pid
+        signalled(gone, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert State(engines=[gone]).at("127.0.0.1") == [gone]
+
+
 @pytest.mark.parametrize("word", ["odds", "odds=", "odds=-1", "odds=33", "gate=9", "doors=1", "=1", "odds=x"])
 def test_what_cannot_be_scaled_is_refused(word: str) -> None:
     with pytest.raises(ArgumentTypeError, match="expected ROOM=N"):

@@ -34,6 +34,13 @@ def test_it_is_ready_or_says_why_not() -> None:
     )  # fmt: skip
 
 
+def test_what_all_gates_share_makes_none_of_them_unready() -> None:
+    """While a ledger fails over, a balancer that left all gates out for it would cut off every screen."""
+    said = OpsPort(["gate"], list, list, lambda: ["the ledger cannot be read: gone"]).answer(b"GET /readyz HTTP/1.1\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert said.endswith(b'{"ready":true,"reasons":[],"waits_for":["the ledger cannot be read: gone"]}')
+
+
 def test_metrics_of_one_name_stand_together() -> None:
     status, body = answered(b"GET /metrics HTTP/1.1\r\n\r\n")
     assert status == 200

@@ -27,9 +27,10 @@ class Metrics:
         workers: Workers,
         ready: Callable[[], bool],
         started_s: float,
+        readable: Callable[[], bool],
     ) -> None:
         self._rooms, self._gate, self._workers = rooms, gate, workers
-        self._ready, self._started_s = ready, started_s
+        self._ready, self._started_s, self._readable = ready, started_s, readable
 
     def __call__(self) -> Iterator[Sample]:
         """All of them, now."""
@@ -42,7 +43,8 @@ class Metrics:
         used = resource.getrusage(resource.RUSAGE_SELF)
         labels = {"version": __version__, "rooms": ",".join(self._rooms)}
         yield Sample("matchday_info", "gauge", "What runs here.", 1, labels)
-        yield Sample("matchday_ready", "gauge", "1 where it can do its work.", self._ready())
+        yield Sample("matchday_ready", "gauge", "1 where it is to be sent work.", self._ready())
+        yield Sample("matchday_ledger_readable", "gauge", "1 where it can read the ledger.", self._readable())
         cpu_s = used.ru_utime + used.ru_stime
         yield Sample("process_cpu_seconds_total", "counter", "Seconds of CPU, user and system.", cpu_s)
         yield Sample("process_start_time_seconds", "gauge", "When it started, seconds since 1970.", self._started_s)

@@ -149,11 +149,14 @@ class Process:
 
     async def live(self, listener: socket.socket | None, ready: Ready) -> None:
         """Until it is told to stop; then hand over what it holds."""
-        metrics = Metrics(self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s)
+        metrics = Metrics(
+            self._rooms, self._gate, self._workers, lambda: not self.reasons(), self._since_s,
+            lambda: not self.waits_for(),
+        )  # fmt: skip
         async with contextlib.AsyncExitStack() as stack:
             ops = ""
             if self._plan.with_ops:
-                ops = await self._open_ops(stack, OpsPort(self._rooms, self.reasons, metrics))
+                ops = await self._open_ops(stack, OpsPort(self._rooms, self.reasons, metrics, self.waits_for))
             tune_gc()
             if self._gate is None or listener is None:
                 ready(Started("", ops))
@@ -188,15 +191,18 @@ class Process:
         hurrying.cancel()
 
     def reasons(self) -> list[str]:
-        """Why this process cannot do its work now; nothing where it can."""
+        """Why no work is to be sent to this process now; nothing where it is."""
         if self._stop.is_set() or (self._gate is not None and self._gate.push.draining):
             return ["it is stopping"]
-        found = self._workers.reasons
+        return self._workers.reasons
+
+    def waits_for(self) -> list[str]:
+        """What it shares with all others and cannot be had now."""
         try:
             self._stores.ledger.account("")
         except LedgerUnavailable as error:
-            found.append(f"the ledger cannot be read: {error}")
-        return found
+            return [f"the ledger cannot be read: {error}"]
+        return []
 
 
 def stop_for_thread(post: Post, fatal: Callable[[BaseException], None], failed: threading.ExceptHookArgs) -> None:

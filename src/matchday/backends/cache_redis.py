@@ -1,23 +1,37 @@
 """The cache on Redis or Valkey, for as many processes as wanted (redis-py with hiredis: one round trip for all that was
-asked, 0.2 to 0.4 ms on this machine, see docs/performance.md)."""
+asked, 0.2 to 0.4 ms on this machine, see docs/performance.md).
+
+By Sentinels (``redis+sentinel://``) the master is looked for whenever a connection is made; one that has become a replica
+refuses what is written (READONLY), and its connections are given up. What the former master alone had is lost, as all of
+a cache may be.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import redis
+from redis.sentinel import Sentinel
 
 from matchday.backends.cache_driver import Ask
 from matchday.config import Cache as CacheSettings
+
+
+SENTINEL: Final = "redis+sentinel"
+_SENTINEL_PORT: Final = 26_379
 
 
 class RedisServer:
     """See ``cache_driver.Server``."""
 
     def __init__(self, settings: CacheSettings) -> None:
+        """ValueError where the address is none."""
         timeout_s = settings.timeout_ms / 1_000
-        self._redis = redis.Redis.from_url(
-            settings.address, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None, protocol=3
-        )
+        patience: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": None}
+        if urlsplit(settings.address).scheme == SENTINEL:
+            self._redis = _by_sentinels(settings.address, patience)
+        else:
+            self._redis = redis.Redis.from_url(settings.address, protocol=3, **patience)
         self._prefix = f"{settings.prefix}:"
 
     def round_trip(self, asks: Sequence[Ask]) -> Sequence[Sequence[object]]:
@@ -49,3 +63,22 @@ class RedisServer:
     def close(self) -> None:
         """See ``Server.close``."""
         self._redis.close()
+
+
+def _by_sentinels(address: str, patience: dict[str, Any]) -> "redis.Redis":
+    """The master that the Sentinels of ``redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/NUMBER]`` name. The password is
+    the master's. ValueError where there is no host or no name."""
+    parts = urlsplit(address)
+    login, _, places = parts.netloc.rpartition("@")
+    name, _, number = parts.path.strip("/").partition("/")
+    hosts = [_place(place) for place in places.split(",") if place]
+    if not (hosts and name):
+        raise ValueError("of Sentinels it is redis+sentinel://HOST:PORT,HOST:PORT/NAME/NUMBER, with the master's name")
+    sentinels = Sentinel(hosts, sentinel_kwargs={"protocol": 3, **patience})
+    password = unquote(login.partition(":")[2]) or None
+    return sentinels.master_for(name, db=int(number or 0), password=password, protocol=3, **patience)
+
+
+def _place(place: str) -> tuple[str, int]:
+    host, colon, port = place.rpartition(":")
+    return (host, int(port)) if colon else (place, _SENTINEL_PORT)

@@ -96,6 +96,9 @@ def _conninfo(address: str, settings: Postgres, more: dict[str, str], *, read_on
         "application_name": f"matchday {settings.platform}",
         "connect_timeout": -(-settings.connect_ms_max // 1_000),
         "tcp_user_timeout": settings.silence_ms_max,
+        # A connection that idles while its server is cut off is known to be lost before it is used.
+        "keepalives_idle": -(-settings.silence_ms_max // 2_000),
+        "keepalives_interval": 1,
         "client_encoding": "UTF8",
     }
     return make_conninfo("", **defaults | given | more | {"options": " ".join(words)})

@@ -63,7 +63,8 @@ class _Member:
         own = {
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": settings.silence_ms_max,
-            "heartbeat.interval.ms": max(200, settings.silence_ms_max // 4),
+            # Whoever stays hears with its next heartbeat that there are shares to take over.
+            "heartbeat.interval.ms": max(200, settings.silence_ms_max // 8),
             "max.poll.interval.ms": max(2 * settings.silence_ms_max, 10_000),
             "auto.offset.reset": "latest",  # there is nothing to read
         }

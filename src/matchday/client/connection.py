@@ -7,7 +7,8 @@ is made anew and goes on where it was, on whichever gate answers.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import msgspec
@@ -36,13 +37,13 @@ UNAVAILABLE_S: Final = 5.0
 class Client:
     """What happens on some channels, for as long as ``run`` runs.
 
-    ``heard`` is called with every frame, after it was taken in: ``held`` then has what the frame made of its channel.
+    ``url`` may be several, of balancers: whenever a connection breaks, or cannot be made, the next one is tried. ``heard`` is called with every frame, after it was taken in: ``held`` then has what the frame made of its channel.
     ``chance``: for the pauses, such as ``random.SystemRandom()``. ``binary``: speak MessagePack.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         chance: random.Random,
         heard: Callable[[Json], object],
         *,
@@ -51,7 +52,8 @@ class Client:
         compressed: bool = True,
         pauses: Pauses | None = None,
     ) -> None:
-        self._url, self._chance, self._heard, self._token = url, chance, heard, token
+        self._urls = [url] if isinstance(url, str) else list(url)
+        self._chance, self._heard, self._token = chance, heard, token
         self._compressed, self._subprotocol = compressed, MSGPACK if binary else JSON
         self._encode = msgspec.msgpack.encode if binary else lambda said: msgspec.json.encode(said).decode()
         self._decode = msgspec.msgpack.decode if binary else msgspec.json.decode
@@ -68,6 +70,8 @@ class Client:
         """Whether the prices' source is silent: take every market for suspended."""
         self.stale_fixtures: frozenset[str] = frozenset()
         """Where it is not, the fixtures of which it is: take their markets for suspended."""
+        self.gaps = 0
+        """Deltas that did not follow what was held: the server owes that there is none on a connection that is read."""
 
     # --- what to follow -----------------------------------------------------------------------------------------------
 
@@ -75,6 +79,12 @@ class Client:
         """Follow ``home``, ``account`` or ``fixture:ID``. ``max_rate_hz``: at most so many deltas a second."""
         self._rates[channel] = max_rate_hz
         self._subscribe(channel)
+
+    def place(self, bet: Json) -> bool:
+        """Place a bet: the body of ``POST /api/bets``; ``heard`` is told by frames ``placed``. False where there is no
+        connection now. What was said on a connection that was lost may have arrived: send the same id again."""
+        self._say({"op": "place", **bet})
+        return self._said is not None
 
     def leave(self, channel: str) -> None:
         """Follow it no longer."""
@@ -111,18 +121,28 @@ class Client:
             try:
                 await self._connected()
             except InvalidStatus as refused:
-                await asyncio.sleep(self._backoff.refused_s(refused.response.status_code))
+                status = refused.response.status_code
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    self._turn()
+                await asyncio.sleep(self._backoff.refused_s(status))
             except ConnectionClosed as closed:
                 code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+                if code is None:
+                    self._turn()
                 await asyncio.sleep(self._backoff.pause_s(code, loop.time() - began, reason))
             except (OSError, InvalidHandshake, TimeoutError):
+                self._turn()
                 await asyncio.sleep(self._backoff.pause_s(None, loop.time() - began))
+
+    def _turn(self) -> None:
+        """To the next address: what is behind this one does not answer."""
+        self._urls.append(self._urls.pop(0))
 
     async def _connected(self) -> None:
         """One connection, until it is lost: then ConnectionClosed, or TimeoutError where it only fell silent."""
         self._silent_s = OPENING_S_MAX
         async with connect(
-            self._url,
+            self._urls[0],
             subprotocols=cast("Any", [self._subprotocol]),
             compression="deflate" if self._compressed else None,
             open_timeout=OPENING_S_MAX,
@@ -177,6 +197,7 @@ class Client:
         try:
             return self.held[channel].delta(frame)
         except Gap:
+            self.gaps += 1
             self.held[channel] = Held(channel)
             self._subscribe(channel)
             return False

@@ -1,7 +1,8 @@
 """The ops port: what whoever runs this process asks it. Not for the public.
 
-``/healthz``: it lives. ``/readyz``: it can do its work, or why not yet (503). ``/metrics``: figures in Prometheus' text
-format (exposition format 0.0.4). One request a connection, and few connections: a scheduler, a balancer and a collector
+``/healthz``: it lives. ``/readyz``: whether to send it work, or why not (503). A ledger that cannot be read is no reason: if
+all gates were left out for it, fans would lose their screens with their bets, and none would answer them that their bets
+are pending; it is said beside (``waits_for``). ``/metrics``: figures in Prometheus' text format (exposition format 0.0.4). One request a connection, and few connections: a scheduler, a balancer and a collector
 ask, now and then.
 """
 
@@ -39,21 +40,27 @@ class Health(msgspec.Struct, frozen=True):
     rooms: Sequence[str]
 
 
-class Readiness(msgspec.Struct, frozen=True):
-    """Whether it can do its work."""
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether to send it work."""
 
     ready: bool
     reasons: Sequence[str]
-    """Why not."""
+    """Why not: what is the matter with this process, so that another does better."""
+    waits_for: list[str] = []
+    """What all of them share and cannot be had now, so that no other does better: part of the work waits for it."""
 
 
 class OpsPort:
     """Answers what is asked of one process."""
 
     def __init__(
-        self, rooms: Sequence[str], reasons: Callable[[], Sequence[str]], samples: Callable[[], Iterable[Sample]]
+        self,
+        rooms: Sequence[str],
+        reasons: Callable[[], Sequence[str]],
+        samples: Callable[[], Iterable[Sample]],
+        waits_for: Callable[[], list[str]] = list,
     ) -> None:
-        self._rooms, self._reasons, self._samples = rooms, reasons, samples
+        self._rooms, self._reasons, self._waits_for, self._samples = rooms, reasons, waits_for, samples
         self._connections = 0
 
     async def open(self, host: str, port: int) -> asyncio.Server:
@@ -87,7 +94,7 @@ class OpsPort:
             case b"/readyz":
                 reasons = self._reasons()
                 status, kind = (503 if reasons else 200), "application/json"
-                body = msgspec.json.encode(Readiness(not reasons, reasons))
+                body = msgspec.json.encode(Readiness(not reasons, reasons, self._waits_for()))
             case b"/metrics":
                 status, kind, body = 200, "text/plain; version=0.0.4; charset=utf-8", exposition(self._samples())
             case _:

@@ -1,4 +1,4 @@
-"""The balancer of a local cluster: HAProxy before the gates.
+"""The balancers of a local cluster: HAProxy before the gates, once or, in high availability, twice.
 
 Gates come and go by its runtime API, with no reload, so that no connection is dropped; the file is rewritten each time,
 so that a balancer that is started again knows the same gates. A gate is asked at its ops port whether it is ready.
@@ -15,10 +15,11 @@ from matchday.ops.cluster_state import ClusterError, Member, born, wait_for
 from matchday.ops.engines import EngineError, program
 
 BACKEND: Final = "gates"
-SOCKET: Final = "haproxy.sock"
-CONFIG: Final = "haproxy.cfg"
-LOG: Final = "haproxy.log"
+NAME: Final = "haproxy"
+CONFIG: Final = f"{NAME}.cfg"
+"""Of the first."""
 _CHECK: Final = "check port {ops} inter 500ms fastinter 200ms fall 2 rise 1"
+"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to answer."""
 _START_S_MAX: Final = 10.0
 _PATH_MAX: Final = 90
 """Bytes of the socket's path: the operating system takes 107, and HAProxy adds some."""
@@ -35,10 +36,12 @@ defaults
     # Without it what is written piece by piece, as streams are, waits 200 ms in the socket.
     option http-no-delay
     option forwardfor
-    option redispatch
+    # Whoever was sent to a gate that is gone is sent to another at once, not after a second.
+    option redispatch 1
     retries 2
     retry-on conn-failure
     timeout connect 2s
+    timeout check 2s
     timeout client 75s
     timeout server 75s
     timeout http-request 15s
@@ -47,7 +50,7 @@ defaults
     timeout tunnel 1h
 
 frontend fans
-    bind 127.0.0.1:{door}
+    bind {address}:{door}
     default_backend gates
 
 backend gates
@@ -59,40 +62,42 @@ backend gates
 
 
 class Balancer:
-    """HAProxy of a cluster's folder."""
+    """One HAProxy of a cluster's folder. Two have the same file, but for the address and the socket."""
 
-    def __init__(self, folder: Path, door: int) -> None:
-        self._folder, self._door = folder, door
+    def __init__(self, folder: Path, door: int, address: str = "127.0.0.1", number: int = 0) -> None:
+        self.name = NAME if number == 0 else f"{NAME}-{number}"
+        self._address, self._door, self._number = address, door, number
+        self._config, self._socket = folder / f"{self.name}.cfg", folder / f"{self.name}.sock"
+        self._log = folder / f"{self.name}.log"
 
     def start(self, gates: Sequence[Member]) -> Member:
         """Start it with these gates. ClusterError where it does not."""
         try:
-            command = [program("haproxy", "haproxy"), "-W", "-f", str(self._folder / CONFIG)]
+            command = [program("haproxy", "haproxy"), "-W", "-f", str(self._config)]
         except EngineError as error:
             raise ClusterError(str(error)) from error
-        if len(str(self._folder / SOCKET)) > _PATH_MAX:
-            raise ClusterError(
-                f"{self._folder / SOCKET} is too long for a socket: name a shorter folder with --state DIR"
-            )
+        if len(str(self._socket)) > _PATH_MAX:
+            raise ClusterError(f"{self._socket} is too long for a socket: name a shorter folder with --state DIR")
         self.write(gates)
-        log = self._folder / LOG
-        with log.open("ab") as out:
+        with self._log.open("ab") as out:
             process = subprocess.Popen(  # noqa: S603 - ours
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )
         if not wait_for(lambda: process.poll() is not None or self._answers(), _START_S_MAX) or not self._answers():
             process.kill()
             process.wait()
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-5:])
             raise ClusterError(f"haproxy did not start on port {self._door} (another with --port):\n{tail}")
-        return Member(name="haproxy", room="balancer", pid=process.pid, born=born(process.pid), port=self._door,
-                      log=str(log))  # fmt: skip
+        return Member(
+            name=self.name, room="balancer", number=self._number, kind=NAME, pid=process.pid, born=born(process.pid),
+            address=self._address, port=self._door, log=str(self._log),
+        )  # fmt: skip
 
     def write(self, gates: Sequence[Member]) -> None:
         """The file, with these gates."""
         servers = "\n".join(f"    server {_server(gate)}" for gate in gates)
-        text = _CONFIG.format(socket=self._folder / SOCKET, door=self._door, servers=servers)
-        (self._folder / CONFIG).write_text(text)
+        text = _CONFIG.format(socket=self._socket, address=self._address, door=self._door, servers=servers)
+        self._config.write_text(text)
 
     def add(self, gate: Member) -> None:
         """Send fans to a gate too."""
@@ -134,14 +139,14 @@ class Balancer:
         try:
             answer = self._ask(command).strip()
         except OSError as error:
-            raise ClusterError(f"haproxy does not answer: {error.strerror}; see {self._folder / LOG}") from error
+            raise ClusterError(f"haproxy does not answer: {error.strerror}; see {self._log}") from error
         if answer != good:
             raise ClusterError(f"haproxy refused `{command}`: {answer}")
 
     def _ask(self, command: str) -> str:
         with socket.socket(socket.AF_UNIX) as asked:
             asked.settimeout(5)
-            asked.connect(str(self._folder / SOCKET))
+            asked.connect(str(self._socket))
             asked.sendall(f"{command}\n".encode())
             parts = []
             while part := asked.recv(_ANSWER_BYTES):

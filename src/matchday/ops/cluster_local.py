@@ -1,7 +1,7 @@
 """A cluster on one machine: rooms as processes behind HAProxy, over engines that are named or started here.
 
-For development and tests: whatever ends unasked stays away until ``up`` is said again, all is on one machine, and
-nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
+For development and tests: whatever ends unasked stays away until ``up`` is said again, all is on one machine, and, but
+in high availability, nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,7 @@ import msgspec
 from matchday.ops import cluster_rooms
 from matchday.ops.cluster_balancer import Balancer
 from matchday.ops.cluster_engines import Engines
+from matchday.ops.cluster_ha import network_of
 from matchday.ops.cluster_rooms import ROOMS, Rooms, readiness, stop, tail
 from matchday.ops.cluster_state import SECRET, ClusterError, Folder, Member, State
 
@@ -29,15 +30,22 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None
     """Settings that name the engines; None where these are started here."""
     brokers: int = 1
+    available: bool = False
+    """Whether each engine that is started here has others that take over from it."""
     words: tuple[str, ...] = ()
 
 
 class MemberReport(msgspec.Struct, frozen=True):
-    """One process, for people and programs."""
+    """One server, for people and programs."""
 
     name: str
     room: str
+    kind: str
+    role: str
+    """Of an engine: what it was when it had started."""
+    address: str
     pid: int
+    """Of its process now; 0 where it has ended."""
     lives: bool
     ready: bool
     reasons: list[str]
@@ -50,8 +58,11 @@ class Report(msgspec.Struct, frozen=True):
     """The whole cluster, as it is."""
 
     door: str
+    """Address of the first balancer."""
+    doors: list[str]
+    """Of all."""
     members: list[MemberReport]
-    """Engines, the balancer, then rooms."""
+    """Engines, balancers, then rooms."""
 
     @property
     def whole(self) -> bool:
@@ -93,6 +104,10 @@ class Cluster:
             state.config = str(self._folder.path / CONFIG)
         else:
             state.config = str(wish.config.absolute())
+        if wish.available and not state.network:
+            if state.engines:
+                raise ClusterError("the engines that run are not in high availability: say `matchday cluster down` first")
+            state.network = network_of(self._folder.path)
         state.words, state.gates_max = wish.words, cluster_rooms.GATES_MAX
         key = self._folder.path / SECRET
         if not key.exists():
@@ -103,28 +118,37 @@ class Cluster:
         """So many of a room at least, ready."""
         rooms = Rooms(self._folder, state)
         numbers = rooms.missing(room, count)
+        former = {one.number: one for one in state.of(room)}
         state.rooms = [one for one in state.rooms if one.room != room or one.lives]
         new = []
         for number in numbers:
             self._say(f"{room}-{number}: starting")
-            new.append(rooms.start(room, number))
+            new.append(rooms.start(room, number, former.get(number)))
             state.rooms.append(new[-1])
             self._folder.save(state)
         rooms.wait_until_ready(new)
         return new
 
     def _balance(self, state: State) -> None:
-        """The balancer, with all gates that live."""
+        """The balancers, with all gates that live."""
         gates = [gate for gate in state.of("gate") if gate.lives]
-        balancer = Balancer(self._folder.path, state.door)
-        if state.balancer is None or not state.balancer.lives:
-            state.balancer = balancer.start(gates)
-            return
-        known = balancer.states()
-        for gate in gates:
-            if gate.name not in known:
-                balancer.add(gate)
-        balancer.write(gates)
+        running = {one.number: one for one in state.balancers if one.lives}
+        for number, address in enumerate(state.door_addresses):
+            balancer = Balancer(self._folder.path, state.door, address, number)
+            if number not in running:
+                running[number] = balancer.start(gates)
+                continue
+            known = balancer.states()
+            for gate in gates:
+                if gate.name not in known:
+                    balancer.add(gate)
+            balancer.write(gates)
+        state.balancers = list(running.values())
+
+    def _balancers(self, state: State) -> list[Balancer]:
+        """Those that run."""
+        running = [one for one in state.balancers if one.lives]
+        return [Balancer(self._folder.path, state.door, one.address, one.number) for one in running]
 
     # --- scale --------------------------------------------------------------------------------------------------------
 
@@ -146,13 +170,12 @@ class Cluster:
 
     def _drain(self, state: State, member: Member) -> None:
         self._say(f"{member.name}: draining")
-        balanced = member.room == "gate" and state.balancer is not None and state.balancer.lives
-        balancer = Balancer(self._folder.path, state.door)
-        if balanced:
+        balancers = self._balancers(state) if member.room == "gate" else []
+        for balancer in balancers:
             balancer.drain(member.name)
         stop([member], self._say)
         state.rooms = [one for one in state.rooms if one is not member]
-        if balanced:
+        for balancer in balancers:
             balancer.remove(member.name)
             balancer.write([gate for gate in state.of("gate") if gate.lives])
 
@@ -161,26 +184,27 @@ class Cluster:
     def report(self) -> Report:
         """All processes, whether they live, and whether they can do their work."""
         state = self._folder.load()
-        balancer = Balancer(self._folder.path, state.door)
         members = [_reported(one, ready=one.lives) for one in state.engines]
-        if state.balancer is not None:
-            seen = balancer.states() if state.balancer.lives else {}
+        for one in state.balancers:
+            balancer = Balancer(self._folder.path, state.door, one.address, one.number)
+            seen = balancer.states() if one.lives else {}
             off = [f"{gate} is {status}" for gate, status in seen.items() if not status.startswith("UP")]
-            members.append(_reported(state.balancer, ready=bool(seen) and not off, reasons=off))
+            members.append(_reported(one, ready=bool(seen) and not off, reasons=off))
         for room in ROOMS:
             for one in state.of(room):
                 said = readiness(one) if one.lives else None
-                reasons = said.reasons if said else ["its ops port does not answer"] if one.lives else []
-                members.append(_reported(one, ready=said is not None and said.ready, reasons=reasons))
-        return Report(f"http://127.0.0.1:{state.door}", members)
+                reasons = ["its ops port does not answer"] if one.lives and said is None else []
+                if said is not None:
+                    reasons = [*said.reasons, *said.waits_for]
+                members.append(_reported(one, ready=said is not None and said.whole, reasons=reasons))
+        return Report(state.doors[0], state.doors, members)
 
     def logs(self, names: list[str], lines: int) -> Iterator[tuple[str, str]]:
         """(name, the end of what it wrote) of these processes, or of all."""
         state = self._folder.load()
-        every = [*state.engines, *([state.balancer] if state.balancer else []), *state.rooms]
-        if unknown := set(names) - {one.name for one in every}:
+        if unknown := set(names) - {one.name for one in state.members}:
             raise ClusterError(f"nothing here is called {', '.join(sorted(unknown))}; see `matchday cluster status`")
-        for one in every:
+        for one in state.members:
             if not names or one.name in names:
                 yield one.name, tail(Path(one.log), lines)
 
@@ -192,8 +216,7 @@ class Cluster:
                 if living := [one for one in state.of(room) if one.lives]:
                     self._say(f"{room}: draining {len(living)}")
                     stop(living, self._say)
-            if state.balancer is not None and state.balancer.lives:
-                stop([state.balancer], self._say)
+            stop([one for one in state.balancers if one.lives], self._say)
             Engines(self._folder, state).stop()
             self._folder.forget()
 
@@ -201,6 +224,6 @@ class Cluster:
 def _reported(member: Member, *, ready: bool, reasons: list[str] | None = None) -> MemberReport:
     found = list(reasons or ()) if member.lives else ["its process has ended"]
     return MemberReport(
-        member.name, member.room, member.pid, member.lives, ready and member.lives, found, member.port,
-        member.ops_port, member.log,
+        member.name, member.room, member.kind, member.role, member.address, member.process, member.lives,
+        ready and member.lives, found, member.port, member.ops_port, member.log,
     )  # fmt: skip

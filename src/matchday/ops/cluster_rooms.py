@@ -34,6 +34,12 @@ class Ready(msgspec.Struct, frozen=True):
 
     ready: bool
     reasons: list[str]
+    waits_for: list[str] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can do all of its work."""
+        return self.ready and not self.waits_for
 
 
 class Rooms:
@@ -42,10 +48,11 @@ class Rooms:
     def __init__(self, folder: Folder, state: State) -> None:
         self._folder, self._state = folder, state
 
-    def start(self, room: str, number: int) -> Member:
-        """Start one, without waiting for it."""
+    def start(self, room: str, number: int, former: Member | None = None) -> Member:
+        """Start one, without waiting for it. ``former``: the one of that number that has ended, at whose ports the
+        balancers look for it."""
         name = f"{room}-{number}"
-        port, ops_port = free_ports(2)
+        port, ops_port = free_ports(2) if former is None else (former.port, former.ops_port)
         words = ["run", room, "--ops-port", str(ops_port), "--config", self._state.config, *self._state.words]
         if room == "gate":
             words += ["--port", str(port)]
@@ -79,10 +86,10 @@ class Rooms:
 
             def ready(member: Member = member, said: list[Ready | None] = said) -> bool:
                 said.append(readiness(member))
-                return not member.lives or bool(said[-1] and said[-1].ready)
+                return not member.lives or bool(said[-1] and said[-1].whole)
 
             wait_for(ready, READY_S_MAX)
-            if not (member.lives and said[-1] is not None and said[-1].ready):
+            if not (member.lives and said[-1] is not None and said[-1].whole):
                 why = "has ended" if not member.lives else f"is not ready: {said[-1]}"
                 raise ClusterError(f"{member.name} {why}; the end of {member.log}:\n{tail(Path(member.log), 8)}")
 

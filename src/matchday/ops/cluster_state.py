@@ -1,4 +1,4 @@
-"""What a local cluster consists of, kept in its folder: who runs, as which process, at which ports."""
+"""What a local cluster consists of, kept in its folder: who runs, as which process, at which addresses and ports."""
 
 import contextlib
 import fcntl
@@ -14,6 +14,7 @@ import msgspec
 STATE: Final = "cluster.json"
 LOCK: Final = "lock"
 SECRET: Final = "secret"  # noqa: S105 - the name of the key's file
+POSTGRES: Final = "postgres"
 _LOOK_S: Final = 0.05
 
 
@@ -22,24 +23,49 @@ class ClusterError(Exception):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of the cluster."""
+    """One server of the cluster."""
 
     name: str
     """Room and number, such as ``gate-0``; or what an engine is."""
     room: str
+    """``engine`` and ``balancer`` are no rooms."""
     number: int = 0
+    kind: str = ""
+    """Of an engine, or a balancer: what it is, as ``postgres`` or ``sentinel``."""
+    role: str = ""
+    """Of an engine: what it was when all of them had started, as ``primary``; a fail-over changes it."""
     pid: int
+    """Of the process that was started; ``process`` is its number now."""
     born: str
     """When the operating system started it: another process may be given the same number later."""
+    address: str = "127.0.0.1"
+    """Where it listens. What has one address stands for one machine."""
     port: int = 0
     """Of its door; 0 without one."""
     ops_port: int = 0
+    uses: tuple[str, ...] = ()
+    """Addresses (``host:port``) of others to which nobody else goes: cut these and its own, and it is cut off."""
+    data: str = ""
+    """Folder of what it keeps; empty where it keeps nothing."""
     log: str
 
     @property
+    def process(self) -> int:
+        """The number of its process now; 0 where there is none. PostgreSQL's is another after whoever looks after it
+        has started it anew."""
+        if self.born and born(self.pid) == self.born:
+            return self.pid
+        return postmaster(Path(self.data)) if self.kind == POSTGRES and self.data else 0
+
+    @property
     def lives(self) -> bool:
-        """Whether it is the process that was started."""
-        return bool(self.born) and born(self.pid) == self.born
+        """Whether it runs."""
+        return self.process != 0
+
+    @property
+    def family(self) -> list[int]:
+        """Its process and all that this one has started, directly or not: each has to be stopped for all of it to."""
+        return family(self.process) if self.process else []
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -54,10 +80,31 @@ class State(msgspec.Struct, kw_only=True):
     gates_max: int = 0
     """Gates that share the house's exposure limits, at most."""
     rooms: list[Member] = []
-    balancer: Member | None = None
+    balancers: list[Member] = []
+    """Each at an address of its own, all at the port ``door``."""
     engines: list[Member] = []
-    addresses: dict[str, str] = {}
-    """Where the engines are that were started here."""
+    network: str = ""
+    """In high availability: what the addresses of engines and balancers begin with, as ``127.1.42``; each has one of its
+    own. Empty: all are at 127.0.0.1."""
+
+    @property
+    def members(self) -> list[Member]:
+        """All servers: engines, balancers, then rooms."""
+        return [*self.engines, *self.balancers, *self.rooms]
+
+    @property
+    def doors(self) -> list[str]:
+        """Addresses of the balancers, as clients want them."""
+        return [f"http://{address}:{self.door}" for address in self.door_addresses]
+
+    @property
+    def door_addresses(self) -> list[str]:
+        """Where balancers listen."""
+        return [f"{self.network}.{number}" for number in (1, 2)] if self.network else ["127.0.0.1"]
+
+    def at(self, address: str) -> list[Member]:
+        """All servers of what stands for one machine."""
+        return [one for one in self.members if one.address == address]
 
     def of(self, room: str) -> list[Member]:
         """Those of a room, by their numbers."""
@@ -120,6 +167,29 @@ def born(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
+def postmaster(data: Path) -> int:
+    """The number of the process that runs PostgreSQL in a folder; 0 where none does."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        if born(pid) and Path(f"/proc/{pid}/cwd").resolve() == data.resolve():  # the file of one that was killed stays
+            return pid
+    return 0
+
+
+def family(pid: int) -> list[int]:
+    """A process, and all that descend from it and run."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if state not in "ZX":
+                children.setdefault(int(parent), []).append(int(stat.parent.name))
+    found = [pid]
+    for one in found:  # grows while it is walked
+        found += children.get(one, [])
+    return found
+
+
 def wait_for(happened: Callable[[], bool], seconds: float) -> bool:
     """Whether something happens within so many seconds."""
     pause = threading.Event()
@@ -131,10 +201,10 @@ def wait_for(happened: Callable[[], bool], seconds: float) -> bool:
 
 
 def signalled(member: Member, number: signal.Signals) -> None:
-    """Send a signal to the process that was started, and to no other."""
-    if member.lives:
+    """Send a signal to a server's process, and to no other."""
+    if process := member.process:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(member.pid, number)
+            os.kill(process, number)
 
 
 def ended(member: Member, seconds: float) -> bool:

@@ -17,11 +17,13 @@ and PostgreSQL. It is a development tool: nothing that ends is started again by 
 In production a scheduler such as Kubernetes starts the same processes (docs/operating.md)."""
 _UP: Final = """\
 Start what does not run yet of a cluster, and return when all of it is ready. Engines are those that --config names, or,
-with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. All files are in
-one folder (--state), those of engines too; what the engines hold stays there when the cluster goes down.
+with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. With --ha nothing is
+there only once: three PostgreSQL nodes under Patroni and etcd, three brokers, Redis with a replica and Sentinels, two
+balancers, each at a loopback address of its own (docs/failover.md). All files are in one folder (--state), those of engines
+too; what the engines hold stays there when the cluster goes down. Said again, `up` starts what has ended.
 
-Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines): on Debian,
-apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven"""
+Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines; patroni and etcd for --ha): on Debian,
+apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven patroni etcd-server"""
 _REPLAY: Final = """\
 Play the accepted bets of a journal (`matchday replay ... --journal FILE`) through a cluster's engines, in lock-step
 with its log, and compare what comes of it with what the journal says: every answer, price, decision and settlement on
@@ -42,7 +44,8 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     engines = up.add_mutually_exclusive_group(required=True)
     engines.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger")
     engines.add_argument("--with-engines", action="store_true", help="start PostgreSQL, Kafka and Redis too")
-    up.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="of Kafka, with --with-engines (default: 1)")
+    up.add_argument("--ha", action="store_true", help="with --with-engines: each of which there are others to take over")
+    up.add_argument("--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)")
     up.add_argument("--port", type=int, default=8000, help="of the balancer on 127.0.0.1 (default: 8000)")
     usual = " ".join(f"{room}={count}" for room, count in ROOMS.items())
     rooms_help = f"processes of each room (default: {usual})"
@@ -112,14 +115,18 @@ class Local:
         return 0
 
     def _up(self, cluster: Cluster, options: argparse.Namespace) -> None:
-        if options.brokers != 1 and not options.with_engines:
-            raise ClusterError("--brokers goes with --with-engines: brokers that --config names are not started here")
+        for word in ("brokers", "ha"):
+            if getattr(options, word) and not options.with_engines:
+                raise ClusterError(f"--{word} goes with --with-engines: what --config names is not started here")
+        if options.ha and options.brokers == 1:
+            raise ClusterError("--ha starts three brokers: leave out --brokers")
         wish = Wish(
-            door=options.port, rooms={**ROOMS, **dict(options.rooms)}, config=options.config, brokers=options.brokers,
+            door=options.port, rooms={**ROOMS, **dict(options.rooms)}, config=options.config,
+            brokers=options.brokers or 1, available=options.ha,
             words=("--seed", str(options.seed), "--speed", f"{options.speed:g}"),
         )  # fmt: skip
         state = cluster.up(wish, self._init)
-        _say(f"Matchday's cluster is up: http://127.0.0.1:{state.door}  (`matchday cluster down` ends it)")
+        _say(f"Matchday's cluster is up: {', '.join(state.doors)}  (`matchday cluster down` ends it)")
 
 
 def _print_logs(logs: Iterable[tuple[str, str]]) -> None:

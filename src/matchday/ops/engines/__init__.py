@@ -6,6 +6,7 @@ may be lost: an operator's own servers are used by their addresses and started b
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 START_S_MAX: Final = 90.0
 """Seconds in which an engine must be ready: a Java machine on a slow, busy core."""
@@ -25,22 +26,25 @@ _CLIENTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _PORTS: Final = 10_000
 """How many below these are tried, from one on that goes by the process, so that two of them rarely meet."""
 _TRIED: Final = count()
+ANY: Final = "0.0.0.0"  # noqa: S104 - to look whether a port is free everywhere
+_OURS: Final = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
+"""Variables about this Python, which is not that of a server written in Python."""
 
 
 class EngineError(Exception):
     """An engine cannot be had or does not start: what is wrong and what to do about it."""
 
 
-def free_ports(wanted: int) -> list[int]:
-    """Ports of the loopback address that nobody uses now, and that the system gives to nobody who connects: an engine
-    takes seconds to listen on its own, and must find it free again when it comes back."""
+def free_ports(wanted: int, address: str = "127.0.0.1") -> list[int]:
+    """Ports of an address (``ANY``: of all) that nobody uses now, and that the system gives to nobody who connects: an
+    engine takes seconds to listen on its own, and must find it free again when it comes back."""
     first = _lowest_of_clients()
     found: list[int] = []
     for _ in range(_PORTS):
         port = first - _PORTS + (os.getpid() * 101 + next(_TRIED)) % _PORTS
         with contextlib.suppress(OSError), socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("127.0.0.1", port))
+            one.bind((address, port))
             found.append(port)
         if len(found) == wanted:
             return found
@@ -68,16 +72,44 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matchday"
 
 
+class Server(NamedTuple):
+    """One server of an engine that has several: how it is started and where it is found."""
+
+    name: str
+    kind: str
+    role: str
+    """What it is at first; empty where that is found out."""
+    address: str
+    port: int
+    command: Sequence[str]
+    data: Path
+    log: Path
+    ops_port: int = 0
+    """Where it is asked how it is; 0: nowhere."""
+    uses: tuple[str, ...] = ()
+    """Addresses (``host:port``) of others to which nobody else goes."""
+    user: str = ""
+    """Who runs it where we are root; empty: root."""
+
+    def launch(self) -> "Engine":
+        """Start its process, without waiting for it. EngineError where that cannot be."""
+        return Engine(self.name, self.command, self.log, self.port, address=self.address, user=self.user)
+
+
 class Engine:
     """A server's process, its words in a file. It outlives the terminal it was started from."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, port: int) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, port: int, *, address: str = "127.0.0.1", user: str = ""
+    ) -> None:
         self.name, self.port = name, port
-        self._log = log
+        self._log, self._address = log, address
+        known = {name: value for name, value in os.environ.items() if name not in _OURS}
         with log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - ours
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=log.parent, start_new_session=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=log.parent, start_new_session=True,
+                env=known, **_as(user),
+            )  # fmt: skip
 
     @property
     def pid(self) -> int:
@@ -87,7 +119,7 @@ class Engine:
     def wait_until_ready(self) -> None:
         """Until it takes connections. EngineError where it ends before, or takes too long."""
         for _ in range(round(START_S_MAX / _LOOK_S)):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((self._address, self.port), 1):
                 return
             if self.ended(_LOOK_S):
                 break
@@ -111,6 +143,17 @@ class Engine:
         """At once (SIGKILL), as by a power cut."""
         self._process.kill()
         self._process.wait()
+
+
+def _as(user: str) -> dict[str, Any]:
+    """What has a process run as somebody who is not root."""
+    if not user or os.getuid():
+        return {}
+    try:
+        group = pwd.getpwnam(user).pw_gid
+    except KeyError as error:
+        raise EngineError(f"there is no user {user}, who runs it where we are root: add one") from error
+    return {"user": user, "group": group, "extra_groups": []}
 
 
 class Running(ABC):

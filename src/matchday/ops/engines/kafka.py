@@ -1,4 +1,4 @@
-"""Apache Kafka on the loopback address: one broker or three, in KRaft mode, without Docker.
+"""Apache Kafka on loopback addresses: one broker or three, in KRaft mode, without Docker.
 
 The jars come from the Maven repository that this machine's Maven uses, once, into a cache: exactly those of
 ``kafka.jars``, each checked by its SHA-256. Brokers are their own controllers; a small heap, quick starts, no compiling
@@ -10,6 +10,7 @@ nothing survives the loss of that machine's power.
 """
 
 import base64
+import contextlib
 import fcntl
 import hashlib
 import subprocess
@@ -19,32 +20,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from matchday.ops.engines import Engine, EngineError, Running, cache_folder, free_ports, program
+from matchday.backends.errors import client_of
+from matchday.ops.engines import Engine, EngineError, Running, Server, cache_folder, free_ports, program
 
 _JARS: Final = Path(__file__).with_suffix(".jars")
 """A jar a line: SHA-256, then group:artifact:version."""
 _FETCH: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _FETCH_S_MAX: Final = 600
 _FORMAT_S_MAX: Final = 120
+_ASK_S_MAX: Final = 5.0
 _JAVA: Final = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8")
+ENOUGH: Final = 3
+"""Brokers from which on two must have a record before it counts as appended."""
+_FORMATTED: Final = "log/meta.properties"
 _SETTINGS: Final = """\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{controller}
+advertised.listeners=PLAINTEXT://{address}:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}
 auto.create.topics.enable=false
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+unclean.leader.election.enable=false
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor={replicas}
 transaction.state.log.replication.factor={replicas}
-transaction.state.log.min.isr=1
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor={replicas}
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.session.timeout.ms=3000
@@ -125,17 +134,22 @@ def _check(folder: Path, wanted: dict[str, str]) -> None:
 class Kafka(Running):
     """Brokers, numbered from 0. Use it as a context, or start and stop it."""
 
-    def __init__(self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = ()) -> None:
-        """``ports``: of brokers whose files are in the folder already."""
+    def __init__(
+        self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = (),
+        addresses: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """``ports``: of brokers whose files are in the folder already. ``addresses``: one for each, if it has one of its
+        own."""
         self._folder, self._cache = folder, cache
         ports = list(ports) or free_ports(2 * brokers)
         self._ports, self._controllers = ports[:brokers], ports[brokers:]
+        self._addresses = list(addresses) or ["127.0.0.1"] * brokers
         self._running: dict[int, Engine] = {}
 
     @property
     def bootstrap(self) -> str:
         """Addresses of all brokers, as clients want them."""
-        return ",".join(f"127.0.0.1:{port}" for port in self._ports)
+        return ",".join(f"{address}:{port}" for address, port in zip(self._addresses, self._ports, strict=True))
 
     @property
     def ports(self) -> list[int]:
@@ -148,21 +162,43 @@ class Kafka(Running):
 
     def start(self) -> None:
         """Returns when all brokers take connections. EngineError says why they do not."""
-        classpath = f"{fetch_jars(self._cache)}/*"
-        cluster = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, self.bootstrap).bytes).decode().rstrip("=")
-        for number in range(len(self._ports)):
-            home = self._folder / f"broker{number}"
-            if not home.is_dir():
-                home.mkdir(parents=True)
-                self._format(home, number, classpath, cluster)
         try:
-            for number in range(len(self._ports)):
-                self._launch(number, classpath)
+            for number, server in enumerate(self.servers()):
+                self._running[number] = server.launch()
             for engine in self._running.values():
                 engine.wait_until_ready()
         except EngineError:
             self.stop()
             raise
+
+    def servers(self) -> list[Server]:
+        """All brokers, their folders made. EngineError says what is missing."""
+        classpath = f"{fetch_jars(self._cache)}/*"
+        cluster = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, self.bootstrap).bytes).decode().rstrip("=")
+        for number in range(len(self._ports)):
+            home = self._folder / f"broker{number}"
+            if not (home / _FORMATTED).exists():
+                home.mkdir(parents=True, exist_ok=True)
+                self._format(home, number, classpath, cluster)
+        return [self._server(number, classpath) for number in range(len(self._ports))]
+
+    def _server(self, number: int, classpath: str) -> Server:
+        home = self._folder / f"broker{number}"
+        command = [self._java(), *_JAVA, "-cp", classpath, "kafka.Kafka", str(home / "server.properties")]
+        return Server(
+            name=f"kafka-{number}", kind="kafka", role="broker", address=self._addresses[number],
+            port=self._ports[number], command=command, data=home, log=self.log(number),
+        )  # fmt: skip
+
+    def whole(self) -> bool:
+        """Whether all brokers have found each other. EngineError where the client is not installed."""
+        with client_of("Kafka", EngineError):
+            from confluent_kafka import KafkaException
+            from confluent_kafka.admin import AdminClient
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        with contextlib.suppress(KafkaException):
+            return len(admin.list_topics(timeout=_ASK_S_MAX).brokers) == len(self._ports)
+        return False
 
     def stop(self) -> None:
         """End all brokers; harmless where none is running."""
@@ -176,36 +212,31 @@ class Kafka(Running):
 
     def bring_back(self, number: int = 0) -> None:
         """Start a broker again that was ended, with its files, at its address."""
-        self._launch(number, f"{fetch_jars(self._cache)}/*")
+        self._running[number] = self._server(number, f"{fetch_jars(self._cache)}/*").launch()
         self._running[number].wait_until_ready()
 
     def process(self, number: int = 0) -> int:
         """The id of a broker's process."""
         return self._running[number].pid
 
+    def settings(self, number: int) -> str:
+        """A broker's file."""
+        brokers = zip(self._addresses, self._controllers, strict=True)
+        voters = ",".join(f"{node}@{address}:{port}" for node, (address, port) in enumerate(brokers))
+        return _SETTINGS.format(
+            node=number, voters=voters, address=self._addresses[number], port=self._ports[number],
+            controller=self._controllers[number], folder=self._folder / f"broker{number}" / "log",
+            replicas=len(self._ports), in_sync=2 if len(self._ports) >= ENOUGH else 1,
+        )  # fmt: skip
+
     def _format(self, home: Path, number: int, classpath: str, cluster: str) -> None:
         settings = home / "server.properties"
-        voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(self._controllers))
-        settings.write_text(
-            _SETTINGS.format(
-                node=number,
-                voters=voters,
-                port=self._ports[number],
-                controller=self._controllers[number],
-                folder=home / "log",
-                replicas=len(self._ports),
-            )
-        )
+        settings.write_text(self.settings(number))
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
         command = [self._java(), *_JAVA, "-cp", classpath, *tool]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_FORMAT_S_MAX)  # noqa: S603 - ours
         if done.returncode:
             raise EngineError(f"Kafka could not prepare {home}: {done.stderr.strip()[-1_000:]}")
-
-    def _launch(self, number: int, classpath: str) -> None:
-        home = self._folder / f"broker{number}"
-        command = [self._java(), *_JAVA, "-cp", classpath, "kafka.Kafka", str(home / "server.properties")]
-        self._running[number] = Engine(f"kafka broker {number}", command, self.log(number), self._ports[number])
 
     def _java(self) -> str:
         return program("java", "openjdk-17-jre-headless")

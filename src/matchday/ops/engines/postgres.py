@@ -1,7 +1,7 @@
 """PostgreSQL on the loopback address: a primary and, on request, a synchronous standby.
 
 What is acknowledged is on both: synchronous_commit=on waits for the standby's disk. There is nobody who promotes it and
-nobody who fences the other; for that an operator has a tool of his own, such as Patroni.
+nobody who fences the other: ``patroni`` has that.
 """
 
 import os
@@ -116,8 +116,9 @@ class Postgres:
         run(self._folder, name, *words)
 
 
-def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> None:
-    """Run a program of PostgreSQL in a folder, as a user who is not root. EngineError says why it failed."""
+def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> str:
+    """Run a program of PostgreSQL in a folder, as a user who is not root; what it wrote. EngineError says why it
+    failed."""
     prefix = ["runuser", "-u", OWNER, "--"] if os.getuid() == 0 else []
     command = [*prefix, str(binary(name)), *map(str, words)]
     try:
@@ -130,6 +131,7 @@ def run(folder: Path, name: str, *words: object, within_s: int = _RUN_S_MAX) -> 
     if done.returncode:
         hint = f" (the user {OWNER} must be able to get there)" if os.getuid() == 0 else ""
         raise EngineError(f"{name}: {(done.stderr or done.stdout).strip()[-1_000:]}; see {folder}{hint}")
+    return done.stdout
 
 
 def binary(name: str) -> Path:
