@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_forecast(commands)
     _add_drill(commands)
+    _add_capacity(commands)
     return parser
 
 
@@ -295,6 +296,12 @@ def _add_drill(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
     drill = commands.add_parser("drill", help="what production does one day, done on purpose", description=DESCRIPTION)
     add_words(drill.add_subparsers(dest="drill_command", required=True, metavar="COMMAND"))
+
+
+def _add_capacity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.scale.words import add_capacity
+
+    add_capacity(commands)
 
 
 def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -409,19 +416,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": _token,
         "forecast": _forecast,
         "drill": _drill,
+        "capacity": _capacity,
     }
     command = commands[options.command]
     from matchday.app import StartError
     from matchday.backends.errors import BackendError
     from matchday.config import SettingsError
     from matchday.feeds.prices import PricesError
+    from matchday.ops.capacity import CapacityError
     from matchday.ops.cluster_state import ClusterError
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
 
     try:
         return command(options)
-    except (StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError) as error:
+    except (
+        StartError, SettingsError, BackendError, PricesError, CapacityError, ClusterError, ForecastError, DrillError,
+    ) as error:  # fmt: skip
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -499,6 +510,12 @@ def _forecast(options: argparse.Namespace) -> int:
 def _drill(options: argparse.Namespace) -> int:
     drill: Callable[[argparse.Namespace], int] = options.drill
     return drill(options)
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    from matchday.ops.scale.command import capacity
+
+    return capacity(options)
 
 
 if __name__ == "__main__":
