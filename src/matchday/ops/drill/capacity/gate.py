@@ -6,8 +6,10 @@ bet, the ledger's file included, and of a price from the trader's command on.
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
+import select
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.app import sign_token
+from matchday.app import StartError, sign_token
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.bettors import body_maker
 from matchday.bench.crowd import Crowd
@@ -40,6 +42,8 @@ BETTORS: Final = 64
 ASKERS: Final = 32
 LOAD_CORE_MAX: Final = 0.97
 """Share of the load's core beyond which it is the crowd that could not keep up."""
+_GUEST_TRIES: Final = 40
+_GUEST_PAUSE_S: Final = 0.25
 CHANGES: Final = 5
 """Of one number of connections; the median counts."""
 _HOUR: Final = {"MATCHDAY_PUSH_HEARTBEAT_MS": "3600000", "MATCHDAY_PUSH_IDLE_MS_MAX": "7200000"}
@@ -196,7 +200,16 @@ def opened(folder: Path, stack: ExitStack) -> Opened:
     server = stack.enter_context(serving(folder, settings=_HOUR))
     boot_s = now_s() - began
     trader = sign_token(folder / "data", Settings(), "drill", Role.TRADER)
-    return Opened(server, boot_s, trader, [server.guest() for _ in range(BETTORS)])
+    return Opened(server, boot_s, trader, [_guest(server) for _ in range(BETTORS)])
+
+
+def _guest(server: Server) -> str:
+    """The token of a new fan; on a machine that is busy elsewhere newcomers are asked to wait."""
+    for _ in range(_GUEST_TRIES):
+        with contextlib.suppress(StartError):
+            return server.guest()
+        select.select([], [], [], _GUEST_PAUSE_S)
+    return server.guest()
 
 
 async def gate_of(found: Opened, watchers: int, stack: AsyncExitStack) -> Gate:

@@ -133,9 +133,11 @@ def _print(report: Report) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for row in report.rows:
         table.add_row(*_cells(row))
-    Console().print(table if report.rows else "no fixture in these days")
+    console = Console()
+    console.width = max(console.width, 120)
+    console.print(table if report.rows else "no fixture in these days")
     have: Sequence[str] = [f"{count} {room}" for room, count in report.have.items()] or ["one process of each room"]
-    Console().print(f"Capacity model of version {report.version}; {', '.join(have)}.", highlight=False)
+    console.print(f"Capacity model of version {report.version}; {', '.join(have)}.", highlight=False)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

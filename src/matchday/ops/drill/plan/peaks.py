@@ -1,7 +1,7 @@
 """The crowd that coming fixtures will bring, from past traffic and a calendar: days ahead, by shape and level alone.
 
 Base and template are the forecast's (``ops/forecast/shape``), fitted on whole days before now; the level is that of the
-last days. How wrong such a forecast is, is taken from past matches, each forecast by the level of the days before it.
+last days of the same kind (working day, weekend). How wrong such a forecast is, is taken from past matches, each forecast by the level of the days before it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from matchday.ops.drill import DrillError
 from matchday.ops.forecast.calendar import Fixture
-from matchday.ops.forecast.series import DAY, Floats, Series, Slot, slots
+from matchday.ops.forecast.series import DAY, Flags, Floats, Series, Slot, slots
 from matchday.ops.forecast.shape import Scale, Shape, fit, smooth
 
 DAYS_MIN: Final = 7
@@ -22,6 +22,10 @@ MARGIN: Final = 2.33
 """Deviations: what one match in a hundred exceeds, if errors are normal."""
 UNSEEN: Final = 0.25
 """Deviation of the logarithm at least, and before any match was seen."""
+_SLOTS: Final = 20
+"""Past kick-offs whose errors count."""
+_OF_MEDIAN: Final = 1.4826
+"""Deviations in the median distance of normal errors."""
 _WIDTH: Final = 5
 """Minutes over which a peak is taken."""
 
@@ -67,13 +71,15 @@ def peaks(series: Series, fixtures: Sequence[Fixture], now: int, days: int = 7) 
     scale = Scale(series.step, (series.origin // DAY + 3) % 7)
     logs = np.log(np.maximum(series.requests[:ends], 1).astype(float))
     shape = fit(scale, logs, series.known[:ends], every)
-    level = _level(shape, logs, every, ends)
-    bias, deviation = _errors(shape, logs, every, ends)
+    levels = _levels(shape, logs, every, ends)
+    weekend = scale.weekend(np.arange(series.index(now + days * DAY) // series.day + 2, dtype=float))
+    deviation = _deviation(shape, logs, every, ends, levels)
     found = []
     for one in coming(fixtures, now, days):
         at = series.index(one.minute)
         start, end = at + scale.low, at + scale.high
-        expected = smooth(shape.bases(start, end) + shape.heights(every, start, end), _WIDTH) + level + bias
+        level = _level(levels, weekend, at // series.day)
+        expected = smooth(shape.bases(start, end) + shape.heights(every, start, end), _WIDTH) + level
         place = int(np.argmax(expected))
         top = float(expected[place])
         found.append(
@@ -82,26 +88,32 @@ def peaks(series: Series, fixtures: Sequence[Fixture], now: int, days: int = 7) 
     return found
 
 
-def _level(shape: Shape, logs: Floats, every: Sequence[Slot], end: int) -> float:
-    """Of the last days before a place: what base and matches leave, each minute by its requests."""
-    start = max(end - LEVEL_DAYS * shape.scale.day, 0)
-    rest = logs[start:end] - shape.bases(start, end) - shape.heights(every, start, end)
-    counts = np.exp(logs[start:end])
-    return float((rest * counts).sum() / counts.sum())
+def _levels(shape: Shape, logs: Floats, every: Sequence[Slot], end: int) -> Floats:
+    """Of each whole day: what base and matches leave, each minute by its requests."""
+    rest = (logs - shape.bases(0, end) - shape.heights(every, 0, end)).reshape(-1, shape.scale.day)
+    counts = np.exp(logs).reshape(-1, shape.scale.day)
+    result: Floats = (rest * counts).sum(axis=1) / counts.sum(axis=1)
+    return result
 
 
-def _errors(shape: Shape, logs: Floats, every: Sequence[Slot], end: int) -> tuple[float, float]:
-    """(mean, deviation) of the logarithm of past peaks over what was forecast by the level of the days before."""
+def _level(levels: Floats, weekend: Flags, day: int) -> float:
+    """Of a day to come: that of the last days before it of its kind. A weekend's crowd is another than a working day's,
+    and by how much, a tournament changes."""
+    known = np.arange(min(day, len(levels)))
+    alike = known[weekend[known] == weekend[day]]
+    return float(levels[(alike if len(alike) >= LEVEL_DAYS else known)[-LEVEL_DAYS:]].mean())
+
+
+def _deviation(shape: Shape, logs: Floats, every: Sequence[Slot], end: int, levels: Floats) -> float:
+    """Of the logarithm of past peaks about what was forecast by the level of the days before, by the median distance: a
+    tournament's first day, which no level foresees, does not set it."""
     scale, off = shape.scale, list[float]()
-    for day in range(LEVEL_DAYS + 1, end // scale.day):
-        here = [s for s in every if s.at // scale.day == day and not s.off and s.at + scale.high <= end]
-        if not here:
+    weekend = scale.weekend(np.arange(len(levels) + 1, dtype=float))
+    for slot in every:
+        start, stop, day = max(slot.at + scale.low, 0), slot.at + scale.high, slot.at // scale.day
+        if slot.off or day <= LEVEL_DAYS or stop > end:
             continue
-        level = _level(shape, logs, every, day * scale.day)
-        for slot in here:
-            start, stop = max(slot.at + scale.low, 0), slot.at + scale.high
-            forecast = smooth(shape.bases(start, stop) + shape.heights(every, start, stop), _WIDTH).max() + level
-            off.append(float(smooth(logs[start:stop], _WIDTH).max() - forecast))
-    if not off:
-        return 0.0, UNSEEN
-    return float(np.mean(off)), max(float(np.std(off)), UNSEEN)
+        forecast = smooth(shape.bases(start, stop) + shape.heights(every, start, stop), _WIDTH).max()
+        level = _level(levels[:day], weekend, day)
+        off.append(float(smooth(logs[start:stop], _WIDTH).max() - forecast - level))
+    return max(_OF_MEDIAN * float(np.median(np.abs(off[-_SLOTS:]))), UNSEEN) if off else UNSEEN
