@@ -1,16 +1,26 @@
 """Engines that tests share. Each is started once, when the first test asks for it; one that cannot be had skips loudly
-here and fails in CI."""
+here and fails in CI. And the order of the files: drawn, but those first that take long."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 
 from matchday.ops.engines import EngineError
 from matchday.ops.engines.kafka import Kafka
+
+_LONG: Final = ("e2e", "browser", "bench", "sim", "contract", "fuzz")
+"""Folders, those first whose files take longest: begun last, one of them would run alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the order was drawn."""
+    ranks = {folder: rank for rank, folder in enumerate(_LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
 def missing(what: str, error: Exception) -> NoReturn:

@@ -130,6 +130,9 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Bytes waiting for one connection; above it deltas merge, so that it gets the latest value of each market."""
     slow_ms_max: Limit = 10_000
     """Milliseconds a connection may stay above its buffer; then it is closed with 4008."""
+    fan_out_slice: Limit = 100
+    """Connections that are brought up to date before anything else has its turn (some 10 us each). More: a crowd is
+    told a little sooner, while answers, and what is said next (new prices after a goal), wait longer."""
     heartbeat_ms: Limit = 5_000
     """Milliseconds of silence after which a connection gets a heartbeat frame."""
     idle_ms_max: Limit = 60_000

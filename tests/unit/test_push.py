@@ -167,10 +167,11 @@ def test_another_epoch_gets_a_snapshot() -> None:
 
 def test_what_is_said_within_a_tick_leaves_in_one_send() -> None:
     room, screen = Room(PushSettings()), Screen()
-    room.join(screen)
-    room.clock.run_for(1)
     sends: list[bytes] = []
     screen.send = sends.append  # type: ignore[assignment, method-assign]
+    room.join(screen)
+    room.clock.run_for(1)
+    sends.clear()
     for price in range(2100, 2160):
         room.say([0], price)
     room.clock.run_for(1)

@@ -56,7 +56,7 @@ class Story:
     goals = 0
 
     def __init__(self) -> None:
-        self.desk = Desk(buffer_bytes_max=1_500, history_frames_max=6, messages_per_second_max=10_000)
+        self.desk = Desk(buffer_bytes_max=1_500, fan_out_slice=1, history_frames_max=6, messages_per_second_max=10_000)
         self.desk.account("A")
         for fixture in FIXTURES:
             self.desk.price(fixture, 2000)

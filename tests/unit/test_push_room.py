@@ -102,13 +102,15 @@ def test_one_encoding_serves_every_subscriber_and_a_tick_is_one_send() -> None:
     for line in lines:
         line.read()
     desk.encoded = 0
-    desk.price("F", 2001, settle=False)
-    desk.price("F", 2002, settle=False)
+    before = desk.price("F", 2001, settle=False)
+    after = desk.price("F", 2002, settle=False)
     desk.settle()
     assert desk.encoded == 4
     assert all(len(line.sends) == 1 for line in lines)
     assert len({id(line.sends[0]) for line in lines}) == 1
-    assert [frame["channel"] for frame in lines[7].read()] == ["fixture:F", "home", "fixture:F", "home"]
+    assert [(frame["channel"], frame["to"]) for frame in lines[7].read()] == [
+        (channel, to) for channel in ("fixture:F", "home") for to in (before, after)
+    ]
 
 
 def test_a_crowd_that_arrives_at_once_shares_one_snapshot() -> None:

@@ -44,7 +44,7 @@ def sim_settings(delay_ms: int) -> Settings:
         ),
         push=replace(
             settings.push, heartbeat_ms=40_000, idle_ms_max=120_000, slow_ms_max=60_000, history_frames_max=200,
-            buffer_bytes_max=1_024,
+            buffer_bytes_max=1_024, fan_out_slice=2,
         ),
     )  # fmt: skip
 

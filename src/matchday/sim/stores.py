@@ -239,6 +239,8 @@ class ProcessLog(LogReads, PartitionedLog):
         if done is None:
             assert not isinstance(outcome, LogUnavailable), outcome
             return
+        if not self.lives:
+            return
         now = self._process.world.now_ms()
         self._answers_at = max(self._answers_at, now + self._store.near())
         self._process.world.call_later(self._answers_at - now, self._process.bound(lambda: done(outcome)))
@@ -370,7 +372,7 @@ class ProcessLedger(LedgerReads):
 
     def __init__(self, store: LedgerStore, process: Process, sealed: Callable[[Sequence[Command]], None]) -> None:
         self._store, self._process, self._sealed = store, process, sealed
-        self._clock = ProcessClock(process)
+        self._clock, self._incarnation = ProcessClock(process), process.incarnation
         self._database: Database = store.core.database
         self._answers_at = self._slow_until = 0
 
@@ -396,8 +398,10 @@ class ProcessLedger(LedgerReads):
         self._slow_until = self._process.world.now_ms() + _MOMENT_MS
 
     def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
-        """Hand an outcome to the room, in order."""
+        """Hand an outcome to the room, in order. What was slow on its way may find its process started again."""
         process, now = self._process, self._process.world.now_ms()
+        if not (process.alive and process.incarnation == self._incarnation):
+            return
         self._answers_at = max(self._answers_at, now + self._store.near())
 
         def arrive() -> None:

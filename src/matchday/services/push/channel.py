@@ -50,7 +50,8 @@ class Channel:
     """One channel."""
 
     __slots__ = (
-        "floor", "gone", "history", "holders", "lanes", "last", "members", "merged", "name", "snapshots", "source",
+        "floor", "frames", "gone", "history", "holders", "lanes", "last", "members", "merged", "name", "snapshots",
+        "source",
     )  # fmt: skip
 
     def __init__(self, name: str, source: Source, offset: int) -> None:
@@ -61,7 +62,7 @@ class Channel:
         """Offset of the last change; the lowest from which one may resume."""
         self.history: deque[Step] = deque()
         self.members: dict[Session, int] = {}
-        """Those who hear everything and keep up -> the offset up to which they had everything when they joined."""
+        """Those who hear everything and keep up -> the offset up to which they were sent everything."""
         self.lanes: dict[int, Lane] = {}
         """By period: those who want to hear less often, and keep up."""
         self.holders = 0
@@ -69,6 +70,8 @@ class Channel:
         self.gone = False
         self.merged: dict[int, Shared] = {}
         """Offset -> all that changed since, as one delta: shared by all who hold that offset."""
+        self.frames: dict[tuple[int, int], bytes] = {}
+        """(offset, kind of connection) -> the frames of all that was said since: shared by all who are there."""
         self.snapshots: tuple[int, dict[bool | None, Shared]] = (0, {})
         """(made at, resumed -> frame): shared by all who subscribe at one moment."""
 
@@ -83,7 +86,7 @@ class Channel:
 
     def forget_whole(self) -> None:
         """What was encoded of the latest state is no longer true."""
-        self.merged, self.snapshots = {}, (0, {})
+        self.merged, self.frames, self.snapshots = {}, {}, (0, {})
 
     def after(self, offset: int) -> list[Step] | None:
         """Everything said since an offset, None where that is not known any more (or not yet)."""
@@ -147,7 +150,7 @@ class Channel:
     def part(self, session: "Session") -> int | None:
         """It hears no more. The offset up to which it has everything; None where it did not keep up."""
         if (sent := self.members.pop(session, None)) is not None:
-            return max(sent, self.last)
+            return sent
         for period, lane in self.lanes.items():
             if (sent := lane.members.pop(session, None)) is not None:
                 if not lane.members and not lane.due:

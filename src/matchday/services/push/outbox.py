@@ -1,6 +1,9 @@
 """What leaves: frames are encoded once, and what is said within one tick is one send per connection.
 
-Equal sends are one buffer: connections that follow the same channels share it.
+What was said on a channel is not queued for each of those who follow it: each is brought from where it stands to where
+the channel stands, and equal sends are one buffer. So sixty changes cost what one costs. A crowd is walked in slices,
+between which everything else has its turn: an answer does not wait for it, and who has not been reached yet when more
+is said (new prices after the suspension) gets both at once.
 """
 
 from collections.abc import Callable
@@ -18,9 +21,19 @@ from matchday.services.push.wire import Framing, Shared
 class Outbox:
     """Frames on their way. ``took`` is called for a connection that was sent its tick and is slow, or was."""
 
-    def __init__(self, clock: Clock, framing: Framing, buffer_bytes_max: int, took: Callable[[Session], None]) -> None:
+    def __init__(
+        self, clock: Clock, framing: Framing, buffer_bytes_max: int, slice_: int, took: Callable[[Session], None]
+    ) -> None:
         self._clock, self._framing, self._most, self._took = clock, framing, buffer_bytes_max, took
+        self._slice = slice_
         self._dirty: list[Session] = []
+        """Those for whom something of their own is queued."""
+        self._said: dict[Channel, None] = {}
+        """Channels on which something was said that not all who follow them were sent, in order."""
+        self._walked: Channel | None = None
+        self._left: list[Session] = []
+        """Of those who follow that one, who has not been looked at yet."""
+        self._due = False
 
     def framed(self, session: Session, shared: Shared) -> bytes:
         """The frame of something for one session."""
@@ -40,42 +53,94 @@ class Outbox:
 
     def queue(self, session: Session, frame: bytes) -> None:
         """Send a frame with this tick."""
-        if not session.pending:
-            if not self._dirty:
-                self._clock.call_later(0, self._flush)
+        if session.pending is None:
+            session.pending = []
             self._dirty.append(session)
+            self._soon()
         session.pending.append(frame)
 
-    def say(self, channel: Channel, step: Step) -> None:
-        """The hot loop: one step to everybody who hears everything and keeps up."""
-        if not channel.members:
-            return
-        shared, dirty = channel.delta(step), self._dirty
-        frames, offset = shared.frames, step.offset
-        if not dirty:
-            self._clock.call_later(0, self._flush)
+    def say(self, channel: Channel) -> None:
+        """Something was said: bring everybody who hears everything and keeps up to where the channel stands."""
+        if channel.members:
+            self._said[channel] = None
+            self._soon()
+
+    def say_each(self, channel: Channel, step: Step) -> None:
+        """The same of a channel of which nothing may be merged, ever: few follow it."""
         for session, sent in channel.members.items():
-            if sent < offset:
-                pending = session.pending
-                if not pending:
-                    dirty.append(session)
-                pending.append(frames[session.kind] or self.framed(session, shared))
+            if sent < step.offset:
+                channel.members[session] = step.offset
+                self.share(session, channel.delta(step))
+
+    def _soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self._clock.call_later(0, self._flush)
 
     def _flush(self) -> None:
+        """First what is a connection's own, then a slice of those who follow what was said."""
+        self._due = False
+        now, joined = self._clock.now_ms(), dict[tuple[bytes, ...], bytes]()
         dirty, self._dirty = self._dirty, []
-        now, most = self._clock.now_ms(), self._most
-        joined: dict[tuple[bytes, ...], bytes] = {}
         for session in dirty:
-            pending, connection = session.pending, session.connection
-            if len(pending) == 1:
-                data = pending[0]
-            elif pending:
-                key = tuple(pending)
-                data = joined.get(key) or joined.setdefault(key, b"".join(pending))
-            else:  # closed since
+            if session.pending is not None:  # else closed since
+                self._send(session, self._all_of(session, joined), now)
+        left = self._slice
+        while left > 0 and (part := self._next(left)):
+            left -= len(part)
+            self._bring(part, joined, now)
+        if self._left or self._said:
+            self._soon()
+
+    def _next(self, most: int) -> list[Session]:
+        """Whom to look at next."""
+        while not self._left and self._said:
+            self._walked = next(iter(self._said))
+            del self._said[self._walked]
+            self._left = list(self._walked.members)
+        part, self._left = self._left[:most], self._left[most:]
+        return part
+
+    def _bring(self, sessions: list[Session], joined: dict[tuple[bytes, ...], bytes], now: int) -> None:
+        """The hot loop: bring these to where the channel stands that is walked."""
+        channel, most = self._walked, self._most
+        assert channel is not None
+        members, last, ready = channel.members, channel.last, channel.frames
+        for session in sessions:
+            sent = members.get(session)
+            if sent is None or sent >= last:
+                continue  # it has left, or has it
+            if session.several or session.pending is not None:
+                self._send(session, self._all_of(session, joined), now)
                 continue
-            pending.clear()
+            members[session] = last
             session.sent_ms = now
-            connection.send(data)
-            if connection.buffered() > most or session.behind is not None:
+            session.send(ready.get((sent, session.kind)) or self._since(channel, sent, session))
+            if session.buffered() > most:
                 self._took(session)
+
+    def _send(self, session: Session, data: bytes, now: int) -> None:
+        session.sent_ms = now
+        session.send(data)
+        if session.buffered() > self._most or session.behind is not None:
+            self._took(session)
+
+    def _all_of(self, session: Session, joined: dict[tuple[bytes, ...], bytes]) -> bytes:
+        """What is queued for one, and what was said on all that it follows."""
+        pieces, session.pending = session.pending or [], None
+        for channel in session.channels.values():
+            sent = channel.members.get(session)
+            if sent is not None and sent < channel.last:
+                pieces.append(channel.frames.get((sent, session.kind)) or self._since(channel, sent, session))
+                channel.members[session] = channel.last
+        if len(pieces) == 1:
+            return pieces[0]
+        key = tuple(pieces)
+        return joined.get(key) or joined.setdefault(key, b"".join(pieces))
+
+    def _since(self, channel: Channel, sent: int, session: Session) -> bytes:
+        """All that was said on a channel since an offset, change by change; merged where it is not remembered."""
+        steps = channel.after(sent)
+        said = [channel.since(sent, self._clock.now_ms())] if steps is None else map(channel.delta, steps)
+        data = b"".join([self.framed(session, shared) for shared in said])
+        return channel.frames.setdefault((sent, session.kind), data)

@@ -79,7 +79,7 @@ class Push:
         self._stale, self._stale_fixtures = stale, stale_fixtures
         self._doors = {door.shape: door for door in doors}
         self._read = wire.reader(tuple(self._doors))
-        self._out = Outbox(clock, framing, settings.buffer_bytes_max, self._took)
+        self._out = Outbox(clock, framing, settings.buffer_bytes_max, settings.fan_out_slice, self._took)
         self._pacing = Pacing(clock, self._out)
         self._sessions: dict[Connection, Session] = {}
         self._slots: list[dict[Session, None]] = [{} for _ in range(SLOTS)]
@@ -146,7 +146,7 @@ class Push:
             for name in tuple(session.channels):
                 self._leave(session, name)
             self._sign(session, None)
-            session.pending.clear()
+            session.pending = None
 
     def heard(self, connection: Connection) -> None:
         """A sign of life: a pong."""
@@ -305,11 +305,12 @@ class Push:
             return
         if name not in session.channels:
             session.channels[name] = channel
+            session.several = len(session.channels) > 1
             channel.holders += 1
             self._left.pop(_key(channel), None)
         channel.part(session)
         self._set_pace(session, name, said.max_rate_hz)
-        if session.behind is None and sum(map(len, session.pending)) > self._settings.buffer_bytes_max:
+        if session.behind is None and sum(map(len, session.pending or ())) > self._settings.buffer_bytes_max:
             self._fall_behind(session)
         if session.behind is not None:
             session.behind[name] = _OWED
@@ -425,6 +426,7 @@ class Push:
         if channel is None:
             return
         channel.part(session)
+        session.several = len(session.channels) > 1
         session.paces_ms.pop(name, None)
         if session.behind is not None:
             session.behind.pop(name, None)
@@ -449,7 +451,7 @@ class Push:
     def book_changed(self, change: BookChanged, offset: int) -> None:
         """A change that the books have taken in."""
         for channel, step in self._take(change, offset, live=True):
-            self._out.say(channel, step)
+            self._out.say(channel)
             self._pacing.say(channel, step)
 
     def removed(self, fixture: str) -> None:
@@ -474,7 +476,7 @@ class Push:
             return
         step = Step(channel.last, fact.seq, fact.at_ms, "account", channel.source.move(fact))
         channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
-        self._out.say(channel, step)
+        self._out.say_each(channel, step)
 
     def _take(self, change: BookChanged, offset: int, *, live: bool) -> list[tuple[Channel, Step]]:
         """The change as a step of each channel that it belongs to."""

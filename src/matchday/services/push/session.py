@@ -32,12 +32,14 @@ class Session:
     """A connection and where it stands."""
 
     __slots__ = (
-        "account", "behind", "channels", "connection", "heard_ms", "kind", "pace_ms", "paces_ms", "paid", "pending",
-        "sent_ms", "slot", "slow_ms",
+        "account", "behind", "buffered", "channels", "connection", "heard_ms", "kind", "pace_ms", "paces_ms", "paid",
+        "pending", "send", "sent_ms", "several", "slot", "slow_ms",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, now: int, slot: int) -> None:
         self.connection = connection
+        self.send, self.buffered = connection.send, connection.buffered
+        """At hand: of a crowd's objects none is in the processor's cache, and each that is touched costs."""
         self.slot = slot
         self.kind = BINARY * connection.binary + DEFLATED * connection.deflated
         """Which of the shared encodings it takes."""
@@ -47,8 +49,10 @@ class Session:
         """Channel -> the same, where its subscription says so."""
         self.account: str | None = None
         self.channels: dict[str, Channel] = {}
-        self.pending: list[bytes] = []
-        """Frames that leave with this tick."""
+        self.several = False
+        """Whether they are more than one."""
+        self.pending: list[bytes] | None = None
+        """Frames of its own that leave with this tick; None: there are none."""
         self.behind: dict[str, int] | None = None
         """Of one that does not keep up: channel -> offset up to which it was sent everything."""
         self.slow_ms = self.heard_ms = self.sent_ms = now
