@@ -207,9 +207,23 @@ def test_after_a_gap_it_asks_for_a_snapshot() -> None:
             session.pending.clear()  # lost on its way
             desk.price("F", 3001)
             await soon(lambda: listener.kinds().count("snapshot") == 4)
+            assert listener.client.gaps == 2
             desk.price("F", 3002)
             await listener.at(desk)
             holds(listener.client, desk)
+
+    run(story)
+
+
+def test_a_bet_goes_over_the_connection_that_is_there() -> None:
+    async def story(desk: Served) -> None:
+        listener = Listener(desk)
+        assert not listener.client.place({"id": "1"})
+        async with listener:
+            await soon(lambda: "hello" in listener.kinds())
+            assert listener.client.place({"id": "1"})
+            await soon(lambda: bool({"placed", "error"} & set(listener.kinds())))
+            assert listener.client.gaps == 0
 
     run(story)
 

@@ -156,8 +156,11 @@ class Books:
         try:
             if self._db is None:
                 self._db = connect(self._settings.address, self._settings, read_only=True)
-                self._db.execute("SET default_transaction_read_only = on; SET enable_seqscan = on")
+                for setting in ("default_transaction_read_only", "enable_seqscan"):
+                    self._db.execute(f"SET {setting} = on")
             return self._db.execute(sql, values, prepare=False).fetchall()
+        except psycopg.ProgrammingError:
+            raise  # ours, and no state of the server's
         except psycopg.Error as error:
             self.close()
             raise DrillError(f"the ledger could not be read: {said(error)}") from error

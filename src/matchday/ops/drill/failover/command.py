@@ -23,8 +23,8 @@ from matchday.edge.websocket import PATH
 from matchday.ops.cluster_state import Folder, State
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import own
-from matchday.ops.drill.failover.choice import chosen
 from matchday.ops.drill.failover.books import reading
+from matchday.ops.drill.failover.choice import chosen
 from matchday.ops.drill.failover.door import Door
 from matchday.ops.drill.failover.drill import Drill
 from matchday.ops.drill.failover.fans import Fans
@@ -66,19 +66,23 @@ def failover(options: argparse.Namespace) -> int:
         folder = options.state
         ha = options.ha or (folder is not None and bool(Folder(folder).load().network))
         faults = chosen(options.faults, ha=ha)
-        if folder is None:
-            _say("a cluster of the drill's own is started")
-            words = [*_ROOMS, "--speed", f"{options.speed:g}", *(["--ha"] if options.ha else [])]
-            disks = any(fault.name == "disk_full" for fault in faults)
-            kept_in = _MEMORY if options.memory else None
-            folder = stack.enter_context(own.cluster(words, kept_in=kept_in, disks=disks))
+        ours = None if folder is not None else stack.enter_context(_own(faults, options))
         with asyncio.Runner() as runner:
-            report = runner.run(_drilled(Folder(folder), faults, options))
+            report = runner.run(_drilled(Folder(folder if ours is None else ours.folder), faults, options))
+        if ours is not None:
+            ours.keep = not report.met
     if options.json:
         write_json(report)
     else:
         _print(report)
     return 0 if report.met else 1
+
+
+def _own(faults: Sequence[Fault], options: argparse.Namespace) -> own.Own:
+    _say("a cluster of the drill's own is started")
+    words = [*_ROOMS, "--speed", f"{options.speed:g}", *(["--ha"] if options.ha else [])]
+    disks = any(fault.name == "disk_full" for fault in faults)
+    return own.Own(words, kept_in=_MEMORY if options.memory else None, disks=disks)
 
 
 async def _drilled(folder: Folder, faults: Sequence[Fault], options: argparse.Namespace) -> Report:

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from matchday.ops.cluster_engines import FOLDER
 from matchday.ops.drill import DrillError
@@ -37,28 +38,43 @@ SETTINGS: Final = {
 still made."""
 
 
-@contextlib.contextmanager
-def cluster(words: Sequence[str], *, kept_in: Path | None = None, disks: bool = False) -> Iterator[Path]:
-    """The folder of a cluster that is up until the block ends. DrillError where it does not start. ``kept_in``: where
-    folders are made; in /var/tmp otherwise, on a disk. ``disks``: each node of PostgreSQL under Patroni has a disk of
-    its own, small, where that can be had."""
-    folder = Path(tempfile.mkdtemp(dir=kept_in or ON_DISK, prefix="matchday-drill-"))
-    (port,) = free_ports(1)
-    well = False
-    mounted = _disks(folder) if disks else []
-    try:
-        _run("up", "--with-engines", "--port", str(port), *words, folder=folder)
-        yield folder
-        well = True
-    finally:
+class Own:
+    """A cluster in a folder that is made for it: up until the block ends."""
+
+    def __init__(self, words: Sequence[str], *, kept_in: Path | None = None, disks: bool = False) -> None:
+        """``kept_in``: where the folder is made; in /var/tmp otherwise, on a disk. ``disks``: each node of PostgreSQL
+        under Patroni has a disk of its own, small, where that can be had."""
+        self._words, self._kept_in, self._disks = words, kept_in, disks
+        self._mounted: list[Path] = []
+        self.keep = True
+        """Whether the folder stays, to be looked at."""
+
+    def __enter__(self) -> Self:
+        self.folder = Path(tempfile.mkdtemp(dir=self._kept_in or ON_DISK, prefix="matchday-drill-"))
+        (port,) = free_ports(1)
+        if self._disks:
+            self._mounted = _disks(self.folder)
+        try:
+            _run("up", "--with-engines", "--port", str(port), *self._words, folder=self.folder)
+        except DrillError:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         with contextlib.suppress(DrillError):
-            _run("down", folder=folder)
-        for place in mounted:
+            _run("down", folder=self.folder)
+        if self.keep:
+            sys.stderr.write(f"what the cluster wrote stays in {self.folder}\n")
+            return
+        for place in self._mounted:
             subprocess.run(["umount", str(place)], check=False)  # noqa: S603, S607 - ours
-        if well:
-            subprocess.run(["rm", "-rf", str(folder)], check=False)  # noqa: S603, S607 - files of other users, too
-        else:
-            sys.stderr.write(f"what the cluster wrote stays in {folder}\n")
+        subprocess.run(["rm", "-rf", str(self.folder)], check=False)  # noqa: S603, S607 - files of other users, too
 
 
 def _disks(folder: Path) -> list[Path]:
