@@ -64,15 +64,15 @@ bench: $(VENV)/ready
 	$(BIN)/matchday bench $(ARGS)
 
 lock: $(VENV)/ready
-	uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	uv pip compile pyproject.toml --extra cluster --extra cloud --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --no-annotate --quiet -o requirements.lock
-	uv pip compile pyproject.toml --extra cluster $(PART_OF_LOCK) -o deploy/requirements.lock
+	uv pip compile pyproject.toml --extra cluster --extra cloud $(PART_OF_LOCK) -o deploy/requirements.lock
 	echo hatchling | uv pip compile - $(PART_OF_LOCK) -o deploy/build.lock
 
 manifests:
-	cd deploy/kubernetes && for of in engines/development engines/production rooms/development rooms/production; do \
+	cd deploy/kubernetes && for of in engines/development engines/production rooms/development rooms/production scaler/production; do \
 	  kubectl kustomize $$of > rendered/$$(echo $$of | tr / -).yaml || exit 1; done; \
-	find engines rooms -type f | LC_ALL=C sort | xargs sha256sum > rendered/sources.sha256
+	find engines rooms scaler -type f | LC_ALL=C sort | xargs sha256sum > rendered/sources.sha256
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

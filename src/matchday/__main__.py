@@ -193,7 +193,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_forecast(commands)
     _add_drill(commands)
     _add_capacity(commands)
+    _add_autoscale(commands)
     return parser
+
+
+def _add_autoscale(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.scaler.words import add_autoscale
+
+    add_autoscale(commands)
 
 
 def _add_forecast(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -417,6 +424,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "forecast": _forecast,
         "drill": _drill,
         "capacity": _capacity,
+        "autoscale": _autoscale,
     }
     command = commands[options.command]
     from matchday.app import StartError
@@ -427,12 +435,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.ops.cluster_state import ClusterError
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
+    from matchday.ops.scaler.problems import ScalerError
+
+    explained = (
+        StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, CapacityError, ScalerError,
+        DrillError,
+    )  # fmt: skip
 
     try:
         return command(options)
-    except (
-        StartError, SettingsError, BackendError, PricesError, CapacityError, ClusterError, ForecastError, DrillError,
-    ) as error:  # fmt: skip
+    except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
 
@@ -516,6 +528,12 @@ def _capacity(options: argparse.Namespace) -> int:
     from matchday.ops.scale.command import capacity
 
     return capacity(options)
+
+
+def _autoscale(options: argparse.Namespace) -> int:
+    from matchday.ops.scaler.command import autoscale
+
+    return autoscale(options)
 
 
 if __name__ == "__main__":

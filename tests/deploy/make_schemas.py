@@ -5,7 +5,8 @@
 
 Kubernetes' own kinds come from that package, made strict there; those of operators from the resource definitions that
 these publish (Strimzi: ``packaging/install/cluster-operator/04*-Crd-*.yaml``; CloudNativePG:
-``config/crd/bases/*_clusters.yaml``), made strict here: a field that is not declared is refused.
+``config/crd/bases/*_clusters.yaml``; KEDA: ``config/crd/bases/keda.sh_scaledobjects.yaml``), made strict here: a field
+that is not declared is refused.
 """
 
 import gzip

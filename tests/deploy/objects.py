@@ -14,7 +14,7 @@ DEPLOY: Final = ROOT / "deploy"
 KUBERNETES: Final = DEPLOY / "kubernetes"
 RENDERED: Final = KUBERNETES / "rendered"
 OVERLAYS: Final = ("development", "production")
-BUILT: Final = tuple(f"{part}/{overlay}" for part in ("engines", "rooms") for overlay in OVERLAYS)
+BUILT: Final = (*(f"{part}/{overlay}" for part in ("engines", "rooms") for overlay in OVERLAYS), "scaler/production")
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """That of libyaml where there is one: ten times as fast."""
 Object = Mapping[str, Any]

@@ -39,7 +39,8 @@ def test_what_was_built_was_built_from_what_stands_here() -> None:
     """Without kubectl, of which CI has none: by hashes of the sources."""
     lines = [line.split("  ", 1) for line in (RENDERED / "sources.sha256").read_text().splitlines()]
     said = {path: digest for digest, path in lines}
-    sources = [path for part in ("engines", "rooms") for path in (KUBERNETES / part).rglob("*") if path.is_file()]
+    folders = [KUBERNETES / part for part in ("engines", "rooms", "scaler")]
+    sources = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     found = {str(path.relative_to(KUBERNETES)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sources}
     assert found == said, "say `make manifests`"
 
@@ -56,13 +57,13 @@ def test_kustomize_builds_it_today(of: str) -> None:
 @pytest.mark.parametrize("of", BUILT)
 def test_every_object_is_taken_by_the_schema_of_its_kind(of: str) -> None:
     objects = built(of)
-    assert len(objects) > 10
+    assert len(objects) >= (8 if of.startswith("scaler") else 11)
     assert [fault for one in objects for fault in faults(one)] == []
 
 
 def test_the_schemas_refuse_what_they_do_not_know() -> None:
     """Else the test above would prove nothing."""
-    rooms, engines = built("rooms/production"), built("engines/production")
+    rooms, engines, scaler = built("rooms/production"), built("engines/production"), built("scaler/production")
     for objects, kind, path in (
         (rooms, "StatefulSet", ("spec", "template", "spec")),
         (rooms, "HorizontalPodAutoscaler", ("spec", "behavior")),
@@ -72,8 +73,10 @@ def test_the_schemas_refuse_what_they_do_not_know() -> None:
         (engines, "KafkaNodePool", ("spec", "template", "pod")),
         (engines, "KafkaTopic", ("spec",)),
         (engines, "KafkaUser", ("spec", "authorization")),
+        (scaler, "ScaledObject", ("spec", "fallback")),
+        (scaler, "ScaledObject", ("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown")),
     ):
-        one = json.loads(json.dumps(next(one for one in objects if one["kind"] == kind)))
+        one: dict[str, Any] = json.loads(json.dumps(next(one for one in objects if one["kind"] == kind)))
         assert faults(one) == []
         part = one
         for name in path:
@@ -96,7 +99,7 @@ def test_nothing_here_is_secret(of: str) -> None:
 @pytest.mark.parametrize("of", BUILT)
 def test_every_image_has_a_release(of: str) -> None:
     images = [*every(built(of), "image"), *every(built(of), "imageName")]
-    assert len(images) >= (2 if of.startswith("engines") else 5)
+    assert len(images) >= {"engines": 2, "rooms": 5, "scaler": 1}[of.partition("/")[0]]
     for image in images:
         assert re.fullmatch(r"[\w./-]+:\d[\w.-]*(@sha256:[0-9a-f]{64})?", image), image
 

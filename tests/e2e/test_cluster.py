@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
+from matchday import __version__
 from matchday.client import Client
 from matchday.config import load
 from matchday.model.messages import BookChanged, OddsAlive, OddsOwned, Topic, decode
+from matchday.ops.capacity import FORMAT, Capacity, Carried, Machine, Room, write
 from matchday.ops.cluster_state import STATE
 from matchday.ops.engines import EngineError, program
 from matchday.ops.engines.postgres import binary
@@ -199,6 +201,84 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
     cluster.up()
     assert [one["ready"] for one in cluster.members("gate")] == [True, True]
     assert poll(lambda: [one["ready"] for one in cluster.members("balancer")] == [True], 30)
+
+
+AUTOSCALER = """\
+mode = "act"
+every_s = 0.5
+capacity = "capacity.json"
+[act]
+where = "cluster"
+[loads]
+cluster = "."
+[forecast]
+kind = "none"
+[rooms.gate]
+floor = 2
+ceiling = 3
+loads = ["connections"]
+stable_s = 2
+down_every_s = 0
+"""
+
+
+@contextlib.contextmanager
+def autoscaled(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The autoscaler acts, by a gate's capacity of eight connections."""
+    (folder / "scaler.toml").write_text(AUTOSCALER)
+    carried = Carried(per_process=8)
+    gate = Room(carries={"connections": carried})
+    write(Capacity(format=FORMAT, version=__version__, measured_at="now", machine=Machine(), rooms={"gate": gate}),
+          folder / "capacity.json")  # fmt: skip
+    words = [sys.executable, "-m", "matchday", "autoscale", "--config", str(folder / "scaler.toml"), "--json"]
+    pipe, environment = subprocess.PIPE, {**os.environ, **SETTINGS}
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+
+
+def test_the_autoscaler_starts_a_gate_for_a_crowd_and_drains_it_when_the_crowd_has_gone(cluster: Local) -> None:
+    """Nobody who watches is dropped by it: who was on the gate that goes comes to the others, and misses nothing."""
+    heard: list[dict[str, Any]] = []
+
+    async def crowd(count: int) -> list[tuple[Client, "asyncio.Task[None]"]]:
+        clients = [Client(f"ws://127.0.0.1:{cluster.port}/ws", random.Random(n), heard.append, pauses=PAUSES)
+                   for n in range(count)]  # fmt: skip
+        for client in clients:
+            client.follow("home")
+        running = [(client, asyncio.create_task(client.run())) for client in clients]
+        await until(lambda: all(client.held["home"].whole for client in clients))
+        return running
+
+    async def story() -> None:
+        gates = 0
+
+        async def are(count: int) -> None:
+            nonlocal gates
+            while gates != count:
+                gates = len(await asyncio.to_thread(cluster.members, "gate"))
+
+        stay, go = await crowd(2), await crowd(14)
+        await are(3)
+        for _, task in go:
+            task.cancel()
+        await are(2)
+        clients = [client for client, _ in stay]
+        at = max(client.held["home"].offset for client in clients)
+        await until(lambda: all(client.held["home"].whole and client.held["home"].offset > at for client in clients))
+        for _, task in stay:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in [*stay, *go]), return_exceptions=True)
+
+    with autoscaled(cluster.folder):
+        asyncio.run(asyncio.wait_for(story(), 90))
+    lines = [json.loads(line) for line in (cluster.folder / "decisions.ndjson").read_text().splitlines()]
+    acted = [(line["asked"], line["wanted"], line["why"]) for line in lines if line.get("acted") == "done"]
+    assert acted[:2] == [(2, 3, "seen"), (3, 2, "spare")]
 
 
 def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local) -> None:

@@ -9,9 +9,9 @@ class BackendError(Exception):
 
 
 @contextlib.contextmanager
-def client_of(engine: str, says: type[Exception] = BackendError) -> Iterator[None]:
-    """Where a server's client is imported; what ``says`` where it is not installed."""
+def client_of(engine: str, says: type[Exception] = BackendError, extra: str = "cluster") -> Iterator[None]:
+    """Where a server's client is imported, which comes with an extra; what ``says`` where it is not installed."""
     try:
         yield
     except ImportError as error:
-        raise says(f"the client of {engine} is not installed ({error}): pip install 'matchday[cluster]'") from error
+        raise says(f"the client of {engine} is not installed ({error}): pip install 'matchday[{extra}]'") from error

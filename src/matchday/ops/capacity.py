@@ -194,8 +194,8 @@ def doubts(model: Capacity, version: str = __version__) -> list[str]:
     """Why nothing may be made smaller by this model; empty where it is of this release."""
     if model.version == version:
         return []
-    return [f"the capacity model was measured on version {model.version} and this is {version}: "
-            "measure again with `matchday drill capacity`"]  # fmt: skip
+    measured = f"the capacity model was measured on version {model.version} and this is {version}"
+    return [f"{measured}: measure again with `matchday drill capacity`"]
 
 
 def needs(model: Capacity, loads: Mapping[str, float], percent: int = FILL_PERCENT) -> list[Need]:
@@ -242,12 +242,9 @@ def fleet(model: Capacity, wanted: Sequence[Need], shape: Shape, fans: float = 0
         room = model.rooms[need.room]
         if room.cores > shape.cores * free or room.memory_bytes > shape.memory_bytes * free:
             raise CapacityError(f"a process of {need.room} does not fit on {shape.name}; choose a larger machine")
-    cores = ceil(
-        round(_sum(need.processes * model.rooms[need.room].cores for need in wanted) / (shape.cores * free), 9)
-    )
-    memory = ceil(
-        _sum(need.processes * model.rooms[need.room].memory_bytes for need in wanted) / (shape.memory_bytes * free)
-    )
+    taken = [(need.processes, model.rooms[need.room]) for need in wanted]
+    cores = ceil(round(_sum(count * room.cores for count, room in taken) / (shape.cores * free), 9))
+    memory = ceil(_sum(count * room.memory_bytes for count, room in taken) / (shape.memory_bytes * free))
     machines = max(cores, memory)
     cost = machines * shape.hour_micros
     return Fleet(

@@ -9,7 +9,7 @@ from matchday.ops.forecast import traffic
 from matchday.ops.forecast.backtest import Plan, declare, policies, walk
 from matchday.ops.forecast.calendar import read
 from matchday.ops.forecast.fleet import Counts
-from matchday.ops.forecast.ours import Forecaster
+from matchday.ops.forecast.outlook import Forecaster
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
 from matchday.ops.forecast.zones import guarded
 from tests.real import DATA

@@ -7,7 +7,8 @@ import pytest
 
 from matchday.ops.forecast.backtest import MARGIN, Plan, backtest, declare, walk
 from matchday.ops.forecast.fleet import Walk, judge
-from matchday.ops.forecast.ours import HOLD_AFTER, Forecaster, Ours
+from matchday.ops.forecast.ours import Ours
+from matchday.ops.forecast.outlook import HOLD_AFTER, Forecaster
 from matchday.ops.forecast.policies import Reactive
 from matchday.ops.forecast.problems import ForecastError
 from matchday.ops.forecast.series import DAY, Slot

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from matchday.ops.forecast.fleet import Fleet, Walk, judge
-from matchday.ops.forecast.ours import Forecaster, Ours
+from matchday.ops.forecast.ours import Ours
+from matchday.ops.forecast.outlook import Forecaster
 from matchday.ops.forecast.policies import AwsHourly, Policy, Reactive, SeasonalNaive, oracle
 from matchday.ops.forecast.problems import ForecastError
 from matchday.ops.forecast.series import DAY, Series, Slot

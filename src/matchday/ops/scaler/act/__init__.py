@@ -1,0 +1,1 @@
+"""Where a decision acts: the local cluster, Kubernetes, an AWS or Google group of machines."""
