@@ -13,6 +13,8 @@ from matchday.ops.drill.night.report import Report
 
 _WIDTH: Final = 120
 """Columns at least: a table that is cut says nothing."""
+_WHYS: Final = 4
+"""Reasons that are told one by one."""
 
 
 def show(report: Report, file: Path) -> None:
@@ -74,10 +76,14 @@ def said(report: Report) -> list[str]:
         cost = report.cost
         found.append(f"A fleet for that peak: {cost.machines} x {cost.machine}, "
                      f"{cost.hour_micros / 1e6:.2f} {cost.currency} an hour.")  # fmt: skip
-    unpublished = {line.why for phase in report.phases for line in phase.lines if line.why}
-    found += [f"Not published: {why}." for why in sorted(unpublished)]
-    found.append(f"Platform {report.cpu_share:.0%} of a core. {here.cores} cores of {here.cpu}: platform on core "
-                 f"{here.server_core}, crowd on core {here.load_core}; {report.steal_percent:g} % stolen.")  # fmt: skip
+    unpublished = sorted({line.why for phase in report.phases for line in phase.lines if line.why})
+    found += [f"Not published: {why}." for why in unpublished[:_WHYS]]
+    if len(unpublished) > _WHYS:
+        found.append(f"Not published: {len(unpublished) - _WHYS} more, see the table and --json.")
+    cores = f"{here.cores} cores of {here.cpu}"
+    if report.place == "embedded":
+        cores += f": platform on core {here.server_core}, crowd on core {here.load_core}"
+    found.append(f"Platform {report.cpu_share:.0%} of a core. {cores}; {report.steal_percent:g} % stolen.")
     found += [f"Doubt: {doubt}." for doubt in report.doubts]
     found += [f"Since the last drill of these words: {text}." for text in report.difference]
     return found

@@ -1,7 +1,8 @@
 """The crowd that coming fixtures will bring, from past traffic and a calendar: days ahead, by shape and level alone.
 
 Base and template are the forecast's (``ops/forecast/shape``), fitted on whole days before now; the level is that of the
-last days of the same kind (working day, weekend). How wrong such a forecast is, is taken from past matches, each forecast by the level of the days before it.
+last days of the same kind (working day, weekend). How wrong such a forecast is, is taken from past matches, each
+forecast by the level of the days before it.
 """
 
 from collections.abc import Sequence
