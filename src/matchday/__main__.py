@@ -196,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_forecast(commands)
     _add_drill(commands)
     _add_ledger(commands)
+    _add_capacity(commands)
     _add_autoscale(commands)
     return parser
 
@@ -326,6 +327,12 @@ def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add_words(ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND"))
 
 
+def _add_capacity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from matchday.ops.scale.words import add_capacity
+
+    add_capacity(commands)
+
+
 def _add_dead_letters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     letters = commands.add_parser(
         "dead-letters",
@@ -439,6 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "forecast": _forecast,
         "drill": _drill,
         "ledger": _ledger,
+        "capacity": _capacity,
         "autoscale": _autoscale,
     }
     command = commands[options.command]
@@ -564,6 +572,12 @@ def _ledger(options: argparse.Namespace) -> int:
     from matchday.ops.backup.command import ledger
 
     return ledger(options)
+
+
+def _capacity(options: argparse.Namespace) -> int:
+    from matchday.ops.scale.command import capacity
+
+    return capacity(options)
 
 
 def _autoscale(options: argparse.Namespace) -> int:

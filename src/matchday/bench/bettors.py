@@ -23,6 +23,8 @@ HANDSHAKE: Final = (
 STAKE: Final = "0.10"
 KEPT_S_MAX: Final = 3.0
 """Seconds that an HTTP connection without a request is used again after: uvicorn closes it after five."""
+TEXT: Final = 1
+"""Opcode of a text frame (RFC 6455, 5.2)."""
 CLOSED: Final = "connection_closed"
 """Instead of an answer."""
 SIGN_IN_S_MAX: Final = 10.0
@@ -180,13 +182,16 @@ class SocketFan(asyncio.Protocol):
             if not end:
                 return
             if not head.startswith(b"HTTP/1.1 101"):
-                self._transport.abort()
+                self._turned_away(head)
                 return
             self._open, self._got = True, rest
             self._opened()
-        frames, self._got = split(self._got)
-        for frame in frames:
-            self._hear(frame)
+        frames, self._got = frames_of(self._got)
+        for opcode, frame in frames:
+            if opcode == TEXT:
+                self._hear(frame)
+            else:
+                self._controlled(opcode, frame)
 
     def close(self) -> None:
         """See ``Bettor.close``."""
@@ -194,6 +199,13 @@ class SocketFan(asyncio.Protocol):
 
     def _send(self, body: bytes) -> None:
         self._transport.write(masked(b'{"op":"place",' + body[1:]))
+
+    def _turned_away(self, head: bytes) -> None:  # noqa: ARG002 - others read why
+        """The handshake was answered with something else."""
+        self._transport.abort()
+
+    def _controlled(self, opcode: int, payload: bytes) -> None:
+        """A ping, or the server's goodbye: passed over here."""
 
     def _opened(self) -> None:
         raise NotImplementedError
@@ -266,16 +278,22 @@ class Echoed(SocketFan):
         self._answered(self, "accepted", self._waiting.popleft())
 
 
-def masked(payload: bytes) -> bytes:
-    """A client's text frame, masked with zeros: as long as any, and not worth a loop."""
-    size = len(payload)
+def masked(payload: bytes, opcode: int = TEXT) -> bytes:
+    """A client's frame, masked with zeros: as long as any, and not worth a loop."""
+    size, first = len(payload), bytes((0x80 | opcode,))
     if size < 126:
-        return bytes((0x81, 0x80 | size)) + bytes(4) + payload
-    return b"\x81\xfe" + size.to_bytes(2, "big") + bytes(4) + payload
+        return first + bytes((0x80 | size,)) + bytes(4) + payload
+    return first + b"\xfe" + size.to_bytes(2, "big") + bytes(4) + payload
 
 
 def split(data: bytes) -> tuple[list[bytes], bytes]:
     """The payloads of whole text frames of a server, and what is left. Pings and others are passed over."""
+    frames, rest = frames_of(data)
+    return [payload for opcode, payload in frames if opcode == TEXT], rest
+
+
+def frames_of(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """(opcode, payload) of whole frames of a server, and what is left."""
     frames, at = [], 0
     while len(data) - at >= 2:
         size, head = data[at + 1], at + 2
@@ -285,8 +303,7 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
             size, head = int.from_bytes(data[head : head + 8], "big"), head + 8
         if head > len(data) or head + size > len(data):
             break
-        if data[at] == 0x81:
-            frames.append(data[head : head + size])
+        frames.append((data[at] & 0x0F, data[head : head + size]))
         at = head + size
     return frames, data[at:]
 

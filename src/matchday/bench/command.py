@@ -2,12 +2,9 @@
 
 import argparse
 import os
-import platform
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,10 +18,11 @@ from rich.table import Table
 from matchday.app import StartError
 from matchday.bench import bets, cluster, ledger, odds, overload, push, soak
 from matchday.bench.figures import Row
+from matchday.bench.machine import Machine, machine
 from matchday.bench.progress import ON_DISK, steps
 from matchday.bench.run import Run
 from matchday.bench.sampler import top
-from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal
+from matchday.bench.stopwatch import Steal
 from matchday.output import write_json
 
 PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
@@ -38,25 +36,10 @@ PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
 }
 APART: Final = ("cluster", "soak")
 """Parts that are only measured where they are named."""
-_TOLD: Final = ("msgspec", "numpy", "uvicorn", "uvloop", "httptools", "websockets")
 _STEAL_PERCENT_MAX: Final = 5.0
 """Of all time; beyond it a table says that its figures are not to be relied upon."""
 _TOP: Final = 15
 """Functions of a profile that are shown."""
-
-
-class Machine(msgspec.Struct):
-    """Where it was measured, and what with."""
-
-    cpu: str
-    cores: int
-    server_core: int
-    load_core: int
-    memory_gb: float
-    system: str
-    python: str
-    sqlite: str
-    versions: dict[str, str]
 
 
 class Noise(msgspec.Struct):
@@ -99,7 +82,7 @@ def bench(options: argparse.Namespace) -> int:
             rows += PARTS[part](run)
             steal[part] = watch.percent()
     noise = Noise(steal, round(load, 2), round(os.getloadavg()[0], 2))
-    report = Report(_machine(), noise, options.quick, options.profile is not None, rows)
+    report = Report(machine(), noise, options.quick, options.profile is not None, rows)
     if options.json:
         write_json(report)
     else:
@@ -118,17 +101,6 @@ def _written(files: Iterable[Path | None]) -> list[Path]:
     """The profiles of those parts; a part may have several, with a number behind the name."""
     stems = [file for file in files if file is not None]
     return sorted({found for file in stems for found in file.parent.glob(f"{file.stem}*{file.suffix}")})
-
-
-def _machine() -> Machine:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    build = f"{platform.python_implementation()} {platform.python_version()}"
-    return Machine(
-        cpu, os.cpu_count() or 1, SERVER_CORE, LOAD_CORE, round(memory, 1), f"{platform.system()} {platform.release()}",
-        build, sqlite3.sqlite_version, {"matchday": version("matchday"), **{name: version(name) for name in _TOLD}},
-    )  # fmt: skip
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ class _Handed(InlineLog):
             self._clock.call_later(0, lambda: done(offsets))
 
 
-class _Room:
+class Room:
     """The odds room with some matches in play, spoken to directly."""
 
     def __init__(self, matches: int) -> None:
@@ -131,7 +131,7 @@ def _incident(run: Run) -> list[Row]:
     sizes: list[int] = []
     each = run.share(40, 5)
     for turn in range(run.rounds):
-        room = _Room(1)
+        room = Room(1)
         for n in range(each):
             room.clock.run_for(7_000)
             before = room.log.bytes
@@ -164,7 +164,7 @@ def _of_times(name: str, what: str, times: Sequence[float], *, target: Target | 
 def _live(run: Run) -> Row:
     """All live matches, repriced once a second: the room's share of that second."""
     matches = run.share(LIVE, 50)
-    room, shares, changed = _Room(matches), list[float](), list[int]()
+    room, shares, changed = Room(matches), list[float](), list[int]()
     for turn in range(3 * run.rounds):
         room.clock.run_for(1_000)
         before = room.odds.repriced

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from matchday.bench.figures import ROUNDS
 
+_T = TypeVar("_T")
 Progress = Callable[[str, int, int], None]
 """(what, how much of it is done, all of it)"""
 _QUICK_ROUNDS: Final = 2
@@ -37,8 +38,8 @@ class Run(msgspec.Struct, frozen=True):
         """Of each figure that has a reference."""
         return _QUICK_ROUNDS if self.quick else ROUNDS
 
-    def share(self, whole: int, quick: int) -> int:
-        """So many, or few where it is quick."""
+    def share(self, whole: _T, quick: _T) -> _T:
+        """So much, or little where it is quick."""
         return quick if self.quick else whole
 
     def seconds(self, whole: float) -> float:

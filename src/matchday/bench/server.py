@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -113,6 +113,15 @@ class Server(Door):
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    def stop(self) -> None:
+        """Ask it to end, and see to it."""
+        stop(self._process)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
     def cpu_s(self) -> float:
         """CPU seconds used so far."""
         return cpu_s(self.pid)
@@ -139,34 +148,46 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serving(
     folder: Path, *, settings: Mapping[str, str] | None = None, slow_commit_ms: float = 0, profile: Path | None = None,
-    core: int | None = SERVER_CORE,
+    core: int | None = SERVER_CORE, words: Sequence[str] = (),
 ) -> Iterator[Server]:  # fmt: skip
-    """The real command on one core (None: on all) until the block ends, its data in a new folder.
+    """The real command, with further words, on one core (None: on all) until the block ends, its data in a new folder.
 
     With ``slow_commit_ms`` every commit of its ledger takes so much longer; with ``profile`` it is sampled into a file:
     both by ``hosted``, which runs the same command.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    command = ["up", "--port", str(port), "--data", str(folder / "data")]
+    command = ["up", "--port", str(port), "--data", str(folder / "data"), *words]
     if slow_commit_ms or profile is not None:
-        words = [f"--slow-commit-ms={slow_commit_ms:g}", *([f"--profile={profile}"] if profile is not None else [])]
-        command = ["matchday.bench.hosted", *words, *command]
+        hosted = [f"--slow-commit-ms={slow_commit_ms:g}", *([f"--profile={profile}"] if profile is not None else [])]
+        command = ["matchday.bench.hosted", *hosted, *command]
     else:
         command = ["matchday", *command]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MATCHDAY_")}
-    said = folder / "stderr"
-    with said.open("wb") as stderr, nullcontext() if core is None else pinned(core):
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", *command], stdout=stderr, stderr=stderr,
-            env={**environment, **LIMITS, **(settings or {})},
-        )  # fmt: skip
+    server = launch(folder, command, port, settings or {}, core=core)
     try:
-        server = Server(process, port)
-        _wait_until_up(server, said)
         yield server
     finally:
+        server.stop()
+
+
+def launch(
+    folder: Path, command: Sequence[str], port: int, settings: Mapping[str, str], *, core: int | None = SERVER_CORE
+) -> Server:
+    """A module of ours as a process on a core (None: on all), up. StartError, with what it said, where it does not
+    start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MATCHDAY_")}
+    said = folder / "stderr"
+    with said.open("ab") as stderr, nullcontext() if core is None else pinned(core):
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", *command], stdout=stderr, stderr=stderr, env={**environment, **LIMITS, **settings}
+        )
+    server = Server(process, port)
+    try:
+        _wait_until_up(server, said)
+    except BaseException:
         stop(process)
+        raise
+    return server
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -22,6 +22,9 @@ LOADS: Final = {
     "requests_per_s": "plain HTTP requests a second",
     "bets_per_s": "bets a second",
     "incidents_per_s": "incidents a second, over all fixtures",
+    "frames_per_s": "frames a second to all connections together",
+    "settled_per_s": "bets settled a second",
+    "facts_per_s": "facts a second from the outbox onto the log",
 }
 """What a room can be full of -> what is counted."""
 FILL_PERCENT: Final = 100
@@ -51,6 +54,8 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin = "measured"
     note: str = ""
     """Of what was derived or assumed: from what."""
+    spread: Amount = 0.0
+    """(highest - lowest) / median of the rounds it was measured in."""
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +85,16 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     system: str = ""
 
 
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else was there when it was measured."""
+
+    steal_percent: Amount = 0.0
+    """What the hypervisor took of all time."""
+    load_before: Amount = 0.0
+    load_after: Amount = 0.0
+    """Load averages of a minute; the measuring itself is up to two of it."""
+
+
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """The whole model."""
 
@@ -92,6 +107,11 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     command: str = ""
     """What measured it."""
     rooms: dict[str, Room]
+    engines: dict[str, Room] = {}
+    """The same of servers under the rooms; nobody scales them by load."""
+    figures: dict[str, Amount] = {}
+    """What else was measured: bytes of a frame, memory of a connection (docs/drills.md)."""
+    noise: Noise | None = None
 
     def carried(self, room: str, load: str) -> float | None:
         """How much of a load one process of a room carries; None where the model does not say."""

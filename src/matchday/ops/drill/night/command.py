@@ -1,0 +1,135 @@
+"""What ``matchday drill night`` does: words in, a night held, a table, a page or figures out."""
+
+import argparse
+import asyncio
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, cast
+
+import uvloop
+
+from matchday import __version__
+from matchday.backends.clock_wall import WallClock
+from matchday.bench.progress import ON_DISK
+from matchday.bench.stopwatch import LOAD_CORE, pinned
+from matchday.ops import capacity
+from matchday.ops.drill import DrillError
+from matchday.ops.drill.night import kept
+from matchday.ops.drill.night.faults import faults_of
+from matchday.ops.drill.night.page import page
+from matchday.ops.drill.night.place import Embedded, LocalCluster, Place
+from matchday.ops.drill.night.report import Report, difference
+from matchday.ops.drill.night.run import Night, Wish
+from matchday.ops.drill.night.shapes import SHAPES, Phase, composed, cut, named, timetable
+from matchday.ops.drill.night.terminal import show
+from matchday.ops.drill.night.traces import of_match, of_traffic, recorded
+from matchday.ops.scale.assumptions import MACHINE
+from matchday.ops.scale.model import model_of
+from matchday.output import write_json
+
+_RATE: Final = 2.0
+_RATE_TRACE: Final = 0.01
+_RANGES: Final = (("compress", 1, 600), ("abort_errors", 0, 100))
+
+
+def night(options: argparse.Namespace) -> int:
+    """``matchday drill night``."""
+    wish = _wish(options)
+    model = model_of(options.model)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        report = _held(options, wish, model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    before = kept.last(options.reports, report)
+    if before is not None:
+        report.difference = difference(report, before)
+    file = kept.keep(options.reports, report)
+    if options.html is not None:
+        _write(options.html, page(report))
+    if options.json:
+        write_json(report)
+    else:
+        show(report, file)
+    return 0 if report.passed else 1
+
+
+def _held(options: argparse.Namespace, wish: Wish, model: capacity.Capacity | None) -> Report:
+    with (
+        TemporaryDirectory(prefix="matchday-drill-", dir=ON_DISK) as name,
+        closing(_place(options, wish, Path(name))) as place,
+        pinned(LOAD_CORE),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        clock = WallClock(runner.get_loop())
+        return runner.run(Night(wish, place, clock).hold(model, MACHINE))
+
+
+def _place(options: argparse.Namespace, wish: Wish, folder: Path) -> Place:
+    if options.cluster is not None:
+        if wish.match:
+            raise DrillError("--shape match shows its match itself: it does not go with --cluster")
+        return LocalCluster(options.cluster, wish.compress)
+    words = ["--speed", f"{wish.compress:g}", "--seed", str(wish.seed)]
+    if wish.match:
+        words += ["--feed", str(options.match)]
+    return Embedded(folder, words)
+
+
+def _wish(options: argparse.Namespace) -> Wish:
+    for name, least, most in _RANGES:
+        value = getattr(options, name)
+        if not least <= value <= most:
+            raise DrillError(f"--{name.replace('_', '-')} {value:g} is outside {least} to {most}")
+    rate = options.rate if options.rate is not None else _RATE_TRACE if "traffic" in options.shape else _RATE
+    if not 0 < rate <= 10_000:
+        raise DrillError(f"--rate {rate:g} is outside 0 to 10000")
+    phases = _phases(options)
+    if options.minutes is not None:
+        if not 0 < options.minutes <= 1_440:
+            raise DrillError(f"--minutes {options.minutes:g} is outside 0 to 1440")
+        phases = cut(phases, options.minutes * options.compress)
+    ends_s = timetable(phases, 1e-9, 1 / options.compress, options.seed).ends_s
+    return Wish(
+        shape=" ".join(options.shape), phases=phases, faults=faults_of(options.faults, phases, ends_s), rate=rate,
+        compress=options.compress, seed=options.seed, errors_percent=options.abort_errors,
+        match=recorded(options.match).fixture if "match" in options.shape else "", version=__version__, at=_now(),
+    )  # fmt: skip
+
+
+def _phases(options: argparse.Namespace) -> tuple[Phase, ...]:
+    names: Sequence[str] = options.shape
+    for name, needed in (("match", ("match",)), ("traffic", ("traffic", "kickoffs"))):
+        missing = [word for word in needed if getattr(options, word) is None]
+        if name in names and missing:
+            raise DrillError(f"--shape {name} needs --{missing[0]}")
+        if name in names and len(names) > 1:
+            raise DrillError(f"--shape {name} stands alone: its times are its own")
+    unknown = [name for name in names if name not in SHAPES and name not in ("match", "traffic")]
+    if unknown:
+        raise DrillError(f"--shape {unknown[0]!r} is no shape; they are {', '.join([*SHAPES, 'match', 'traffic'])}")
+    if names == ["match"]:
+        return of_match(recorded(options.match))
+    if names == ["traffic"]:
+        return named(of_traffic(options.traffic, options.kickoffs, options.at))
+    return composed(names, options.seed)
+
+
+def _now() -> str:
+    ms = WallClock(cast("asyncio.AbstractEventLoop", None)).now_ms()  # its time needs no loop
+    return datetime.fromtimestamp(ms / 1e3, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DrillError(f"cannot write {path}: {error.strerror}; choose another file") from error
