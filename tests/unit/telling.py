@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from matchday.app.caught_up import CaughtUp
 from matchday.app.lateness import Lateness
 from matchday.app.logs import Lines
 from matchday.app.metrics import Metrics
@@ -27,7 +28,7 @@ from matchday.feeds.simulated import SimulatedLeague
 from matchday.model.ledger import Moment
 from matchday.model.market import MarketStatus, selection_id
 from matchday.model.messages import FixtureSnapshot, FixtureStatus, Topic, decode
-from matchday.ports import UNTRACED, Record, Tracer
+from matchday.ports import UNTRACED, Lag, Record, Tracer
 from matchday.services.accounts import Guest
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
@@ -67,9 +68,10 @@ class Telling:
         watches.update(self.workers.watches)
         self.workers.join(rooms)
         self.lines = Lines(Logs(), clock.elapsed_ms, StringIO())
+        caught_up = CaughtUp(clock, Lag, 5_000, with_gate=True)
         self.metrics = Metrics(
             rooms, self.gate, self.workers, lambda: True, 1_790_000_000.0, watches=watches, lateness=Lateness(clock),
-            lines=self.lines, requests=lambda: 7,
+            lines=self.lines, readable=lambda: True, caught_up=caught_up, requests=lambda: 7,
         )  # fmt: skip
         self.told: list[Outcome] = []
 

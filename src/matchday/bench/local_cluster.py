@@ -71,7 +71,7 @@ class LocalCluster(Door):
     def cpu_of_parts(self) -> dict[str, float]:
         """CPU seconds that each part has used so far, with all that its processes have started."""
         state, found = self.state, dict[str, float]()
-        for member in (*state.engines, *([state.balancer] if state.balancer else ()), *state.rooms):
+        for member in (*state.engines, *state.balancers, *state.rooms):
             group = next((name for begins, name in GROUPS.items() if member.name.startswith(begins)), "other rooms")
             found[group] = found.get(group, 0.0) + tree_cpu_s(member.pid)
         return found

@@ -38,7 +38,7 @@ Example:
   matchday cluster up --with-engines --rooms odds=0 feed=0
   matchday cluster replay journal.ndjson"""
 _ROLL: Final = """\
-Replace the processes of rooms (default: of all) while fans bet: each new one is ready before an old one is told to stop;
+Replace the processes of rooms (default: of all) while fans bet: each new one is ready before an old one is told to end;
 gates are drained, shares handed over. --release names the code of the new ones: a virtual environment with Matchday in
 it, or a folder of sources. Without it they run what the command itself is. Where all run that already, all are started
 anew.

@@ -62,7 +62,7 @@ async def primary(stage: Stage) -> Struck:
 async def primary_machine(stage: Stage) -> Struck:
     """The primary's machine, with bets on their way: it stands still while that is looked up."""
     members = await _primary(stage)
-    were = [seen(one) for one in members if one.kind == "patroni"]
+    were, proof = [seen(one) for one in members if one.kind == "patroni"], ""
     while True:
         with processes.held(_pids(members)):
             mark = stage.mark()
