@@ -172,6 +172,7 @@ def _shared() -> dict[str, Any]:
             "parameters": {
                 "max_connections": 200,
                 "shared_buffers": "128MB",
+                "dynamic_shared_memory_type": "mmap",  # one that is killed leaves nothing outside its folder
                 "synchronous_commit": "on",
                 "hot_standby_feedback": "on",
                 "wal_receiver_status_interval": 1,
