@@ -207,7 +207,11 @@ async def clock_jump(stage: Stage) -> Struck:
     await stage.until(stage.whole, READY_S_MAX)
     mark = stage.mark()
     file.write_text(f"+{JUMP_S}\n")
-    ahead_s = await asyncio.to_thread(_ahead_s, stage, member)
+    try:
+        ahead_s = await asyncio.to_thread(_ahead_s, stage, member)
+    except DrillError:
+        file.write_text("+0\n")
+        raise
 
     async def mend() -> None:
         await asyncio.sleep(max(0.0, mark.at_s + DISK_S - stage.now_s))
