@@ -9,11 +9,12 @@ import contextlib
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from matchday.ops.cluster_rooms import READY_S_MAX, stop
 from matchday.ops.cluster_state import Member
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import engines, processes
@@ -197,31 +198,26 @@ async def clock_jump(stage: Stage) -> Struck:
     was = seen(member)
     file = stage.folder.path / "faketime"
     file.write_text("+0\n")
-    processes.send([member.pid], signal.SIGTERM)
-    await _until(stage, lambda: not member.lives)
+    await asyncio.to_thread(stop, [member], lambda _: None)
     under = {
         "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
     member = await asyncio.to_thread(partial(stage.supervisor.again, was, under))
-    await stage.until(stage.whole, HANG_S)
+    await stage.until(stage.whole, READY_S_MAX)
     mark = stage.mark()
     file.write_text(f"+{JUMP_S}\n")
-    ahead_s = await asyncio.to_thread(_ahead_s, stage, member)
+    try:
+        ahead_s = await asyncio.to_thread(_ahead_s, stage, member)
+    except DrillError:
+        file.write_text("+0\n")
+        raise
 
     async def mend() -> None:
         await asyncio.sleep(max(0.0, mark.at_s + DISK_S - stage.now_s))
         file.write_text("+0\n")
 
     return mark.struck(f"the clock of {member.name} is {ahead_s:.0f} s ahead, for {DISK_S:g} s", mend, timed=True)
-
-
-async def _until(stage: Stage, happened: Callable[[], bool]) -> None:
-    async def look() -> bool:
-        return happened()
-
-    if not await stage.until(look, HANG_S):
-        raise DrillError("a gate that was told to end did not")
 
 
 def _ahead_s(stage: Stage, gate: Member) -> float:
