@@ -224,7 +224,7 @@ def test_it_turns_to_another_address_where_one_does_not_answer() -> None:
             client.follow("home")
             running = asyncio.create_task(client.run())
             await soon(lambda: client.held["home"].whole)
-            assert [frame["t"] for frame in heard][0] == "hello"
+            assert heard[0]["t"] == "hello"
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

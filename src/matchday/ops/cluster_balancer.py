@@ -19,7 +19,8 @@ NAME: Final = "haproxy"
 CONFIG: Final = f"{NAME}.cfg"
 """Of the first."""
 _CHECK: Final = "check port {ops} inter 500ms fastinter 200ms fall 2 rise 1"
-"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to answer."""
+"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to
+answer."""
 _START_S_MAX: Final = 10.0
 _PATH_MAX: Final = 90
 """Bytes of the socket's path: the operating system takes 107, and HAProxy adds some."""
@@ -116,6 +117,17 @@ class Balancer:
         self._say(f"set server {name} state maint")
         self._say(f"shutdown sessions server {name}")
         self._say(f"del server {name}", "Server deleted.")
+
+    def know(self, gates: Sequence[Member]) -> None:
+        """Send fans to all of these gates: to those that it has not, and to those that came back at another port."""
+        places = {gate: row["addr"] for gate, row in self.rows().items()}
+        for gate in gates:
+            if places.get(gate.name) == f"{gate.address}:{gate.port}":
+                continue
+            if gate.name in places:
+                self.remove(gate.name)
+            self.add(gate)
+        self.write(gates)
 
     def states(self) -> dict[str, str]:
         """Gate -> UP, DOWN, DRAIN, MAINT, ... as HAProxy sees it; empty where it does not answer."""

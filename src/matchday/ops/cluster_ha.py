@@ -1,9 +1,10 @@
-"""The engines of a local cluster in high availability: each has others that take over from it, at addresses of their own.
+"""The engines of a local cluster in high availability: each has others that take over from it, at addresses of their
+own.
 
-Three nodes of PostgreSQL under Patroni with three members of etcd, three brokers of Kafka, Redis with a replica and three
-Sentinels. What stands for a machine is an address of the loopback network, ``127.1.N.x`` with N by the cluster's folder, so
-that two clusters do not meet: what is done to an address is done to that server alone. docs/failover.md says what that is
-good for, and what it is not.
+Three nodes of PostgreSQL under Patroni with three members of etcd, three brokers of Kafka, Redis with a replica and
+three Sentinels. What stands for a machine is an address of the loopback network, ``127.1.N.x`` with N by the cluster's
+folder, so that two clusters do not meet: what is done to an address is done to that server alone. docs/failover.md says
+what that is good for, and what it is not.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,8 @@ from matchday.ops.engines.redis import WatchedRedis
 PORTS: Final = {"etcd": 4, "postgres": 2, "kafka": 2, "redis": 2}
 """Engine -> how many ports it needs, each the same at all its addresses."""
 WHOLE_S_MAX: Final = 120.0
-"""Seconds in which all servers of an engine must have found each other: to copy PostgreSQL twice, on a slow, busy core."""
+"""Seconds in which all servers of an engine must have found each other: to copy PostgreSQL twice, on a slow, busy
+core."""
 _NODES: Final = 3
 _LOGS: Final = "see `matchday cluster logs`"
 _FIRST: Final = {"etcd": 11, "postgres": 21, "kafka": 31, "redis": 41, "sentinel": 51}
@@ -52,8 +54,8 @@ kind = "redis"
 address = "{cache}"
 """
 SILENCE_MS: Final = 4_000
-"""Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they have
-given up on one that hangs when there is another."""
+"""Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they
+have given up on one that hangs when there is another."""
 STATEMENT_MS: Final = 3_000
 """Milliseconds of one statement at most, so that one that waits for a lock is not taken for silence."""
 
@@ -77,7 +79,8 @@ class HighlyAvailable:
         places = {name: [f"{network}.{first + n}" for n in range(_NODES)] for name, first in _FIRST.items()}
         peers, *clients = self.ports["etcd"]
         etcd = Etcd(folder / "etcd", places["etcd"], peers, clients)
-        self._patroni = Patroni(folder / "patroni", places["postgres"], *self.ports["postgres"], etcd)
+        port, rest_port = self.ports["postgres"]
+        self._patroni = Patroni(folder / "patroni", places["postgres"], port, rest_port, etcd)
         broker, controller = self.ports["kafka"]
         self._kafka = Kafka(
             folder / "kafka", _NODES, ports=[broker] * _NODES + [controller] * _NODES, addresses=places["kafka"]

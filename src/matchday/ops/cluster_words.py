@@ -20,10 +20,10 @@ and PostgreSQL. It is a development tool: nothing that ends is started again by 
 In production a scheduler such as Kubernetes starts the same processes (docs/operating.md)."""
 _UP: Final = """\
 Start what does not run yet of a cluster, and return when all of it is ready. Engines are those that --config names, or,
-with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. With --ha nothing is
-there only once: three PostgreSQL nodes under Patroni and etcd, three brokers, Redis with a replica and Sentinels, two
-balancers, each at a loopback address of its own (docs/failover.md). All files are in one folder (--state), those of engines
-too; what the engines hold stays there when the cluster goes down. Said again, `up` starts what has ended.
+with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. With --ha nothing
+is there only once: three PostgreSQL nodes under Patroni and etcd, three brokers, Redis with a replica and Sentinels,
+two balancers, each at a loopback address of its own (docs/failover.md). All files are in one folder (--state), those of
+engines too; what the engines hold stays there when the cluster goes down. Said again, `up` starts what has ended.
 
 Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines; patroni and etcd for --ha): on Debian,
 apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven patroni etcd-server"""
