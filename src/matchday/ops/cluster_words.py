@@ -38,10 +38,10 @@ Example:
   matchday cluster up --with-engines --rooms odds=0 feed=0
   matchday cluster replay journal.ndjson"""
 _ROLL: Final = """\
-Replace the processes of rooms (default: of all) while fans bet: each new one is ready before an old one is told to end;
-gates are drained, shares handed over. --release names the code of the new ones: a virtual environment with Matchday in
-it, or a folder of sources. Without it they run what the command itself is. Where all run that already, all are started
-anew.
+Replace the processes of rooms (default: of all) while fans bet: each new one is ready before an old one is told to
+stop; gates are drained, shares handed over. --release names the code of the new ones: a virtual environment with
+Matchday in it, or a folder of sources. Without it they run what the command itself is. Where all run that already, all
+are started anew.
 
 With --canary so large a share of the gates is tried first, beside the others, and taken back by itself where it costs
 more than its budget. Where something is not as it must be the roll stops, and what ran goes on; said again it goes on
