@@ -113,7 +113,7 @@ class Outbox:
         channel, most = self._walked, self._most
         assert channel is not None
         members, last, ready, counts = channel.members, channel.last, channel.frames, channel.counts
-        frames = sends = size = 0
+        same, alike, frames = b"", 0, 0  # most are sent the very same: counted together
         for session in sessions:
             sent = members.get(session)
             if sent is None or sent >= last:
@@ -124,15 +124,20 @@ class Outbox:
             members[session] = last
             session.sent_ms = now
             data = ready.get((sent, session.kind)) or self._since(channel, sent, session)
-            frames += counts.get(sent, 1) if counts else 1
-            sends += 1
-            size += len(data)
+            if data is not same:
+                self._count(same, alike, frames)
+                same, alike, frames = data, 0, counts.get(sent, 1)
+            alike += 1
             session.send(data)
             if session.buffered() > most:
                 self._took(session)
-        self.frames += frames
+        self._count(same, alike, frames)
+
+    def _count(self, data: bytes, sends: int, frames: int) -> None:
+        """So many were sent the same, of so many frames."""
         self.sends += sends
-        self.bytes += size
+        self.frames += sends * frames
+        self.bytes += sends * len(data)
 
     def _send(self, session: Session, data: bytes, now: int) -> None:
         session.sent_ms = now
