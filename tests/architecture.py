@@ -70,12 +70,13 @@ HANDED_ON = {
     "backends/cache_driver.py",
     "backends/writer.py",
     "backends/writers.py",
+    "ops/scaler/foresight.py",
     "sim/run.py",
     "services/bets/room.py",
 }
 """Where any exception is caught because it is handed on: to what stops the process, as a broken invariant, or to the
 log and the one fan whose bet it was, so that one market's fault does not hold up the others. A cache is away, whatever
-its client says: nothing depends on it."""
+its client says: nothing depends on it. A forecaster that breaks is a doubt, in which the autoscaler lets nothing go."""
 BOUNDED = {
     "backends/log_kafka_tails.py": "by the tails that begin and end",
     "backends/writer.py": "by what rooms have in flight: each waits for its answer",

@@ -117,7 +117,8 @@ def google(settings: Machines = GOOGLE) -> Iterator[tuple[Google, OnGoogle]]:
     group = Google()
     kind = InstanceGroupManagersRestTransport if settings.zone else RegionInstanceGroupManagersRestTransport
     with served(group.answer) as address:
-        transport = kind(host=urlsplit(address).netloc, credentials=AnonymousCredentials(), url_scheme="http")
+        nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        transport = kind(host=urlsplit(address).netloc, credentials=nobody, url_scheme="http")
         yield group, OnGoogle(settings, transport)
 
 

@@ -69,12 +69,13 @@ class ApiServer:
     @staticmethod
     def _discovery(path: str) -> dict[str, Any]:
         version = {"groupVersion": "apps/v1", "version": "v1"}
-        return {
+        found: dict[str, dict[str, Any]] = {
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
             "/apis": {"kind": "APIGroupList", "apiVersion": "v1",
                       "groups": [{"name": "apps", "versions": [version], "preferredVersion": version}]},
             "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
-        }[path]  # fmt: skip
+        }  # fmt: skip
+        return found[path]
 
 
 @contextmanager
