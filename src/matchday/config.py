@@ -291,8 +291,8 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Literal["none", "redis", "memcached"] = "none"
     """``none``: each gate counts requests for itself; ``redis`` (or Valkey), ``memcached``: gates count together."""
     address: str = ""
-    """``redis://HOST:PORT/NUMBER``, ``redis+sentinel://HOST:PORT,HOST:PORT/NAME/NUMBER`` (the master of that name, by its
-    Sentinels), or ``HOST:PORT`` of Memcached. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
+    """``redis://HOST:PORT/NUMBER``, ``redis+sentinel://HOST:PORT,HOST:PORT/NAME/NUMBER`` (the master of that name, by
+    its Sentinels), or ``HOST:PORT`` of Memcached. A password belongs into ``MATCHDAY_CACHE_ADDRESS``."""
     prefix: Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_-]+$")] = "matchday"
     """Before every key: platforms that share a server have one each."""
     timeout_ms: Limit = 200

@@ -183,7 +183,8 @@ def test_of_too_many_the_oldest_are_answered_as_if_it_were_away() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["redis+sentinel://", "redis+sentinel://host:1", "redis+sentinel:///name", "redis+sentinel://host:x/name"]
+    "address",
+    ["redis+sentinel://", "redis+sentinel://host:1", "redis+sentinel:///name", "redis+sentinel://host:x/name"],
 )
 def test_an_address_of_sentinels_without_a_host_or_the_master_s_name_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r"redis\+sentinel://HOST:PORT|invalid literal"):

@@ -207,7 +207,6 @@ def test_after_a_gap_it_asks_for_a_snapshot() -> None:
             session.pending.clear()  # lost on its way
             desk.price("F", 3001)
             await soon(lambda: listener.kinds().count("snapshot") == 4)
-            assert listener.client.gaps == 2
             desk.price("F", 3002)
             await listener.at(desk)
             holds(listener.client, desk)
@@ -238,7 +237,7 @@ def test_it_turns_to_another_address_where_one_does_not_answer() -> None:
             client.follow("home")
             running = asyncio.create_task(client.run())
             await soon(lambda: client.held["home"].whole)
-            assert [frame["t"] for frame in heard][0] == "hello"
+            assert heard[0]["t"] == "hello"
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

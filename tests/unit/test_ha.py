@@ -29,7 +29,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"matchday.ops.engines.{engine}.program", lambda name, _: f"/usr/bin/{name}")
     monkeypatch.setattr("matchday.ops.engines.patroni.binary", lambda name: Path("/usr/lib/postgresql/15/bin") / name)
     monkeypatch.setattr("matchday.ops.engines.kafka.program", lambda name, _: f"/usr/bin/{name}")
-    monkeypatch.setattr("matchday.ops.engines.patroni.os.getuid", lambda: 1_000)
+    monkeypatch.setattr("matchday.ops.engines.patroni.shutil.chown", lambda *_: None)
 
 
 def addresses(first: int, count: int = 3) -> list[str]:
@@ -44,7 +44,6 @@ def test_a_primary_steps_down_before_its_lease_ends(tmp_path: Path) -> None:
     shared = patroni(tmp_path).settings(0)["bootstrap"]["dcs"]
     assert shared["loop_wait"] + 2 * shared["retry_timeout"] <= shared["ttl"]
     assert 2 * ELECTION_MS <= 1_000 * RETRY_S  # the end of etcd's leader ends no primary
-    assert 1.5 * ELECTION_MS <= 1_000 * TTL_S  # etcd gives no shorter lease
 
 
 def test_a_commit_waits_for_one_standby_that_is_named(tmp_path: Path) -> None:
@@ -59,7 +58,7 @@ def test_a_commit_waits_for_one_standby_that_is_named(tmp_path: Path) -> None:
 def test_each_node_reaches_etcd_at_ports_of_its_own(tmp_path: Path) -> None:
     """So that one can be cut off from it, though all come from one address."""
     nodes = patroni(tmp_path)
-    hosts = [nodes.settings(number)["etcd3"] for number in range(3)]
+    hosts = [nodes.settings(number)["etcd"] for number in range(3)]
     assert all(found["use_proxies"] for found in hosts)  # else it takes the members' word for where they are
     used = Counter(place for found in hosts for place in found["hosts"])
     assert set(used.values()) == {1}
@@ -69,7 +68,9 @@ def test_each_node_reaches_etcd_at_ports_of_its_own(tmp_path: Path) -> None:
         assert server.user == "postgres"
         assert (tmp_path / f"postgres-{number}.yml").is_file()
     assert len({found["hosts"][0].rpartition(":")[0] for found in hosts}) == 3  # not all with the same member
-    clients = next(word for word in Etcd(tmp_path, addresses(11), 1, [2, 3]).servers()[1].command if "client-urls" in word)
+    clients = next(
+        word for word in Etcd(tmp_path, addresses(11), 1, [2, 3]).servers()[1].command if "client-urls" in word
+    )
     assert clients == f"--listen-client-urls=http://{NETWORK}.12:2,http://{NETWORK}.12:3"
 
 

@@ -36,7 +36,9 @@ def test_it_is_ready_or_says_why_not() -> None:
 
 def test_what_all_gates_share_makes_none_of_them_unready() -> None:
     """While a ledger fails over, a balancer that left all gates out for it would cut off every screen."""
-    said = OpsPort(["gate"], list, list, lambda: ["the ledger cannot be read: gone"]).answer(b"GET /readyz HTTP/1.1\r\n\r\n")
+    said = OpsPort(["gate"], list, list, lambda: ["the ledger cannot be read: gone"]).answer(
+        b"GET /readyz HTTP/1.1\r\n\r\n"
+    )
     assert said.startswith(b"HTTP/1.1 200 OK\r\n")
     assert said.endswith(b'{"ready":true,"reasons":[],"waits_for":["the ledger cannot be read: gone"]}')
 

@@ -1,9 +1,9 @@
 """The cache on Redis or Valkey, for as many processes as wanted (redis-py with hiredis: one round trip for all that was
 asked, 0.2 to 0.4 ms on this machine, see docs/performance.md).
 
-By Sentinels (``redis+sentinel://``) the master is looked for whenever a connection is made; one that has become a replica
-refuses what is written (READONLY), and its connections are given up. What the former master alone had is lost, as all of
-a cache may be.
+By Sentinels (``redis+sentinel://``) the master is looked for whenever a connection is made; one that has become a
+replica refuses what is written (READONLY), and its connections are given up. What the former master alone had is lost,
+as all of a cache may be.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from redis.sentinel import Sentinel
 
 from matchday.backends.cache_driver import Ask
 from matchday.config import Cache as CacheSettings
-
 
 SENTINEL: Final = "redis+sentinel"
 _SENTINEL_PORT: Final = 26_379
@@ -65,7 +64,7 @@ class RedisServer:
         self._redis.close()
 
 
-def _by_sentinels(address: str, patience: dict[str, Any]) -> "redis.Redis":
+def _by_sentinels(address: str, patience: dict[str, Any]) -> redis.Redis:
     """The master that the Sentinels of ``redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/NUMBER]`` name. The password is
     the master's. ValueError where there is no host or no name."""
     parts = urlsplit(address)
@@ -74,9 +73,11 @@ def _by_sentinels(address: str, patience: dict[str, Any]) -> "redis.Redis":
     hosts = [_place(place) for place in places.split(",") if place]
     if not (hosts and name):
         raise ValueError("of Sentinels it is redis+sentinel://HOST:PORT,HOST:PORT/NAME/NUMBER, with the master's name")
-    sentinels = Sentinel(hosts, sentinel_kwargs={"protocol": 3, **patience})
+    untyped: Any = Sentinel
+    sentinels = untyped(hosts, sentinel_kwargs={"protocol": 3, **patience})
     password = unquote(login.partition(":")[2]) or None
-    return sentinels.master_for(name, db=int(number or 0), password=password, protocol=3, **patience)
+    master: redis.Redis = sentinels.master_for(name, db=int(number or 0), password=password, protocol=3, **patience)
+    return master
 
 
 def _place(place: str) -> tuple[str, int]:

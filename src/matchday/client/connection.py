@@ -37,7 +37,8 @@ UNAVAILABLE_S: Final = 5.0
 class Client:
     """What happens on some channels, for as long as ``run`` runs.
 
-    ``url`` may be several, of balancers: whenever a connection breaks, or cannot be made, the next one is tried. ``heard`` is called with every frame, after it was taken in: ``held`` then has what the frame made of its channel.
+    ``url`` may be several, of balancers: whenever a connection breaks, or cannot be made, the next one is tried.
+    ``heard`` is called with every frame, after it was taken in: ``held`` then has what the frame made of its channel.
     ``chance``: for the pauses, such as ``random.SystemRandom()``. ``binary``: speak MessagePack.
     """
 

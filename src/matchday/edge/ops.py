@@ -1,9 +1,10 @@
 """The ops port: what whoever runs this process asks it. Not for the public.
 
-``/healthz``: it lives. ``/readyz``: whether to send it work, or why not (503). A ledger that cannot be read is no reason: if
-all gates were left out for it, fans would lose their screens with their bets, and none would answer them that their bets
-are pending; it is said beside (``waits_for``). ``/metrics``: figures in Prometheus' text format (exposition format 0.0.4). One request a connection, and few connections: a scheduler, a balancer and a collector
-ask, now and then.
+``/healthz``: it lives. ``/readyz``: whether to send it work, or why not (503). A ledger that cannot be read is no
+reason: if all gates were left out for it, fans would lose their screens with their bets, and none would answer them
+that their bets are pending; it is said beside (``waits_for``). ``/metrics``: figures in Prometheus' text format
+(exposition format 0.0.4). One request a connection, and few connections: a scheduler, a balancer and a collector ask,
+now and then.
 """
 
 import asyncio

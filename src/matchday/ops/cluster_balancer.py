@@ -19,7 +19,8 @@ NAME: Final = "haproxy"
 CONFIG: Final = f"{NAME}.cfg"
 """Of the first."""
 _CHECK: Final = "check port {ops} inter 500ms fastinter 200ms fall 2 rise 1"
-"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to answer."""
+"""How a gate is asked: one that is gone is left out within a second. One that is busy has ``timeout check`` to
+answer."""
 _START_S_MAX: Final = 10.0
 _PATH_MAX: Final = 90
 """Bytes of the socket's path: the operating system takes 107, and HAProxy adds some."""

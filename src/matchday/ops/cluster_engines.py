@@ -1,5 +1,5 @@
-"""The engines of a local cluster that nobody named: PostgreSQL with a synchronous standby, Kafka, and Redis; or, in high
-availability, those of ``cluster_ha``.
+"""The engines of a local cluster that nobody named: PostgreSQL with a synchronous standby, Kafka, and Redis; or, in
+high availability, those of ``cluster_ha``.
 
 They outlive the command that starts them; what they hold stays in the folder when they end, and is there the next time.
 """
@@ -136,7 +136,8 @@ class Engines:
         return {}
 
     def stop(self) -> None:
-        """End them, those that were started last first; what they hold stays. PostgreSQL under Patroni is ended by it."""
+        """End them, those that were started last first; what they hold stays. PostgreSQL under Patroni is ended by
+        it."""
         engines, looked_after = self._state.engines, {one.address for one in self._state.engines if one.kind == PATRONI}
         for kind in reversed(dict.fromkeys(one.kind for one in engines if one.kind != POSTGRES)):
             _stop([one for one in engines if one.kind == kind], signal.SIGTERM)

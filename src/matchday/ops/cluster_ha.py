@@ -1,9 +1,10 @@
-"""The engines of a local cluster in high availability: each has others that take over from it, at addresses of their own.
+"""The engines of a local cluster in high availability: each has others that take over from it, at addresses of their
+own.
 
-Three nodes of PostgreSQL under Patroni with three members of etcd, three brokers of Kafka, Redis with a replica and three
-Sentinels. What stands for a machine is an address of the loopback network, ``127.1.N.x`` with N by the cluster's folder, so
-that two clusters do not meet: what is done to an address is done to that server alone. docs/failover.md says what that is
-good for, and what it is not.
+Three nodes of PostgreSQL under Patroni with three members of etcd, three brokers of Kafka, Redis with a replica and
+three Sentinels. What stands for a machine is an address of the loopback network, ``127.1.N.x`` with N by the cluster's
+folder, so that two clusters do not meet: what is done to an address is done to that server alone. docs/failover.md says
+what that is good for, and what it is not.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +22,8 @@ from matchday.ops.engines.redis import WatchedRedis
 PORTS: Final = {"etcd": 4, "postgres": 2, "kafka": 2, "redis": 2}
 """Engine -> how many ports it needs, each the same at all its addresses."""
 WHOLE_S_MAX: Final = 120.0
-"""Seconds in which all servers of an engine must have found each other: to copy PostgreSQL twice, on a slow, busy core."""
+"""Seconds in which all servers of an engine must have found each other: to copy PostgreSQL twice, on a slow, busy
+core."""
 _NODES: Final = 3
 _LOGS: Final = "see `matchday cluster logs`"
 _FIRST: Final = {"etcd": 11, "postgres": 21, "kafka": 31, "redis": 41, "sentinel": 51}
@@ -58,8 +60,8 @@ ROOM_SILENCE_MS: Final = 2_000
 only stands still; then some work is done twice, which changes nothing. Brokers of others allow 6,000 at least, unless
 their ``group.min.session.timeout.ms`` is lower."""
 SILENCE_MS: Final = 4_000
-"""Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they have
-given up on one that hangs when there is another."""
+"""Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they
+have given up on one that hangs when there is another."""
 STATEMENT_MS: Final = 3_000
 """Milliseconds of one statement at most, so that one that waits for a lock is not taken for silence."""
 

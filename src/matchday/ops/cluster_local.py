@@ -1,7 +1,8 @@
 """A cluster on one machine: rooms as processes behind HAProxy, over engines that are named or started here.
 
 For development and tests: whatever ends unasked stays away until ``up`` is said again, all is on one machine, and, but
-in high availability, nobody promotes a standby. Production has a scheduler that starts the same ``matchday run`` (docs/operating.md).
+in high availability, nobody promotes a standby. Production has a scheduler that starts the same ``matchday run``
+(docs/operating.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -106,7 +107,9 @@ class Cluster:
             state.config = str(wish.config.absolute())
         if wish.available and not state.network:
             if state.engines:
-                raise ClusterError("the engines that run are not in high availability: say `matchday cluster down` first")
+                raise ClusterError(
+                    "the engines that run are not in high availability: say `matchday cluster down` first"
+                )
             state.network = network_of(self._folder.path)
         state.words, state.gates_max = wish.words, cluster_rooms.GATES_MAX
         key = self._folder.path / SECRET

@@ -84,8 +84,8 @@ class State(msgspec.Struct, kw_only=True):
     """Each at an address of its own, all at the port ``door``."""
     engines: list[Member] = []
     network: str = ""
-    """In high availability: what the addresses of engines and balancers begin with, as ``127.1.42``; each has one of its
-    own. Empty: all are at 127.0.0.1."""
+    """In high availability: what the addresses of engines and balancers begin with, as ``127.1.42``; each has one of
+    its own. Empty: all are at 127.0.0.1."""
 
     @property
     def members(self) -> list[Member]:

@@ -17,10 +17,10 @@ and PostgreSQL. It is a development tool: nothing that ends is started again by 
 In production a scheduler such as Kubernetes starts the same processes (docs/operating.md)."""
 _UP: Final = """\
 Start what does not run yet of a cluster, and return when all of it is ready. Engines are those that --config names, or,
-with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. With --ha nothing is
-there only once: three PostgreSQL nodes under Patroni and etcd, three brokers, Redis with a replica and Sentinels, two
-balancers, each at a loopback address of its own (docs/failover.md). All files are in one folder (--state), those of engines
-too; what the engines hold stays there when the cluster goes down. Said again, `up` starts what has ended.
+with --with-engines, some that are started here: PostgreSQL with a synchronous standby, Kafka, Redis. With --ha nothing
+is there only once: three PostgreSQL nodes under Patroni and etcd, three brokers, Redis with a replica and Sentinels,
+two balancers, each at a loopback address of its own (docs/failover.md). All files are in one folder (--state), those of
+engines too; what the engines hold stays there when the cluster goes down. Said again, `up` starts what has ended.
 
 Needs haproxy (and postgresql, redis, Java 17 and Maven for the engines; patroni and etcd for --ha): on Debian,
 apt-get install haproxy postgresql redis-server openjdk-17-jre-headless maven patroni etcd-server"""
@@ -44,8 +44,12 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     engines = up.add_mutually_exclusive_group(required=True)
     engines.add_argument("--config", type=Path, metavar="TOML", help="settings that name log and ledger")
     engines.add_argument("--with-engines", action="store_true", help="start PostgreSQL, Kafka and Redis too")
-    up.add_argument("--ha", action="store_true", help="with --with-engines: each of which there are others to take over")
-    up.add_argument("--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)")
+    up.add_argument(
+        "--ha", action="store_true", help="with --with-engines: each of which there are others to take over"
+    )
+    up.add_argument(
+        "--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)"
+    )
     up.add_argument("--port", type=int, default=8000, help="of the balancer on 127.0.0.1 (default: 8000)")
     usual = " ".join(f"{room}={count}" for room, count in ROOMS.items())
     rooms_help = f"processes of each room (default: {usual})"

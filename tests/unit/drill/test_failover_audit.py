@@ -64,9 +64,7 @@ def test_a_doubled_bet_is_noticed(held: Held, says: str) -> None:
 
 def test_a_bet_of_somebody_who_was_told_otherwise_is_noticed() -> None:
     found = audit([offer("unavailable")], [PLACED, Held(id="j", bet="c", stakes=1)])
-    assert found == Findings(
-        untrue={"i": "answered unavailable, and the ledger has bet b", "j": "nobody offered it"}
-    )
+    assert found == Findings(untrue={"i": "answered unavailable, and the ledger has bet b", "j": "nobody offered it"})
 
 
 def test_a_bet_without_an_answer_is_unknown_and_not_lost() -> None:

@@ -26,9 +26,7 @@ def parent(tmp_path: Path) -> Iterator[Member]:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "SAID": "to it"}
     ) as process:
-        member = Member(
-            name="odds-0", room="odds", pid=process.pid, born=born(process.pid), log=str(tmp_path / "log")
-        )
+        member = Member(name="odds-0", room="odds", pid=process.pid, born=born(process.pid), log=str(tmp_path / "log"))
         assert wait_for(lambda: len(member.family) == 2, 10)
         yield member
         processes.send(member.family, signal.SIGKILL)
@@ -40,7 +38,7 @@ def test_what_is_killed_is_gone_with_all_that_it_started(parent: Member) -> None
     assert [born(pid) for pid in pids] == ["", ""]
     with pytest.raises(DrillError, match="odds-0 was to be killed: nothing runs"):
         kill(parent)
-    with pytest.raises(DrillError, match="its process .* is gone"):
+    with pytest.raises(DrillError, match=r"its process \d+ is gone"):
         seen(parent)
 
 

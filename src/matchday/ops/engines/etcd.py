@@ -20,8 +20,7 @@ from matchday.ops.engines import Server, program
 HEARTBEAT_MS: Final = 100
 """Milliseconds between two heartbeats of etcd's leader."""
 ELECTION_MS: Final = 1_000
-"""Milliseconds of its silence after which another is elected. Less: sooner, and for nothing on a machine that is busy.
-A lease lasts 1.5 times as long at least."""
+"""Milliseconds of its silence after which another is elected. Less: sooner, and for nothing on a busy machine."""
 _ASK_S_MAX: Final = 3.0
 
 
@@ -73,6 +72,7 @@ class Etcd:
             "initial-cluster-state": "new",  # of one that has data it means nothing
             "heartbeat-interval": str(HEARTBEAT_MS),
             "election-timeout": str(ELECTION_MS),
+            "enable-v2": "true",  # see patroni
             "auto-compaction-mode": "periodic",
             "auto-compaction-retention": "1h",
             "log-level": "warn",

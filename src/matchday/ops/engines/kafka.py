@@ -138,8 +138,8 @@ class Kafka(Running):
         self, folder: Path, brokers: int = 1, cache: Path | None = None, *, ports: Sequence[int] = (),
         addresses: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """``ports``: of brokers whose files are in the folder already. ``addresses``: one for each, if it has one of its
-        own."""
+        """``ports``: of brokers whose files are in the folder already. ``addresses``: one for each, if it has one of
+        its own."""
         self._folder, self._cache = folder, cache
         ports = list(ports) or free_ports(2 * brokers)
         self._ports, self._controllers = ports[:brokers], ports[brokers:]
@@ -232,7 +232,7 @@ class Kafka(Running):
     def _format(self, home: Path, number: int, classpath: str, cluster: str) -> None:
         settings = home / "server.properties"
         settings.write_text(self.settings(number))
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(settings)]
         command = [self._java(), *_JAVA, "-cp", classpath, *tool]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_FORMAT_S_MAX)  # noqa: S603 - ours
         if done.returncode:

@@ -4,11 +4,12 @@
 Patroni names (``synchronous_mode``), and replaces as soon as it is gone; while there is none, commits wait
 (``synchronous_mode_strict``). Only a named one is ever promoted, so nothing that was answered is lost with a primary.
 
-*Fenced.* Whoever cannot renew the primary's lease in etcd steps down after ``RETRY_S``, before the lease ends and another
-is promoted. One that hangs cannot step down, and a machine's watchdog, which would reset it, is not to be had here. It is
-fenced all the same, by the name: the only standby whose word its commits wait for is the one that was promoted in its
-place, and that one follows it no longer. ``ANY 1`` of two standbys would spare the wait when the named one is lost, but
-not be such a fence, as the third node could still confirm what a former primary commits; and it needs Patroni 4.
+*Fenced.* Whoever cannot renew the primary's lease in etcd steps down after ``RETRY_S``, before the lease ends and
+another is promoted. One that hangs cannot step down, and a machine's watchdog, which would reset it, is not to be had
+here. It is fenced all the same, by the name: the only standby whose word its commits wait for is the one that was
+promoted in its place, and that one follows it no longer. ``ANY 1`` of two standbys would spare the wait when the named
+one is lost, but not be such a fence, as the third node could still confirm what a former primary commits; and it needs
+Patroni 4.
 
 docs/failover.md has the timeouts with their price.
 """
@@ -32,8 +33,8 @@ TTL_S: Final = 5
 LOOP_S: Final = 1
 """Seconds between two looks of each node; the lease is renewed at each."""
 RETRY_S: Final = 2
-"""Seconds for which a node tries to reach etcd; then a primary steps down. ``LOOP_S + 2 * RETRY_S`` is ``TTL_S`` at most,
-so that it has done so before its lease is over."""
+"""Seconds for which a node tries to reach etcd; then a primary steps down. ``LOOP_S + 2 * RETRY_S`` is ``TTL_S`` at
+most, so that it has done so before its lease is over."""
 STANDBY_SILENCE_MS: Final = 5_000
 """Milliseconds of silence after which primary and standby give up the connection between them."""
 POSTGRES: Final = "postgres"
@@ -108,8 +109,10 @@ class Patroni:
             "scope": "matchday",
             "name": node_name(number),
             "restapi": {"listen": f"{host}:{self._rest_port}", "connect_address": f"{host}:{self._rest_port}"},
+            # Not etcd3: there Patroni 3.0.2 puts the leader's key whoever has it, so that a primary that hung takes it
+            # back from the one that was promoted, with what was answered since. By the old API it compares first.
             # The members' own list of addresses is that of another client.
-            "etcd3": {"hosts": self._etcd.hosts(number), "use_proxies": True},
+            "etcd": {"hosts": self._etcd.hosts(number), "use_proxies": True},
             "bootstrap": {"dcs": _shared(), "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"]},
             "postgresql": {
                 "listen": f"{host}:{self._port}",
@@ -121,7 +124,7 @@ class Patroni:
                 "parameters": {"unix_socket_directories": ""},
                 "pg_hba": ["host all all 127.0.0.0/8 trust", "host replication all 127.0.0.0/8 trust"],
             },
-            "watchdog": {"mode": "off"},
+            "watchdog": {"mode": "off", "safety_margin": -1},  # a part of the lease, or it warns each time
         }
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -174,6 +177,8 @@ def _shared() -> dict[str, Any]:
                 "wal_receiver_status_interval": 1,
                 "wal_sender_timeout": STANDBY_SILENCE_MS,
                 "wal_receiver_timeout": STANDBY_SILENCE_MS,
+                # Until the standby that is left has found the new primary, nothing is committed; five seconds by default.
+                "wal_retrieve_retry_interval": 200,
                 "wal_log_hints": "on",
             },
         },

@@ -6,7 +6,7 @@ what it has come to was paid once. One that was refused or turned away took noth
 offered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -42,10 +42,13 @@ class Findings(msgspec.Struct, frozen=True):
     def __sub__(self, former: "Findings") -> "Findings":
         """What was not found before."""
         return Findings(
-            *({id_: what for id_, what in getattr(self, name).items() if id_ not in getattr(former, name)}
-              for name in ("lost", "twice", "untrue")),
+            _new(self.lost, former.lost), _new(self.twice, former.twice), _new(self.untrue, former.untrue),
             tuple(id_ for id_ in self.unknown if id_ not in former.unknown),
         )  # fmt: skip
+
+
+def _new(found: Mapping[str, str], former: Collection[str]) -> dict[str, str]:
+    return {id_: what for id_, what in found.items() if id_ not in former}
 
 
 def audit(offers: Iterable[Offer], ledger: Iterable[Held]) -> Findings:

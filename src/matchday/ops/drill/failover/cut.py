@@ -140,9 +140,12 @@ class Isolated:
         with client_of("PostgreSQL"):
             import psycopg
         while not self._over.wait(_PAUSE_S):
-            with contextlib.suppress(psycopg.Error), psycopg.connect(
-                f"host=127.0.0.1 port={self._door} user={USER} dbname={DATABASE} connect_timeout=2", autocommit=True
-            ) as db:
+            with (
+                contextlib.suppress(psycopg.Error),
+                psycopg.connect(
+                    f"host=127.0.0.1 port={self._door} user={USER} dbname={DATABASE} connect_timeout=2", autocommit=True
+                ) as db,
+            ):
                 self._commit(db)
 
     def _commit(self, db: "psycopg.Connection[Any]") -> None:

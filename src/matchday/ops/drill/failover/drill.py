@@ -17,7 +17,6 @@ from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import rows
 from matchday.ops.drill.failover.audit import Findings, audit
 from matchday.ops.drill.failover.books import reading
-from matchday.ops.drill.failover.fans import Fans
 from matchday.ops.drill.failover.faults import Fault, NotHere
 from matchday.ops.drill.failover.record import Record, read
 from matchday.ops.drill.failover.rows import Row

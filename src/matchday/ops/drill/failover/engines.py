@@ -85,9 +85,10 @@ def controller(brokers: Sequence[str]) -> int:
     request += bytes((2, len(_QUORUM) + 1)) + _QUORUM + bytes((2,)) + struct.pack("!iBBB", 0, 0, 0, 0)
     for broker in brokers:
         host, _, port = broker.rpartition(":")
-        with contextlib.suppress(OSError, ValueError, struct.error), socket.create_connection(
-            (host, int(port)), _ASK_S_MAX
-        ) as asked:
+        with (
+            contextlib.suppress(OSError, ValueError, struct.error),
+            socket.create_connection((host, int(port)), _ASK_S_MAX) as asked,
+        ):
             asked.settimeout(_ASK_S_MAX)
             asked.sendall(struct.pack("!i", len(request)) + request)
             with asked.makefile("rb") as answered:

@@ -150,7 +150,7 @@ class Fans:
         self._record.add(offer.offered)
         return fan, offer, bool(rounds % 2)
 
-    def _send(self, fan: Fan, offer: Offer, by_socket: bool) -> None:  # noqa: FBT001 - as it was made
+    def _send(self, fan: Fan, offer: Offer, by_socket: bool) -> None:
         if by_socket and fan.watcher.client.place(msgspec.json.decode(offer.body)):
             offer.tries += 1
             self._again[offer.offered.id] = self.now_s + SILENT_S

@@ -6,15 +6,15 @@ Needs root where the kernel asks for it; NotHere says what is missing.
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from matchday.ops.cluster_rooms import READY_S_MAX, stop
 from matchday.ops.cluster_state import Member
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import engines, processes
@@ -64,14 +64,14 @@ async def primary_machine(stage: Stage) -> Struck:
     """The primary's machine, with bets on their way: it stands still while that is looked up."""
     members = await _primary(stage)
     were = [seen(one) for one in members if one.kind == "patroni"]
-    on_their_way = 0
-    while not on_their_way:
+    while True:
         with processes.held(_pids(members)):
             mark = stage.mark()
-            if on_their_way := len(stage.fans.unanswered()):
+            if mark.pending:
                 proof = await asyncio.to_thread(processes.kill, *members)
+                break
         await asyncio.sleep(0.01)
-    return mark.struck(f"{on_their_way} bets sent and not answered; {proof}", again(stage, *were))
+    return mark.struck(f"{mark.pending} bets sent and not answered; {proof}", again(stage, *were))
 
 
 async def primary_hang(stage: Stage) -> Struck:
@@ -127,7 +127,7 @@ async def disk_full(stage: Stage) -> Struck:
     """Not a byte is left on the disk of the primary."""
     node = next(one for one in await _primary(stage) if one.kind == "postgres")
     data = Path(node.data)
-    if not os.path.ismount(data):
+    if not await asyncio.to_thread(data.is_mount):
         raise NotHere(f"{data} is no disk of its own, which could be filled: only a drill's own cluster has some")
     filler = data / "filler"
     mark = stage.mark()
@@ -198,14 +198,13 @@ async def clock_jump(stage: Stage) -> Struck:
     was = seen(member)
     file = stage.folder.path / "faketime"
     file.write_text("+0\n")
-    processes.send([member.pid], signal.SIGTERM)
-    await _until(stage, lambda: not member.lives)
+    await asyncio.to_thread(stop, [member], lambda _: None)
     under = {
         "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
     member = await asyncio.to_thread(partial(stage.supervisor.again, was, under))
-    await stage.until(stage.whole, HANG_S)
+    await stage.until(stage.whole, READY_S_MAX)
     mark = stage.mark()
     file.write_text(f"+{JUMP_S}\n")
     ahead_s = await asyncio.to_thread(_ahead_s, stage, member)
@@ -215,14 +214,6 @@ async def clock_jump(stage: Stage) -> Struck:
         file.write_text("+0\n")
 
     return mark.struck(f"the clock of {member.name} is {ahead_s:.0f} s ahead, for {DISK_S:g} s", mend, timed=True)
-
-
-async def _until(stage: Stage, happened: Callable[[], bool]) -> None:
-    async def look() -> bool:
-        return happened()
-
-    if not await stage.until(look, HANG_S):
-        raise DrillError("a gate that was told to end did not")
 
 
 def _ahead_s(stage: Stage, gate: Member) -> float:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -81,7 +82,7 @@ def times(offers: Iterable[Offer], fans: Sequence[str], at_s: float, until_s: fl
             account = offer.offered.account
             answers[account] = min(answers.get(account, offer.answered.at_s), offer.answered.at_s)
     moments = [*sorted(moments), until_s]
-    longest = max(later - earlier for earlier, later in zip(moments, moments[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(moments))
     every = max(answers.values()) - at_s if all(fan in answers for fan in fans) else None
     first = min(answers.values()) - at_s if answers else None
     return Times(_rounded(first), _rounded(every), round(longest, 2))
