@@ -275,7 +275,7 @@ def test_the_autoscaler_starts_a_gate_for_a_crowd_and_drains_it_when_the_crowd_h
         await asyncio.gather(*(task for _, task in [*stay, *go]), return_exceptions=True)
 
     with autoscaled(cluster.folder):
-        asyncio.run(asyncio.wait_for(story(), 90))
+        asyncio.run(asyncio.wait_for(story(), 240))
     lines = [json.loads(line) for line in (cluster.folder / "decisions.ndjson").read_text().splitlines()]
     acted = [(line["asked"], line["wanted"], line["why"]) for line in lines if line.get("acted") == "done"]
     assert acted[:2] == [(2, 3, "seen"), (3, 2, "spare")]

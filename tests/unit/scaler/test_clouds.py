@@ -31,14 +31,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
-        machines = boto3.client("ec2", region_name="eu-west-1")
-        image = machines.describe_images()["Images"][0]["ImageId"]
-        machines.create_launch_template(
-            LaunchTemplateName="t", LaunchTemplateData={"ImageId": image, "InstanceType": "c7i.xlarge"}
-        )
         client = boto3.client("autoscaling", region_name="eu-west-1")
+        client.create_launch_configuration(
+            LaunchConfigurationName="machine", ImageId="ami-12345678", InstanceType="c7i.xlarge"
+        )
         client.create_auto_scaling_group(
-            AutoScalingGroupName="matchday", LaunchTemplate={"LaunchTemplateName": "t"}, MinSize=2, MaxSize=10,
+            AutoScalingGroupName="matchday", LaunchConfigurationName="machine", MinSize=2, MaxSize=10,
             DesiredCapacity=3, AvailabilityZones=["eu-west-1a"],
         )  # fmt: skip
         yield client
@@ -119,7 +117,8 @@ def google(settings: Machines = GOOGLE) -> Iterator[tuple[Google, OnGoogle]]:
     group = Google()
     kind = InstanceGroupManagersRestTransport if settings.zone else RegionInstanceGroupManagersRestTransport
     with served(group.answer) as address:
-        transport = kind(host=urlsplit(address).netloc, credentials=AnonymousCredentials(), url_scheme="http")
+        nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        transport = kind(host=urlsplit(address).netloc, credentials=nobody, url_scheme="http")
         yield group, OnGoogle(settings, transport)
 
 

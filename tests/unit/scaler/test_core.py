@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matchday.ops.scaler.core import Amount, Core, Decision, Hold, Rule, Situation, Why
@@ -147,6 +147,7 @@ situations = st.tuples(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(rules, st.integers(0, 30), st.lists(situations, min_size=1, max_size=12))
 def test_bounds_holds_doubts_and_steps_hold_whatever_comes(
     rule: Rule, asked: int, story: Sequence[tuple[list[Amount], list[Amount], list[Hold], list[str], int, float, bool]]

@@ -77,63 +77,63 @@ def test_the_messages_are_those_of_the_definition(generated: tuple[ModuleType, M
 
 
 def test_a_room_is_always_active(served: Served) -> None:
-    assert served.calls.IsActive(served.of("gate"), timeout=5).result is True
+    assert served.calls.IsActive(served.of("gate"), timeout=60).result is True
 
 
 def test_its_metric_is_the_number_of_its_processes_at_a_target_of_one(served: Served) -> None:
-    (spec,) = served.calls.GetMetricSpec(served.of("odds"), timeout=5).metricSpecs
+    (spec,) = served.calls.GetMetricSpec(served.of("odds"), timeout=60).metricSpecs
     assert (spec.metricName, spec.targetSize, spec.targetSizeFloat) == ("matchday-odds-processes", 1, 1.0)
     served.board.post("odds", Posted(5, served.clock.elapsed_ms()))
-    (value,) = served.calls.GetMetrics(served.wanted("odds"), timeout=5).metricValues
+    (value,) = served.calls.GetMetrics(served.wanted("odds"), timeout=60).metricValues
     assert (value.metricName, value.metricValue, value.metricValueFloat) == ("matchday-odds-processes", 5, 5.0)
 
 
 @pytest.mark.parametrize("call", ["StreamIsActive", "StreamMetricSpec"])
 def test_streams_say_at_once_and_stay_open(served: Served, call: str) -> None:
-    stream = getattr(served.calls, call)(served.of("gate"), timeout=5)
+    stream = getattr(served.calls, call)(served.of("gate"), timeout=60)
     first = next(stream)
     if call == "StreamIsActive":
         assert first.result is True
     else:
-        assert first == served.calls.GetMetricSpec(served.of("gate"), timeout=5)
+        assert first == served.calls.GetMetricSpec(served.of("gate"), timeout=60)
     assert stream.is_active()
     stream.cancel()
 
 
 def test_one_stream_too_many_is_refused_and_one_that_ends_makes_room(served: Served) -> None:
-    streams = [served.calls.StreamIsActive(served.of("gate"), timeout=20) for _ in range(2)]
+    streams = [served.calls.StreamIsActive(served.of("gate"), timeout=60) for _ in range(2)]
     assert [next(stream).result for stream in streams] == [True, True]
     with pytest.raises(grpc.RpcError) as refused:
-        next(served.calls.StreamIsActive(served.of("gate"), timeout=5))
+        next(served.calls.StreamIsActive(served.of("gate"), timeout=60))
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     streams[0].cancel()
 
     def again() -> bool:
         try:
-            return bool(next(served.calls.StreamIsActive(served.of("gate"), timeout=20)).result)
+            return bool(next(served.calls.StreamIsActive(served.of("gate"), timeout=60)).result)
         except grpc.RpcError:
             return False
 
-    assert wait_for(again, 10)
+    assert wait_for(again, 60)
 
 
 def test_what_was_not_decided_or_too_long_ago_is_an_error_and_no_number(served: Served) -> None:
     """KEDA then takes the ScaledObject's fallback: as many as there are."""
     with pytest.raises(grpc.RpcError) as nothing:
-        served.calls.GetMetrics(served.wanted("gate"), timeout=5)
+        served.calls.GetMetrics(served.wanted("gate"), timeout=60)
     assert nothing.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "keep what there is" in nothing.value.details()
+    assert "keep what there is" in str(nothing.value.details())
     served.board.post("gate", Posted(5, served.clock.elapsed_ms()))
     served.clock.turn(121)
     with pytest.raises(grpc.RpcError) as old:
-        served.calls.GetMetrics(served.wanted("gate"), timeout=5)
-    assert (old.value.code(), "121 s old" in old.value.details()) == (grpc.StatusCode.UNAVAILABLE, True)
+        served.calls.GetMetrics(served.wanted("gate"), timeout=60)
+    assert (old.value.code(), "121 s old" in str(old.value.details())) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
 @pytest.mark.parametrize("call", ["IsActive", "GetMetricSpec"])
 def test_a_room_that_is_not_scaled_is_named(served: Served, call: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        getattr(served.calls, call)(served.of("relay"), timeout=5)
+        getattr(served.calls, call)(served.of("relay"), timeout=60)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == "metadata room of 'o' is 'relay'; it can be gate, odds"
 
@@ -141,7 +141,7 @@ def test_a_room_that_is_not_scaled_is_named(served: Served, call: str) -> None:
 def test_another_metric_is_refused(served: Served) -> None:
     asked = served.messages.GetMetricsRequest(scaledObjectRef=served.of("gate"), metricName="fans")
     with pytest.raises(grpc.RpcError) as refused:
-        served.calls.GetMetrics(asked, timeout=5)
+        served.calls.GetMetrics(asked, timeout=60)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 

@@ -69,12 +69,13 @@ class ApiServer:
     @staticmethod
     def _discovery(path: str) -> dict[str, Any]:
         version = {"groupVersion": "apps/v1", "version": "v1"}
-        return {
+        found: dict[str, dict[str, Any]] = {
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
             "/apis": {"kind": "APIGroupList", "apiVersion": "v1",
                       "groups": [{"name": "apps", "versions": [version], "preferredVersion": version}]},
             "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
-        }[path]  # fmt: skip
+        }  # fmt: skip
+        return found[path]
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[ApiServer, OnKubernetes, str]]:
     token.write_text("s3cret\n")
     server = ApiServer()
     with served(server.answer) as address:
-        settings = Kubernetes(address=address, token_file=str(token))
+        settings = Kubernetes(address=address, token_file=str(token), timeout_ms=60_000)
         yield server, OnKubernetes(settings), address
 
 
@@ -161,7 +162,8 @@ def test_the_api_servers_certificate_is_checked_by_its_authority(tmp_path: Path)
     key, certificate = tmp_path / "key.pem", tmp_path / "ca.crt"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
+         "-out", str(certificate)],
         check=True, capture_output=True,
     )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

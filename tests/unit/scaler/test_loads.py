@@ -16,6 +16,8 @@ from matchday.ops.scaler.seen import Match, SeenError
 from matchday.ops.scaler.settings import Loads
 from tests.unit.scaler.made_up import START_MS, Hand, served
 
+PATIENT_MS = 60_000
+"""A busy machine is no reason to fail."""
 PAGE = """\
 # HELP matchday_gate_connections Open push connections.
 # TYPE matchday_gate_connections gauge
@@ -51,7 +53,7 @@ def test_a_local_clusters_processes_are_added_up(cluster: Folder) -> None:
     bets, clock = [100], Hand()
     with served(lambda *_: (200, PAGE.format(connections=20, bets=bets[0]))) as one:
         cluster.save(State(rooms=[gate(0, one), gate(1, one), gate(0, one, room="odds")]))
-        source = ClusterLoads(Loads(), cluster.path, clock)
+        source = ClusterLoads(Loads(timeout_ms=PATIENT_MS), cluster.path, clock)
         first = source.read()
         assert first.loads == {"connections": 60}
         assert first.processes == {"gate": 2, "odds": 1}
@@ -68,7 +70,7 @@ def test_a_local_clusters_processes_are_added_up(cluster: Folder) -> None:
 def test_one_that_answered_and_does_not_now_is_missing_and_one_that_never_did_is_starting(cluster: Folder) -> None:
     with served(lambda *_: (200, PAGE.format(connections=20, bets=1))) as one:
         cluster.save(State(rooms=[gate(0, one), gate(1, "http://127.0.0.1:1")]))
-        source = ClusterLoads(Loads(timeout_ms=500), cluster.path, Hand())
+        source = ClusterLoads(Loads(timeout_ms=PATIENT_MS), cluster.path, Hand())
         found = source.read()
         assert (found.processes, found.missing) == ({"gate": 1}, ())
     for _ in range(2):
@@ -112,7 +114,7 @@ def prometheus(method: str, path: str, body: Any, headers: Mapping[str, str]) ->
 
 def test_prometheus_is_asked_for_each_load_and_for_how_old_it_is() -> None:
     with served(prometheus) as address:
-        found = PrometheusLoads(Loads(prometheus=address)).read()
+        found = PrometheusLoads(Loads(prometheus=address, timeout_ms=PATIENT_MS)).read()
     assert found.loads == {"connections": 8_400, "bets_per_s": 41.5}
     assert found.processes == {"gate": 3, "odds": 2}
     assert found.at_ms == START_MS - 4_000
@@ -121,7 +123,9 @@ def test_prometheus_is_asked_for_each_load_and_for_how_old_it_is() -> None:
 
 def test_history_is_asked_for_in_parts_that_prometheus_answers() -> None:
     with served(prometheus) as address:
-        found = PrometheusLoads(Loads(prometheus=address)).history("bets_per_s", 100, 100 + 25_000)
+        found = PrometheusLoads(Loads(prometheus=address, timeout_ms=PATIENT_MS)).history(
+            "bets_per_s", 100, 100 + 25_000
+        )
     assert sorted(found) == list(range(100, 25_100))
     assert set(found.values()) == {2}
 
@@ -137,7 +141,7 @@ def test_history_is_asked_for_in_parts_that_prometheus_answers() -> None:
 )
 def test_what_is_no_answer_is_said(answer: tuple[int, Any], why: str) -> None:
     with served(lambda *_: answer) as address, pytest.raises(SeenError, match=why):
-        PrometheusLoads(Loads(prometheus=address)).read()
+        PrometheusLoads(Loads(prometheus=address, timeout_ms=PATIENT_MS)).read()
 
 
 def test_who_is_away_is_said() -> None:
@@ -150,7 +154,7 @@ def test_who_is_away_is_said() -> None:
 def test_what_is_being_played_is_asked_at_the_door() -> None:
     board = {"fixture": "f1", "kickoff_ms": 5, "status": "live", "score": [0, 0]}
     with served(lambda *_: (200, {"fixtures": [{"board": board, "market": None}]})) as address:
-        shown = Door(address, 1_000, Hand()).read()
+        shown = Door(address, PATIENT_MS, Hand()).read()
     assert shown.matches == (Match("f1", 5, "live"),)
     assert abs(shown.at_ms - START_MS) > 1_000, "by its clock, which is not ours"
 
@@ -160,4 +164,4 @@ def test_what_is_being_played_is_asked_at_the_door() -> None:
 )
 def test_a_door_that_does_not_say_is_named(answer: tuple[int, Any], why: str) -> None:
     with served(lambda *_: answer) as address, pytest.raises(SeenError, match=why):
-        Door(address, 1_000, Hand()).read()
+        Door(address, PATIENT_MS, Hand()).read()

@@ -74,6 +74,10 @@ class Night:
         self.source.processes = {"gate": self.place.counts["gate"]}
         return self.scaler.round()[0]
 
+    def rounds(self, count: int, load: float) -> Line:
+        """The last of so many."""
+        return [self.round(load) for _ in range(count)][-1]
+
     def settle(self, load: float = 1_000) -> None:
         """Nothing more keeps it from shrinking than what is tested."""
         for _ in range(7):
@@ -127,8 +131,7 @@ def test_nothing_shrinks_in_doubt(tmp_path: Path, fault: object, doubt: str) -> 
     night = quiet(tmp_path)
     assert callable(fault)
     fault(night)
-    for _ in range(20):
-        line = night.round(1_000)
+    line = night.rounds(20, 1_000)
     assert night.place.counts["gate"] == 8
     assert (line.why, line.wish) == ("doubt", 2)
     assert doubt in line.doubts
@@ -137,8 +140,7 @@ def test_nothing_shrinks_in_doubt(tmp_path: Path, fault: object, doubt: str) -> 
 
 def test_nothing_shrinks_by_a_model_of_another_version(tmp_path: Path) -> None:
     night = quiet(tmp_path, made=model("0.0.9", gate={"connections": 1_000.0}))
-    for _ in range(20):
-        line = night.round(1_000)
+    line = night.rounds(20, 1_000)
     assert (night.place.counts["gate"], line.why) == (8, "doubt")
     assert "measured on version 0.0.9" in line.line
     assert night.round(9_000).asked == 8
@@ -160,9 +162,8 @@ def test_nothing_shrinks_where_clocks_disagree_or_jump(tmp_path: Path) -> None:
 def test_nothing_shrinks_with_a_dead_forecaster(tmp_path: Path) -> None:
     night = Night(tmp_path, at=600)
     for load in list(night.foresight._histories):
-        night.foresight._histories[load]._counts.clear()  # type: ignore[attr-defined]
-    for _ in range(20):
-        line = night.round(1_000)
+        night.foresight._histories[load]._counts.clear()
+    line = night.rounds(20, 1_000)
     assert (night.place.counts["gate"], line.why) == (8, "doubt")
     assert "no forecast of connections" in line.line
     night.round(9_000)
@@ -172,8 +173,7 @@ def test_nothing_shrinks_with_a_dead_forecaster(tmp_path: Path) -> None:
 def test_a_match_that_only_the_platform_knows_holds(tmp_path: Path) -> None:
     night = quiet(tmp_path)
     night.played.shown = Shown(0, (Match("f1", night.clock.now_ms(), "live"),))
-    for _ in range(20):
-        line = night.round(1_000)
+    line = night.rounds(20, 1_000)
     assert (night.place.counts["gate"], line.why, line.until) == (8, "hold", "it is over")
 
 
@@ -187,16 +187,14 @@ def test_observing_changes_nothing_and_says_all(tmp_path: Path) -> None:
 def test_in_the_shadow_it_is_compared_with_what_is_there(tmp_path: Path) -> None:
     night = quiet(tmp_path, mode="shadow")
     night.place.counts["gate"] = 8
-    for _ in range(30):
-        line = night.round(3_000)
+    line = night.rounds(30, 3_000)
     assert night.place.asked == []
     compared = line.compared
     assert compared is not None
     assert (compared.minutes, compared.theirs_paid) == (29, 29 * 8)
     assert compared.ours_paid < compared.theirs_paid
     assert compared.ours_short == compared.theirs_short == 0
-    for _ in range(10):
-        line = night.round(9_000)
+    line = night.rounds(10, 9_000)
     assert line.compared is not None
     assert line.compared.theirs_short == 10, "eight that carry a thousand"
     assert line.compared.ours_short < 10, "until those that it would have asked for were ready"
@@ -219,14 +217,13 @@ def test_a_failure_is_said_waited_for_and_tried_again(tmp_path: Path) -> None:
 def test_where_nobody_says_how_many_there_are_nothing_is_done(tmp_path: Path) -> None:
     night = quiet(tmp_path)
     night.place.silent = "the API server does not answer"
-    for _ in range(10):
-        line = night.round(9_000)
+    line = night.rounds(10, 9_000)
     assert (line.wanted, line.why, night.place.asked) == (None, "unknown", [])
     assert "the API server does not answer" in line.doubts
 
 
 def test_machines_are_as_many_as_the_processes_need(tmp_path: Path) -> None:
-    night = quiet(tmp_path, machines=Machines(floor=1, ceiling=20, cores=4, target_percent=100, tolerance=0))
+    night = quiet(tmp_path, machines=Machines(floor=1, ceiling=20, cores=4, blind_percent=100, tolerance=0))
     machines = Place({MACHINES: 2})
     night.places[MACHINES] = machines
     night.round(9_000)
@@ -255,12 +252,12 @@ def test_what_was_seen_is_learned_from(tmp_path: Path) -> None:
     night.round(1_234)
     night.round(1_236, seconds=20)
     night.round(9_999)
-    assert night.foresight._histories["connections"]._counts[TODAY + 601] == 1_235  # type: ignore[attr-defined]
+    assert night.foresight._histories["connections"]._counts[TODAY + 601] == 1_235
 
 
 def test_decisions_are_kept_in_a_file_that_does_not_grow_for_ever(tmp_path: Path) -> None:
     night = quiet(tmp_path)
-    night.scaler._parts.journal._bytes_max = 10  # type: ignore[attr-defined]
+    night.scaler._parts.journal._bytes_max = 10
     night.round()
     night.round()
     assert (tmp_path / "decisions.ndjson.1").exists()

@@ -35,7 +35,7 @@ def _why(made: Decision) -> str:
         case Why.SPARE:
             return f"{made.wish} do{_from(made)}"
         case _:
-            return f"{made.source.value}{_from(made)}"
+            return made.source.value if made.amount is None else f"{made.source.value}{_from(made)}"
 
 
 def _from(made: Decision) -> str:

@@ -11,6 +11,8 @@ PACKAGE: Final = "externalscaler"
 SERVICE: Final = f"{PACKAGE}.ExternalScaler"
 _TEXT, _BOOL, _INT64, _DOUBLE, _MESSAGE = 9, 8, 3, 1, 11
 """Types of fields, as descriptors number them."""
+_ONE, _ANY = 1, 3
+"""How many of a field: descriptors' labels."""
 _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
     "ScaledObjectRef": (("name", _TEXT, ""), ("namespace", _TEXT, ""), ("scalerMetadata", _MESSAGE, "*Entry")),
     "IsActiveResponse": (("result", _BOOL, ""),),
@@ -24,19 +26,21 @@ _MESSAGES: Final[dict[str, tuple[tuple[str, int, str], ...]]] = {
 _ENTRY: Final = "ScalerMetadataEntry"
 
 
-def _file() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name="matchday/externalscaler.proto", package=PACKAGE, syntax="proto3")
+def _file() -> Any:
+    file: Any = descriptor_pb2.FileDescriptorProto(
+        name="matchday/externalscaler.proto", package=PACKAGE, syntax="proto3"
+    )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, (field, kind, of) in enumerate(fields, start=1):
             added = message.field.add(name=field, number=number, type=kind, json_name=field)
-            added.label = 3 if of.startswith("*") else 1  # repeated, optional
+            added.label = _ANY if of.startswith("*") else _ONE
             if of == "*Entry":
                 added.type_name = f".{PACKAGE}.{name}.{_ENTRY}"
                 entry = message.nested_type.add(name=_ENTRY)
                 entry.options.map_entry = True
                 for place, part in enumerate(("key", "value"), start=1):
-                    entry.field.add(name=part, number=place, type=_TEXT, label=1, json_name=part)
+                    entry.field.add(name=part, number=place, type=_TEXT, label=_ONE, json_name=part)
             elif of:
                 added.type_name = f".{PACKAGE}.{of.lstrip('*')}"
     return file

@@ -33,6 +33,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     "incidents_per_s": Metric("matchday_log_heard_records_total", True, {"room": "odds", "topic": "incidents"}),
 }
 """Load -> the figure that says it. Loads that are not here cannot be scaled by."""
+HISTORY_S_MAX: Final = 30.0
+"""Seconds to wait for a part of history."""
 RATE_S_MIN: Final = 0.5
 """Seconds between two looks, from which on a rate is taken."""
 MINUTES_MAX: Final = 10_000
@@ -144,7 +146,8 @@ class PrometheusLoads:
         over = "increase" if metric.counter else "avg_over_time"
         query = f"sum({over}({self._series(metric)}[1m]))"
         for begin in range(first, last, MINUTES_MAX):
-            words = {"query": query, "start": (begin + 1) * 60, "end": min(begin + MINUTES_MAX, last) * 60, "step": 60}
+            end = min(begin + MINUTES_MAX, last)
+            words: dict[str, str | int] = {"query": query, "start": (begin + 1) * 60, "end": end * 60, "step": 60}
             for series in self._result("query_range", words):
                 found |= {round(float(at)) // 60 - 1: round(float(value)) for at, value in series["values"]}
         return found
@@ -167,7 +170,8 @@ class PrometheusLoads:
     def _result(self, call: str, words: Mapping[str, str | int]) -> list[Any]:
         path = f"/api/v1/{call}?{urlencode(words)}"
         try:
-            answer = ask(self._settings.prometheus, "GET", path, timeout_s=self._settings.timeout_ms / 1_000)
+            patience_s = HISTORY_S_MAX if call == "query_range" else self._settings.timeout_ms / 1_000
+            answer = ask(self._settings.prometheus, "GET", path, timeout_s=patience_s)
             found = msgspec.json.decode(answer.body)
             if found["status"] != "success":
                 raise SeenError(f"Prometheus does not answer {words['query']}: {found.get('error', answer.status)}")

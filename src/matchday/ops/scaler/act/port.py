@@ -24,5 +24,5 @@ class Actuator(Protocol):
 
     def scale(self, target: str, asked: int, wanted: int) -> None:
         """Make it ``wanted``, where ``asked`` are still asked for: if somebody else changed that meanwhile, nothing is
-        done, as the decision was made for another number. Returns when it has been asked for (on the local cluster: when
-        it is done). ActError: see there."""
+        done, as the decision was made for another number. Returns when it was asked for; on the local cluster, when it
+        is done. ActError: see there."""
