@@ -183,7 +183,7 @@ def test_no_answered_bet_is_lost_with_a_primary_that_is_killed_or_hangs(folder: 
         names = fans(cores[0], FANS + 1, 10**6)
         bettors = [Bettor(core, name, name) for core, name in zip(cores, names, strict=False)]
         pool = stack.enter_context(ThreadPoolExecutor(FANS + 1))
-        stack.callback(lambda: [one.over.set() for one in bettors])
+        stack.callback(over, bettors)
         running = [pool.submit(one) for one in bettors]
         poll(lambda: all(len(one.answered) > 10 for one in bettors), 30)
 
@@ -211,8 +211,7 @@ def test_no_answered_bet_is_lost_with_a_primary_that_is_killed_or_hangs(folder: 
         assert nodes.primary() != hung
         assert len(isolated.answered) == before  # it accepted nothing after its time
 
-        for one in bettors:
-            one.over.set()
+        over(bettors)
         isolated.core.close()  # it may be asking what became of a bet, for ever
         with contextlib.suppress(Stopped, LedgerUnavailable):
             alone.result(30)
@@ -220,6 +219,11 @@ def test_no_answered_bet_is_lost_with_a_primary_that_is_killed_or_hangs(folder: 
             future.result(30)
         with contextlib.closing(PostgresLedgerCore(nodes.settings())) as core:
             check(bettors, core)
+
+
+def over(bettors: list[Bettor]) -> None:
+    for one in bettors:
+        one.over.set()
 
 
 def check(bettors: list[Bettor], core: PostgresLedgerCore) -> None:
@@ -274,7 +278,7 @@ def watched(redis: WatchedRedis) -> bool:
     for server in redis.servers():
         if server.kind == "sentinel":
             with contextlib.closing(Asked(server.address, server.port, decode_responses=True)) as asked:
-                found += asked.sentinel_masters().values()
+                found += asked.sentinel_masters().values()  # type: ignore[union-attr]
     return all(one["num-other-sentinels"] == 2 and one["num-slaves"] == 1 for one in found)
 
 

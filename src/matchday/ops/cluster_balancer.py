@@ -118,18 +118,29 @@ class Balancer:
         self._say(f"shutdown sessions server {name}")
         self._say(f"del server {name}", "Server deleted.")
 
+    def know(self, gates: Sequence[Member]) -> None:
+        """Send fans to all of these gates: to those that it has not, and to those that came back at another port."""
+        places = {row["svname"]: row["addr"] for row in self._rows()}
+        for gate in gates:
+            if places.get(gate.name) == f"{gate.address}:{gate.port}":
+                continue
+            if gate.name in places:
+                self.remove(gate.name)
+            self.add(gate)
+        self.write(gates)
+
     def states(self) -> dict[str, str]:
         """Gate -> UP, DOWN, DRAIN, MAINT, ... as HAProxy sees it; empty where it does not answer."""
+        return {row["svname"]: row["status"] for row in self._rows()}
+
+    def _rows(self) -> list[dict[str, str]]:
+        """What HAProxy has of each gate; nothing where it does not answer."""
         with contextlib.suppress(OSError):
             lines = self._ask("show stat").splitlines()
             names = lines[0].lstrip("# ").split(",")
             rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
-            return {
-                row["svname"]: row["status"]
-                for row in rows
-                if row["pxname"] == BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")
-            }
-        return {}
+            return [row for row in rows if row["pxname"] == BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")]
+        return []
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):

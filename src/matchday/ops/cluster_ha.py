@@ -85,7 +85,8 @@ class HighlyAvailable:
         places = {name: [f"{network}.{first + n}" for n in range(_NODES)] for name, first in _FIRST.items()}
         peers, *clients = self.ports["etcd"]
         etcd = Etcd(folder / "etcd", places["etcd"], peers, clients)
-        self._patroni = Patroni(folder / "patroni", places["postgres"], *self.ports["postgres"], etcd)
+        port, rest_port = self.ports["postgres"]
+        self._patroni = Patroni(folder / "patroni", places["postgres"], port, rest_port, etcd)
         broker, controller = self.ports["kafka"]
         self._kafka = Kafka(
             folder / "kafka", _NODES, ports=[broker] * _NODES + [controller] * _NODES, addresses=places["kafka"]

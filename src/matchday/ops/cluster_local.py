@@ -138,14 +138,10 @@ class Cluster:
         running = {one.number: one for one in state.balancers if one.lives}
         for number, address in enumerate(state.door_addresses):
             balancer = Balancer(self._folder.path, state.door, address, number)
-            if number not in running:
+            if number in running:
+                balancer.know(gates)
+            else:
                 running[number] = balancer.start(gates)
-                continue
-            known = balancer.states()
-            for gate in gates:
-                if gate.name not in known:
-                    balancer.add(gate)
-            balancer.write(gates)
         state.balancers = list(running.values())
 
     def _balancers(self, state: State) -> list[Balancer]:

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from matchday.backends.errors import client_of
 from matchday.ops.engines import Engine, EngineError, Running, Server, cache_folder, free_ports, program
 
 _JARS: Final = Path(__file__).with_suffix(".jars")
@@ -192,9 +191,11 @@ class Kafka(Running):
 
     def whole(self) -> bool:
         """Whether all brokers have found each other. EngineError where the client is not installed."""
-        with client_of("Kafka", EngineError):
+        try:
             from confluent_kafka import KafkaException
             from confluent_kafka.admin import AdminClient
+        except ImportError as error:
+            raise EngineError(f"Kafka's client is not installed ({error}): pip install 'matchday[cluster]'") from error
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         with contextlib.suppress(KafkaException):
             return len(admin.list_topics(timeout=_ASK_S_MAX).brokers) == len(self._ports)

@@ -172,12 +172,13 @@ def _shared() -> dict[str, Any]:
             "parameters": {
                 "max_connections": 200,
                 "shared_buffers": "128MB",
+                "dynamic_shared_memory_type": "mmap",  # one that is killed leaves nothing outside its folder
                 "synchronous_commit": "on",
                 "hot_standby_feedback": "on",
                 "wal_receiver_status_interval": 1,
                 "wal_sender_timeout": STANDBY_SILENCE_MS,
                 "wal_receiver_timeout": STANDBY_SILENCE_MS,
-                # Until the standby that is left has found the new primary, nothing is committed; five seconds by default.
+                # Until the standby that is left follows the new primary, nothing is committed; by default five seconds.
                 "wal_retrieve_retry_interval": 200,
                 "wal_log_hints": "on",
             },
