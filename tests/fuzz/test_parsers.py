@@ -2,6 +2,7 @@
 error that the parser's docstring names. Anything else would be a 500, a dead room, or a start that fails without saying
 what to set."""
 
+import argparse
 import asyncio
 import copy
 import csv
@@ -33,6 +34,10 @@ from matchday.model.market import MarketKey, format_line, parse_line, selection_
 from matchday.model.messages import Message, decode, encode
 from matchday.model.money import AMOUNT_MAX, DECIMALS, MoneyError, format_amount, parse_amount
 from matchday.model.price import PRICE_MAX, PRICE_MIN, PriceError, format_price, parse_price
+from matchday.ops.drill import DrillError
+from matchday.ops.drill.night.faults import KINDS, faults_of
+from matchday.ops.drill.night.shapes import Phase
+from matchday.ops.scale.words import fans_of
 from matchday.sim.clock import VirtualClock
 from tests.fuzz.budget import examples
 from tests.unit.test_feed_wyscout_files import GOAL, content, entry
@@ -416,6 +421,29 @@ def test_settings_of_any_bytes(raw: bytes, change: tuple[int, bytes, int]) -> No
 
 
 # --- without end ------------------------------------------------------------------------------------------------------
+
+
+PHASES = (Phase("goal", 2, (1.0,)), Phase("final whistle", 3, (1.0,)))
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.text(max_size=30) | st.from_regex(r"[a-z]{0,6}@(goal|final whistle|x)?[+]?[0-9.]{0,9}", fullmatch=True))
+def test_a_fault_of_any_text_stands_within_the_night_or_is_refused(word: str) -> None:
+    try:
+        (fault,) = faults_of([word], PHASES, [2.0, 5.0])
+    except DrillError:
+        return
+    assert fault.kind in KINDS
+    assert 0 <= fault.at_s < 5
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(st.text(max_size=9) | st.from_regex(r"[0-9]{0,400}[.]?[0-9]{0,9}[kMm]?", fullmatch=True))
+def test_a_number_of_fans_of_any_text_is_a_number_or_refused(word: str) -> None:
+    try:
+        assert fans_of(word) >= 0
+    except argparse.ArgumentTypeError:
+        return
 
 
 def test_what_nests_without_end_is_refused_by_every_parser() -> None:

@@ -16,6 +16,7 @@ from matchday.edge.frames import frame_text, split_frame
 from matchday.ops.drill.fans import wire
 from matchday.ops.drill.fans.behaviour import MIXES, Act, bets, requests, visit
 from matchday.ops.drill.fans.fan import ACT_S_MAX, Due, Fan
+from matchday.ops.drill.fans.load import _published
 from matchday.ops.drill.fans.tally import Tally, line_of
 from matchday.ops.drill.fans.wire import Screen
 
@@ -307,3 +308,12 @@ def test_nobody_waits_for_ever() -> None:
     assert host.answers == [("bet", "timeout")]
     fan.overdue(ACT_S_MAX + 1.5)
     assert host.answers == [("bet", "timeout"), ("tap", "timeout")]
+
+
+# --- the generator ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("lag_ms", "published"), [(4.0, 60.0), (6.0, None), (900.0, None)])
+def test_a_second_in_which_the_generator_was_late_has_no_percentile(lag_ms: float, published: float | None) -> None:
+    assert _published([10.0] * 50 + [60.0], lag_ms) == published
+    assert _published([], 0.0) is None

@@ -54,7 +54,8 @@ def _measured(model: Capacity) -> list[str]:
     figures = ", ".join(f"{name} {number(value)}" for name, value in sorted(model.figures.items()))
     machine = f"{here.cores} cores of {here.cpu}, {here.memory_bytes / 1e9:.0f} GB{noisy}"
     told = f"Version {model.version}, {model.measured_at}, {machine}."
-    return [*lines, "", told, f"Other figures (measured): {figures}.", ""]
+    how = f"By: {model.command}." if model.command else "By: not said."
+    return [*lines, "", told, how, f"Other figures (measured): {figures}.", ""]
 
 
 def _sizes(sizes: Sequence[Size]) -> list[str]:

@@ -9,7 +9,7 @@ _DESCRIPTION: Final = """\
 Compute what runs at a number of fans from the capacity model (`matchday drill capacity`) and a table of assumptions:
 loads, processes, machines, brokers, partitions, database shards, egress with TLS, cost, which limit comes first; each
 figure marked measured, derived or assumed."""
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,6})?)([kKmM]?)")
 _UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000}
 
 

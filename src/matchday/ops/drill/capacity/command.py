@@ -30,16 +30,18 @@ from matchday.ops.drill.capacity.words import PARTS
 from matchday.output import write_json
 from matchday.pricing.calibrate import PRIOR
 
-ROUNDS: Final = 3
+ROUNDS_MAX: Final = 9
 
 
-class _Run(Run, frozen=True):
+class _Run(Run, frozen=True, kw_only=True):
     """Fewer rounds than a bench: each is a whole search."""
+
+    searches: int
 
     @property
     def rounds(self) -> int:
         """See ``Run.rounds``."""
-        return 1 if self.quick else ROUNDS
+        return 1 if self.quick else self.searches
 
 
 def capacity(options: argparse.Namespace) -> int:
@@ -47,10 +49,12 @@ def capacity(options: argparse.Namespace) -> int:
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
         raise StartError(f"{unknown[0]!r} is no part; they are {', '.join(PARTS)}")
+    if not 1 <= options.rounds <= ROUNDS_MAX:
+        raise StartError(f"--rounds {options.rounds} is outside 1 to {ROUNDS_MAX}")
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "database"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     with TemporaryDirectory(prefix="matchday-capacity-", dir=ON_DISK) as name, steps() as (progress, say):
-        run = _Run(Path(name), options.quick, progress, say)
+        run = _Run(Path(name), options.quick, progress, say, searches=options.rounds)
         if options.verify is not None:
             return _verified(options, parts, run)
         model = _measured(options, parts, run)

@@ -41,6 +41,7 @@ def add_capacity(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     add("--out", type=Path, default=Path("capacity.json"), metavar="FILE", help="the model (default: capacity.json)")
     add("--verify", type=Path, metavar="MODEL", help="measure against a model instead of writing one")
+    add("--rounds", type=int, default=3, metavar="N", help="of each, 1 to 9; the median is kept (default: 3)")
     add("--match", type=Path, metavar="FILE", help="a Wyscout match: bytes that a fan is sent of it")
     add("--quick", action="store_true", help="a small share, to see that it works: not to be kept")
     add("--json", action="store_true", help="print the model, or what was verified, as JSON")

@@ -9,12 +9,13 @@ import asyncio
 import heapq
 import random
 import resource
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from matchday.bench.figures import percentile
+from matchday.bench.open_loop import LAG_MS_MAX, LAG_SHARE_MAX
 from matchday.bench.stopwatch import now_s
 from matchday.client.backoff import Backoff, Pauses
 from matchday.ops.drill.fans.behaviour import MIXES, Act, visit
@@ -76,6 +77,7 @@ class Sample(msgspec.Struct, frozen=True):
     lag_ms: float
     """By how much the latest act of this second was handed over late."""
     bet_p99_ms: float | None
+    """None where nothing was answered, or the generator was late."""
     home_p99_ms: float | None
 
 
@@ -217,10 +219,10 @@ class Load:
         due, answered, errors = self.tally.totals()
         frames = sum(self.tally.frames_heard)
         before, self._before = self._before, (due, answered, errors, frames)
-        p99 = {act: round(percentile(times, 0.99), 1) if times else None for act, times in self._times.items()}
+        lag, self._lag = self._lag, 0.0
+        p99 = {act: _published(times, lag) for act, times in self._times.items()}
         for times in self._times.values():
             times.clear()
-        lag, self._lag = self._lag, 0.0
         sample = Sample(
             round(now, 2), self._phase, len(self._present), due - before[0], answered - before[1], errors - before[2],
             frames - before[3], round(lag, 1), p99[Act.BET], p99[Act.HOME],
@@ -274,3 +276,11 @@ class Load:
     def left(self, fan: Fan) -> None:
         """See ``Host.left``."""
         self._present.pop(fan.number, None)
+
+
+def _published(times: Sequence[float], lag_ms: float) -> float | None:
+    """The p99 of a second; None where the generator was late in it, by the open loop's rule."""
+    if not times:
+        return None
+    p99 = percentile(times, 0.99)
+    return round(p99, 1) if lag_ms <= max(LAG_MS_MAX, LAG_SHARE_MAX * p99) else None

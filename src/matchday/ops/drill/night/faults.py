@@ -14,7 +14,7 @@ KINDS: Final[dict[str, str]] = {
     "pause": "a gate stands still for three seconds, as a machine that swaps",
 }
 PAUSE_S: Final = 3.0
-_WORD: Final = re.compile(r"([a-z]+)@(.+?)(?:\+(\d+(?:\.\d+)?))?")
+_WORD: Final = re.compile(r"([a-z]+)@(.+?)(?:\+([0-9]{1,6}(?:\.[0-9]{1,3})?))?")
 
 
 class Fault(NamedTuple):
@@ -37,5 +37,8 @@ def faults_of(words: Sequence[str], phases: Sequence[Phase], ends_s: Sequence[fl
                              f"{', '.join(KINDS)}")  # fmt: skip
         if said[2] not in starts:
             raise DrillError(f"--faults {word!r}: this night has no phase {said[2]!r}; it has {', '.join(starts)}")
-        found.append(Fault(said[1], said[2], starts[said[2]] + float(said[3] or 0)))
+        at_s = starts[said[2]] + float(said[3] or 0)
+        if at_s >= ends_s[-1]:
+            raise DrillError(f"--faults {word!r}: the night is over {ends_s[-1]:g} s after its beginning")
+        found.append(Fault(said[1], said[2], at_s))
     return sorted(found, key=lambda fault: fault.at_s)

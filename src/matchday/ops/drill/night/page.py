@@ -34,10 +34,10 @@ def page(report: Report) -> str:
         ("answered", [(s.at_s, float(s.answered)) for s in samples]),
         ("errors", [(s.at_s, float(s.errors)) for s in samples]),
     ])  # fmt: skip
-    times = plot(report, "Milliseconds from due to answered, p99 of each second; how late the generator was", [
+    times = plot(report, "p99 of each second in ms, from due; how late the crowd was", [
         ("bet", [(s.at_s, s.bet_p99_ms) for s in samples if s.bet_p99_ms is not None]),
         ("home", [(s.at_s, s.home_p99_ms) for s in samples if s.home_p99_ms is not None]),
-        ("generator late", [(s.at_s, s.lag_ms) for s in samples]),
+        ("crowd late", [(s.at_s, s.lag_ms) for s in samples]),
     ])  # fmt: skip
     frames = plot(report, "Frames a second on all screens", [("frames", [(s.at_s, float(s.frames)) for s in samples])])
     lines = "".join(f"<li>{html.escape(text)}</li>" for text in said(report))
@@ -73,8 +73,10 @@ def plot(report: Report, title: str, curves: Sequence[Curve]) -> str:
         x, width = _LEFT + _WIDTH * phase.from_s / end, _WIDTH * (phase.until_s - phase.from_s) / end
         marks.append(f'<rect x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{_HEIGHT}" '
                      f'fill="{_TINTS[number % 2]}"><title>{html.escape(phase.name)}</title></rect>')  # fmt: skip
-        if width > 60:
-            marks.append(f'<text x="{x + 3:.1f}" y="{_TOP + _HEIGHT + 28}">{html.escape(phase.name[:22])}</text>')
+        if width > 40:
+            marks.append(
+                f'<text x="{x + 3:.1f}" y="{_TOP + _HEIGHT + 28}">{html.escape(phase.name[: int(width / 7)])}</text>'
+            )
     for fault in report.faults:
         x = _LEFT + _WIDTH * fault.at_s / end
         marks.append(f'<path d="M{x:.1f} {_TOP}v{_HEIGHT}" stroke="#b00020" stroke-dasharray="4 3"/>'
