@@ -48,9 +48,7 @@ class Rooms:
     def __init__(self, folder: Folder, state: State) -> None:
         self._folder, self._state = folder, state
 
-    def start(
-        self, room: str, number: int, former: Member | None = None, *, release: str | None = None
-    ) -> Member:
+    def start(self, room: str, number: int, former: Member | None = None, *, release: str | None = None) -> Member:
         """Start one, without waiting for it; of a release, or of the one that its room runs. ``former``: the one of
         that number that has ended, at whose ports the balancers look for it."""
         release = self._state.releases.get(room, "") if release is None else release
