@@ -63,14 +63,14 @@ async def primary(stage: Stage) -> Struck:
 async def primary_machine(stage: Stage) -> Struck:
     """The primary's machine, with bets on their way: it stands still while that is looked up."""
     members = await _primary(stage)
-    were, proof = [seen(one) for one in members if one.kind == "patroni"], ""
-    while True:
+    were = [seen(one) for one in members if one.kind == "patroni"]
+    proof = ""
+    while not proof:
+        await asyncio.sleep(0.01)
         with processes.held(_pids(members)):
             mark = stage.mark()
             if mark.pending:
                 proof = await asyncio.to_thread(processes.kill, *members)
-                break
-        await asyncio.sleep(0.01)
     return mark.struck(f"{mark.pending} bets sent and not answered; {proof}", again(stage, *were))
 
 
