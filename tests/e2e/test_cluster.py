@@ -405,7 +405,7 @@ def test_a_broken_release_is_taken_back_by_itself(cluster: Local, tmp_path_facto
     assert [one["pid"] for one in cluster.members("gate")] == before
     assert set(fans.strange) == {"internal_error"}
     assert fans.answers["internal_error"] < fans.answers["accepted"]
-    assert cluster.command("status").returncode == 0
+    assert poll(lambda: cluster.command("status").returncode == 0, 60)
 
 
 def raw_alive(cluster: Local) -> list[dict[str, Any]]:
