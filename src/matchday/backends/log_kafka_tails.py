@@ -185,12 +185,12 @@ class _Reader:
         """How far tails are behind, and whether a leader answers."""
         self._looked_ms = now_ms = self._clock.elapsed_ms()
         parts = list(self._reading)
-        if not parts:
-            self.lag, self._answered_ms = Lag(), now_ms
-            return
         self._probed += 1
         with contextlib.suppress(KafkaException):
-            self._consumer.get_watermark_offsets(self._at(parts[self._probed % len(parts)]), _PROBE_S)
+            if parts:
+                self._consumer.get_watermark_offsets(self._at(parts[self._probed % len(parts)]), _PROBE_S)
+            else:  # whoever lost its shares as brokers are away still says that they are
+                self._consumer.list_topics(self._names[Topic.BOOKS], _PROBE_S)
             self._answered_ms = now_ms
         ends_ = {}
         for part, tail in self._reading.items():

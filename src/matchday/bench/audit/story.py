@@ -24,6 +24,7 @@ from matchday.ports import Clock, Log, Stored
 TOLD_S_MAX: Final = 120.0
 """Seconds after a step in which every screen must be told of something newer."""
 FANS: Final = 8
+"""Who bet meanwhile."""
 _LOOK_S: Final = 0.1
 _ALIVE: Final = OddsAlive.__struct_config__.tag
 
