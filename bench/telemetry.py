@@ -1,5 +1,5 @@
-"""What counting and tracing cost a bet: ``python bench/telemetry.py`` prints nanoseconds of CPU of each, beside an empty
-call measured in the same rounds. Smallest of many rounds: what the machine does besides only adds.
+"""What counting and tracing cost a bet: ``python bench/telemetry.py`` prints nanoseconds of CPU of each, beside an
+empty call measured in the same rounds. Smallest of many rounds: what the machine does besides only adds.
 """
 
 import asyncio
