@@ -169,7 +169,7 @@ def read(path: Path) -> Capacity:
         raise CapacityError(f"capacity model {path}: larger than {BYTES_MAX} bytes; it is no model")
     try:
         model = msgspec.json.decode(raw, type=Capacity)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CapacityError(f"capacity model {path}: {error}; `matchday drill capacity` writes one") from error
     if model.format != FORMAT:
         raise CapacityError(f"capacity model {path}: is of format {model.format}, this release reads {FORMAT}; "

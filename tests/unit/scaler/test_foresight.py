@@ -74,6 +74,7 @@ def test_the_margin_is_declared_as_in_a_backtest(tmp_path: Path) -> None:
             lambda: history(TODAY + 600, missing=range(MONDAY, TODAY - 2 * DAY)),
             "it is known for 2 whole days, and",
         ),
+        (lambda: history(TODAY + 600, missing=range(MONDAY + DAY, TODAY - DAY)), "it is known for 2 whole days, and"),
         (lambda: history(TODAY + 600, missing=range(TODAY + 590, TODAY + DAY)), "it was not seen since 09:49"),
     ],
 )
@@ -131,6 +132,8 @@ def test_a_calendar_that_cannot_be_read_any_more_is_a_doubt_and_the_last_one_sta
     assert [hold.until for hold in found.holds] == ["21:22"]
     (tmp_path / "fixtures.csv").unlink()
     assert any("the calendar cannot be read" in doubt for doubt in live.look(now + 1).doubts)
+    calendars(tmp_path)
+    assert not any("calendar" in doubt for doubt in live.look(now + 2).doubts)
 
 
 def test_a_calendar_that_is_not_there_at_the_start_is_refused(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ matchday_log_heard_records_total{{room="settlement",topic="incidents"}} 100
 """
 
 
+def series(value: str, **labels: str) -> dict[str, Any]:
+    return {"metric": labels, "value": [START_MS / 1_000, value]}
+
+
 def test_a_page_of_figures_is_read_by_names_and_labels() -> None:
     found = of_page(PAGE.format(connections=12, bets="3e2"))
     assert found == {"connections": 12, "bets_per_s": 300, "incidents_per_s": 7}
@@ -83,10 +87,6 @@ def test_no_cluster_is_said(tmp_path: Path) -> None:
         ClusterLoads(Loads(), tmp_path / "none", Hand()).read()
 
 
-def series(value: str, **labels: str) -> dict[str, Any]:
-    return {"metric": labels, "value": [START_MS / 1_000, value]}
-
-
 def prometheus(method: str, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
     """Answers as Prometheus does, by what is asked."""
     words = parse_qs(urlsplit(path).query)
@@ -136,6 +136,7 @@ def test_history_is_asked_for_in_parts_that_prometheus_answers() -> None:
         ((200, {"status": "success", "data": {"result": []}}), "knows no process"),
         ((400, {"status": "error", "error": "parse error"}), "parse error"),
         ((502, "Bad Gateway"), "does not answer as Prometheus does"),
+        ((200, {"status": "success", "data": {"result": [series("NaN")]}}), "knows no process"),
         ((200, {"status": "success"}), "does not answer as Prometheus does"),
     ],
 )

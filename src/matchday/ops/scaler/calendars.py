@@ -25,7 +25,10 @@ class Calendars:
         """Whether the fixtures are others than at the last look."""
         try:
             stamps = self._stamped()
-            return stamps != self._stamps and self._read(stamps)
+            if stamps != self._stamps:
+                return self._read(stamps)
+            self.doubt = None
+            return False
         except ForecastError as error:
             self.doubt = f"the calendar cannot be read: {error}"
             return False

@@ -25,6 +25,8 @@ from matchday.ops.scaler.when import said
 _log = logging.getLogger(__name__)
 BLIND_MAX: Final = 3
 """Minutes without a figure after which a forecast of it counts as dead."""
+_KNOWN: Final = 0.9
+"""Of a day's minutes: a day that is known."""
 _MOST: Final = 1e15
 
 
@@ -90,8 +92,9 @@ class Foresight:
         if last is None or minute - last > BLIND_MAX:
             raise ForecastError("it was not seen " + ("yet" if last is None else f"since {said(last)}"))
         days = (minute - series.origin) // DAY
-        if days < HISTORY_DAYS_MIN:
-            raise ForecastError(f"it is known for {days} whole days, and {HISTORY_DAYS_MIN} are needed")
+        known = int((series.known[: days * DAY].reshape(-1, DAY).mean(axis=1) >= _KNOWN).sum())
+        if known < HISTORY_DAYS_MIN:
+            raise ForecastError(f"it is known for {known} whole days, and {HISTORY_DAYS_MIN} are needed")
         if self._outlooks.get(load, (-1, None))[0] != series.origin:
             self._outlooks[load] = series.origin, self._learned(load, series, days)
         index = series.index(minute)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -113,8 +114,16 @@ def of_page(text: str) -> dict[str, float]:
             load, metric = names[name]
             there = dict(_LABEL.findall(labels))
             if metric.labels.items() <= there.items():
-                found[load] = found.get(load, 0.0) + float(value)
-    return found
+                found[load] = found.get(load, 0.0) + _number(value)
+    return {load: value for load, value in found.items() if isfinite(value)}
+
+
+def _number(text: str) -> float:
+    """A figure; what is none is no number, so that its load is not seen."""
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 class PrometheusLoads:
@@ -149,7 +158,8 @@ class PrometheusLoads:
             end = min(begin + MINUTES_MAX, last)
             words: dict[str, str | int] = {"query": query, "start": (begin + 1) * 60, "end": end * 60, "step": 60}
             for series in self._result("query_range", words):
-                found |= {round(float(at)) // 60 - 1: round(float(value)) for at, value in series["values"]}
+                numbers = [(round(float(at)) // 60 - 1, _number(value)) for at, value in series["values"]]
+                found |= {minute: round(value) for minute, value in numbers if isfinite(value)}
         return found
 
     def _query(self, metric: Metric) -> str:
@@ -162,7 +172,8 @@ class PrometheusLoads:
 
     def _one(self, query: str) -> float | None:
         found = self._asked(query)
-        return float(found[0]["value"][1]) if found else None
+        value = _number(found[0]["value"][1]) if found else nan
+        return value if isfinite(value) else None
 
     def _asked(self, query: str) -> list[Any]:
         return self._result("query", {"query": query})
@@ -178,6 +189,6 @@ class PrometheusLoads:
             result: list[Any] = found["data"]["result"]
         except Failed as error:
             raise SeenError(str(error)) from error
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
             raise SeenError(f"{self._settings.prometheus} does not answer as Prometheus does") from error
         return result

@@ -40,7 +40,7 @@ class Door:
             raise SeenError(f"{self._address}/api/fixtures answers {answer.status}")
         try:
             rows = msgspec.json.decode(answer.body, type=_Answer).fixtures
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise SeenError(f"{self._address}/api/fixtures: {error}") from error
         boards = [row.board for row in rows]
         return Shown(self._at(answer.date), tuple(Match(b.fixture, b.kickoff_ms, b.status) for b in boards))

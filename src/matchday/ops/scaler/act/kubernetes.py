@@ -79,7 +79,7 @@ class OnKubernetes:
 def _read(answer: Answer, method: str, path: str) -> Any:
     try:
         found = msgspec.json.decode(answer.body) if answer.body else {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = {}
     if answer.status // 100 == 2 and isinstance(found, dict):
         return found
