@@ -68,6 +68,8 @@ class Night:
         self._guards = Guards(self._money, wish.errors_percent)
         self._faults: list[FaultReport] = []
         self._processes: list[tuple[float, dict[str, int]]] = []
+        self._striking: asyncio.Future[None] | None = None
+        """A fault that is being made and mended."""
 
     async def hold(self, model: capacity.Capacity | None, shape: capacity.Shape) -> Report:
         """All of it."""
@@ -83,6 +85,8 @@ class Night:
             why = await load.run(self._look)
             lasted_s = now_s() - began
             used_s = self._place.cpu_s() - cpu_s
+            if self._striking is not None:
+                await self._striking
         check(self._place.books, self._money)
         reckon(self._place.books, self._money, load.promised)
         return self._report(load, why or "", steal.percent(), used_s / lasted_s, model, shape)
@@ -115,12 +119,16 @@ class Night:
         """Faults, when they are due."""
         for fault in self._wish.faults:
             await asyncio.sleep(max(0.0, began + fault.at_s - now_s()))
-            self._guards.fault(now_s() - began)
-            whole_s = await self._place.fault(fault.kind)
-            self._guards.fault(now_s() - began)
-            self._faults.append(FaultReport(
-                kind=fault.kind, phase=fault.phase, at_s=round(fault.at_s, 2), whole_after_s=round(whole_s, 2)
-            ))  # fmt: skip
+            self._striking = asyncio.ensure_future(self._strike(fault, began))
+            await asyncio.shield(self._striking)  # what is struck is made whole, whenever the night ends
+
+    async def _strike(self, fault: Fault, began: float) -> None:
+        self._guards.fault(now_s() - began)
+        whole_s = await self._place.fault(fault.kind)
+        self._guards.fault(now_s() - began)
+        self._faults.append(FaultReport(
+            kind=fault.kind, phase=fault.phase, at_s=round(fault.at_s, 2), whole_after_s=round(whole_s, 2)
+        ))  # fmt: skip
 
     def _report(
         self, load: Load, why: str, steal: float, cpu_share: float, model: capacity.Capacity | None,
