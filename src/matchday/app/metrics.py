@@ -86,7 +86,7 @@ class Metrics:
             feeds = [room for room in held if isinstance(room, Feed)]
             yield said("matchday_feed_fixtures", sum(feed.fixtures for feed in feeds))
             yield said("matchday_feed_silent", any(feed.silent for feed in feeds))
-            yield said("matchday_feed_rejected_total", sum(len(feed.rejected) for feed in feeds))
+            yield said("matchday_feed_rejected_total", sum(feed.rejections for feed in feeds))
         if "odds" in rooms:
             counts = workers.odds_counts
             yield said("matchday_odds_books", sum(room.books for room in held if isinstance(room, Odds)))

@@ -42,6 +42,8 @@ FORGET_MS = 6 * 3_600_000
 """Milliseconds after which a fixture that is over is dropped from the compacted topic."""
 _LINGER_MS = 60_000
 """Milliseconds for which a fixture that did not kick off in its time is still covered: all hear what time it is."""
+REJECTED_KEPT = 1_000
+"""Of more refused reports only the number is kept; the log has each."""
 
 
 class Feed:
@@ -61,7 +63,9 @@ class Feed:
         self._voice = Voice(clock, log, f"feed {adapter.name}")
         self._letters = Letters(clock, self._voice, f"feed {adapter.name}")
         self.rejected: list[str] = []
-        """Reports that the state table refused, for people."""
+        """The first reports that the state table refused, for people."""
+        self.rejections = 0
+        """How many it refused."""
 
     def start(self) -> None:
         """Load what was said, abandon what nobody reports any more, and begin to report."""
@@ -209,7 +213,9 @@ class Feed:
 
     def _reject(self, report: Report, reason: str) -> None:
         text = f"{report.fixture} report {report.seq}: {reason}"
-        self.rejected.append(text)
+        self.rejections += 1
+        if len(self.rejected) < REJECTED_KEPT:
+            self.rejected.append(text)
         _log.warning("feed %s: %s", self._adapter.name, text, extra={"fixture": report.fixture})
 
     def _say(self, message: Message, snapshot: FixtureSnapshot, span: Span | None = None) -> None:
