@@ -141,9 +141,7 @@ class Patroni:
     def whole(self) -> bool:
         """Whether there is a primary, and all others are its synchronous standbys."""
         nodes = self.nodes()
-        roles = sorted(node.role for node in nodes if node.state in ("running", "streaming") and node.lag != "unknown")
-        timelines = {node.timeline for node in nodes}
-        return len(timelines) == 1 and roles == ["leader", *["sync_standby"] * (len(self._addresses) - 1)]
+        return len(nodes) == len(self._addresses) and whole(nodes)
 
     def make_database(self) -> None:
         """Where it is not there yet. EngineError says why it cannot be made."""
@@ -196,6 +194,13 @@ def _shared() -> dict[str, Any]:
 def node_name(number: int) -> str:
     """Of a node, as Patroni and people have it."""
     return f"postgres-{number}"
+
+
+def whole(nodes: Sequence[Node]) -> bool:
+    """Whether one of these nodes is the primary, and all others are its synchronous standbys."""
+    roles = sorted(node.role for node in nodes if node.state in ("running", "streaming") and node.lag != "unknown")
+    timelines = {node.timeline for node in nodes}
+    return len(timelines) == 1 and roles == ["leader", *["sync_standby"] * (len(nodes) - 1)]
 
 
 def nodes_at(address: str, rest_port: int) -> list[Node]:
