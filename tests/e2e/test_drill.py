@@ -39,7 +39,9 @@ def report() -> Any:
     command = [sys.executable, "-m", "matchday", "drill", "failover", *words]
     if Path("/dev/shm").is_dir():
         command.append("--memory")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DRILL_S_MAX, env={**os.environ, **SETTINGS})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=DRILL_S_MAX, env={**os.environ, **SETTINGS}
+    )
     if kept := re.search(r"stays in (\S+)", done.stderr):
         shutil.rmtree(kept[1], ignore_errors=True)
     assert done.stdout, done.stderr

@@ -66,14 +66,14 @@ async def primary_machine(stage: Stage) -> Struck:
     """The primary's machine, with bets on their way: it stands still while that is looked up."""
     members = await _primary(stage)
     were = [seen(one) for one in members if one.kind == "patroni"]
-    proof = ""
-    while not proof:
+    while True:
         await asyncio.sleep(0.01)
         with processes.held(_pids(members)):
             mark = stage.mark()
             if mark.pending:
                 proof = await asyncio.to_thread(processes.kill, *members)
-    return mark.struck(f"{mark.pending} bets sent and not answered; {proof}", again(stage, *were))
+                found = f"{mark.pending} bets sent and not answered; "
+                return mark.struck(found + proof, again(stage, *were))
 
 
 async def primary_hang(stage: Stage) -> Struck:
