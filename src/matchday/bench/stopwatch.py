@@ -27,8 +27,8 @@ def cpu_s(pid: int) -> float:
 
 
 def trees_cpu_s(pids: Iterable[int]) -> dict[int, float]:
-    """Process -> CPU seconds of it, of those that it has started and that live, and of those that have ended and that it
-    has waited for (``/proc``, read once), to the tick of the kernel. 0 of one that has ended."""
+    """Process -> CPU seconds of it, of those that it has started and that live, and of those that have ended and that
+    it has waited for (``/proc``, read once), to the tick of the kernel. 0 of one that has ended."""
     children: dict[int, list[int]] = {}
     ticks: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
