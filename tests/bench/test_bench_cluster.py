@@ -16,7 +16,7 @@ from matchday.bench.cluster_bets import GATES, STEPS, Load, Split
 from matchday.bench.crowd import Crowd, Saturated
 from matchday.bench.open_loop import CouldNotKeepUp, Seen
 from matchday.bench.run import Run
-from matchday.bench.stopwatch import tree_cpu_s
+from matchday.bench.stopwatch import trees_cpu_s
 from matchday.ops.engines import EngineError
 from tests.real import command
 
@@ -86,12 +86,16 @@ def test_a_goal_s_rows_are_percentiles_of_all_screens_and_the_difference() -> No
 def test_cpu_of_a_process_counts_what_it_has_started() -> None:
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'for _ in range(5_000_000): pass']); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        before = tree_cpu_s(os.getpid())
-        while tree_cpu_s(process.pid) < 0.1:
+        before = used(os.getpid())
+        while used(process.pid) < 0.1:
             assert process.poll() is None
-        assert tree_cpu_s(os.getpid()) - before >= 0.05
+        assert used(os.getpid()) - before >= 0.05
         process.communicate(b"\n")
-    assert tree_cpu_s(process.pid) == 0
+    assert used(process.pid) == 0
+
+
+def used(pid: int) -> float:
+    return trees_cpu_s([pid])[pid]
 
 
 def test_what_is_missing_is_said_in_a_row(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

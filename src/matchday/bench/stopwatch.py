@@ -3,7 +3,7 @@
 import contextlib
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import clock_gettime, perf_counter
 from typing import Final
@@ -26,9 +26,9 @@ def cpu_s(pid: int) -> float:
     return clock_gettime(~pid << 3 | _OF_THE_SCHEDULER)
 
 
-def tree_cpu_s(pid: int) -> float:
-    """CPU seconds of a process, of those that it has started and that live, and of those that have ended and that it
-    has waited for (``/proc``), to the tick of the kernel. 0 of one that has ended."""
+def trees_cpu_s(pids: Iterable[int]) -> dict[int, float]:
+    """Process -> CPU seconds of it, of those that it has started and that live, and of those that have ended and that
+    it has waited for (``/proc``, read once), to the tick of the kernel. 0 of one that has ended."""
     children: dict[int, list[int]] = {}
     ticks: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
@@ -37,11 +37,14 @@ def tree_cpu_s(pid: int) -> float:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 children.setdefault(int(fields[1]), []).append(int(folder.name))
                 ticks[int(folder.name)] = sum(map(int, fields[11:15]))
-    found, left = 0, [pid]
-    while left:
-        found += ticks.get(one := left.pop(), 0)
-        left += children.get(one, ())
-    return found / _TICKS_A_SECOND
+    found = {}
+    for pid in pids:
+        sum_, left = 0, [pid]
+        while left:
+            sum_ += ticks.get(one := left.pop(), 0)
+            left += children.get(one, ())
+        found[pid] = sum_ / _TICKS_A_SECOND
+    return found
 
 
 def rss_bytes(pid: int) -> int:
