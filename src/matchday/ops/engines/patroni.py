@@ -1,15 +1,15 @@
 """PostgreSQL in high availability on loopback addresses: nodes under Patroni, which keeps one of them the primary.
 
-*Durable.* A commit is answered when its primary and the synchronous standby have it on disk. That standby is one that
-Patroni names (``synchronous_mode``), and replaces as soon as it is gone; while there is none, commits wait
-(``synchronous_mode_strict``). Only a named one is ever promoted, so nothing that was answered is lost with a primary.
+*Durable.* A commit is answered when its primary and the synchronous standbys have it on disk: those that Patroni names
+(``synchronous_mode``), both where both are there; one that is gone is taken out as soon as that is seen. While there is
+none, commits wait (``synchronous_mode_strict``). Only a named one is ever promoted, so nothing that was answered is
+lost with a primary, and it is on two machines after one was lost.
 
 *Fenced.* Whoever cannot renew the primary's lease in etcd steps down after ``RETRY_S``, before the lease ends and
 another is promoted. One that hangs cannot step down, and a machine's watchdog, which would reset it, is not to be had
-here. It is fenced all the same, by the name: the only standby whose word its commits wait for is the one that was
-promoted in its place, and that one follows it no longer. ``ANY 1`` of two standbys would spare the wait when the named
-one is lost, but not be such a fence, as the third node could still confirm what a former primary commits; and it needs
-Patroni 4.
+here. It is fenced all the same, by the names: among those whose word its commits wait for is the one that was promoted
+in its place, and that one follows it no longer. ``ANY 1`` of two standbys would spare the wait when one is lost, but
+not be such a fence, as the other could still confirm what a former primary commits; and it needs Patroni 4.
 
 docs/failover.md has the timeouts with their price.
 """
@@ -51,6 +51,8 @@ class Node(msgspec.Struct, frozen=True):
     state: str
     lag: int | str = 0
     """Bytes behind the primary; a word where nobody knows."""
+    timeline: int = 0
+    """Of what it has: that of another than the primary's has yet to be rewound."""
 
 
 class _Nodes(msgspec.Struct):
@@ -137,10 +139,9 @@ class Patroni:
         return []
 
     def whole(self) -> bool:
-        """Whether there are a primary, its synchronous standby, and the others that follow it."""
+        """Whether there is a primary, and all others are its synchronous standbys."""
         nodes = self.nodes()
-        roles = sorted(node.role for node in nodes if node.state in ("running", "streaming") and node.lag != "unknown")
-        return roles == sorted(["leader", "sync_standby", *["replica"] * (len(self._addresses) - 2)])
+        return len(nodes) == len(self._addresses) and whole(nodes)
 
     def make_database(self) -> None:
         """Where it is not there yet. EngineError says why it cannot be made."""
@@ -161,14 +162,17 @@ def _shared() -> dict[str, Any]:
         "retry_timeout": RETRY_S,
         "synchronous_mode": True,
         "synchronous_mode_strict": True,
-        "synchronous_node_count": 1,
+        # Both, so that the one that has more is promoted. If it were one, the other might have more than that, of what
+        # nobody was answered, and would have to be rewound before it can confirm anything: seven seconds.
+        "synchronous_node_count": 2,
         # One that crashed is not waited for where another can take its place.
         "primary_start_timeout": 0,
         "postgresql": {
             "use_pg_rewind": True,
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
-            "use_slots": True,
+            # A new primary has none until its Patroni's next look, and without them nothing is committed.
+            "use_slots": False,
             "parameters": {
                 "max_connections": 200,
                 "shared_buffers": "128MB",
@@ -180,6 +184,7 @@ def _shared() -> dict[str, Any]:
                 "wal_receiver_timeout": STANDBY_SILENCE_MS,
                 # Until the standby that is left follows the new primary, nothing is committed; by default five seconds.
                 "wal_retrieve_retry_interval": 200,
+                "wal_keep_size": "1GB",  # so much may a standby be behind that comes back
                 "wal_log_hints": "on",
             },
         },
@@ -189,6 +194,13 @@ def _shared() -> dict[str, Any]:
 def node_name(number: int) -> str:
     """Of a node, as Patroni and people have it."""
     return f"postgres-{number}"
+
+
+def whole(nodes: Sequence[Node]) -> bool:
+    """Whether one of these nodes is the primary, and all others are its synchronous standbys."""
+    roles = sorted(node.role for node in nodes if node.state in ("running", "streaming") and node.lag != "unknown")
+    timelines = {node.timeline for node in nodes}
+    return len(timelines) == 1 and roles == ["leader", *["sync_standby"] * (len(nodes) - 1)]
 
 
 def nodes_at(address: str, rest_port: int) -> list[Node]:

@@ -22,6 +22,7 @@ dir {folder}
 save ""
 appendonly no
 protected-mode no
+set-proc-title no
 replica-announce-ip {address}
 replica-announce-port {port}
 repl-diskless-sync yes
@@ -33,6 +34,7 @@ bind {address}
 port {port}
 dir {folder}
 protected-mode no
+set-proc-title no
 sentinel announce-ip {address}
 sentinel announce-port {port}
 sentinel monitor {name} {master} {master_port} 2
@@ -55,7 +57,8 @@ class Redis(OneServer):
 
     def command(self) -> Sequence[str]:
         """See ``OneServer.command``."""
-        return [_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        words = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "set-proc-title": "no"}
+        return [_program(), *(str(part) for word, value in words.items() for part in (f"--{word}", value))]
 
 
 class WatchedRedis:

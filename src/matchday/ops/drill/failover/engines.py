@@ -16,6 +16,7 @@ from matchday.ops.drill import DrillError
 from matchday.ops.engines.patroni import Node, nodes_at
 
 _ASK_S_MAX: Final = 3.0
+_CLOCK_S_MAX: Final = 10.0
 _GOOD: Final = ("running", "streaming")
 _QUORUM: Final = b"__cluster_metadata"
 _DESCRIBE_QUORUM: Final = 55
@@ -107,7 +108,7 @@ def controller(brokers: Sequence[str]) -> int:
 
 def clock_ms(gate: Member) -> int:
     """What time it is for a gate: the date of its answers, to the second. DrillError where it does not say."""
-    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=_ASK_S_MAX)
+    connection = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=_CLOCK_S_MAX)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/healthz")

@@ -17,6 +17,8 @@ from matchday.ops.drill import DrillError
 
 _GONE_S_MAX: Final = 5.0
 _PROC: Final = Path("/proc")
+_OF_ITS_OWN: Final = "HAPROXY_"
+"""Variables that HAProxy's master hands to itself: one that finds them takes itself for reloaded."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ def seen(member: Member) -> Seen:
     try:
         command = (at / "cmdline").read_bytes().decode().split("\0")[:-1]
         pairs = (pair.partition("=") for pair in (at / "environ").read_bytes().decode().split("\0") if pair)
-        environment = {name: value for name, _, value in pairs}
+        environment = {name: value for name, _, value in pairs if not name.startswith(_OF_ITS_OWN)}
         owner, folder = at.stat(), str((at / "cwd").readlink())
     except OSError as error:
         raise DrillError(f"{member.name} cannot be drilled: its process {member.pid} is gone") from error
