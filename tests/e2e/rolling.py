@@ -21,7 +21,7 @@ class Fans:
     def __init__(self, door: Server, count: int) -> None:
         self._door = door
         self._tokens = [door.guest() for _ in range(count)]
-        self._stopped = threading.Event()
+        self._stopped, self._never = threading.Event(), threading.Event()
         self.answers: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         """Token -> bets."""
@@ -45,22 +45,21 @@ class Fans:
             if row["board"]["status"] == "scheduled" and market and market["status"] == "open":
                 chosen = market["selections"][0]
                 leg = {"selection": chosen["selection"], "price": chosen["price"], "generation": market["generation"]}
-                id_ = new_id()
-                body = {"id": id_, "stake": "0.10", "currency": "EUR", "policy": "any", "legs": [leg]}
+                body = {"id": new_id(), "stake": "0.10", "currency": "EUR", "policy": "any", "legs": [leg]}
                 said = _said(*self._door.ask("POST", "/api/bets", body, token))
                 if said == "pending":
-                    said = self._in_the_end(id_, token)
+                    said = self._in_the_end(body, token)
                 self.answers[said] += 1
                 self.accepted[token] += said == "accepted"
                 return
 
-    def _in_the_end(self, id_: str, token: str) -> str:
-        """What became of a bet whose answer took long."""
+    def _in_the_end(self, body: object, token: str) -> str:
+        """What becomes of a bet whose answer took long, sent again under its id until it is known."""
         for _ in range(ASKED_MAX):
-            said = _said(*self._door.ask("GET", f"/api/bets/by-id/{id_}", token=token))
-            if said not in ("pending", "id_unknown"):
+            said = _said(*self._door.ask("POST", "/api/bets", body, token))
+            if said != "pending":
                 return said
-            self._stopped.wait(PAUSE_S)
+            self._never.wait(PAUSE_S)
         return "never answered"
 
     @contextlib.contextmanager
