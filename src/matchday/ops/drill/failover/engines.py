@@ -13,23 +13,23 @@ from typing import Final
 from matchday.backends.errors import client_of
 from matchday.ops.cluster_state import Member, State
 from matchday.ops.drill import DrillError
+from matchday.ops.engines import patroni
 from matchday.ops.engines.patroni import Node, nodes_at
 
 _ASK_S_MAX: Final = 3.0
 _CLOCK_S_MAX: Final = 10.0
-_GOOD: Final = ("running", "streaming")
 _QUORUM: Final = b"__cluster_metadata"
 _DESCRIBE_QUORUM: Final = 55
 
 
 def whole(state: State, brokers: Sequence[str]) -> bool:
-    """Whether every node of PostgreSQL follows a primary, one of them synchronously, and every replica on Kafka is in
-    sync. True where the engines have no others."""
+    """Whether every node of PostgreSQL follows a primary synchronously, and every replica on Kafka is in sync. True where
+    the engines have no others."""
     if not state.network:
         return True
+    count = sum(one.kind == "patroni" for one in state.engines)
     found = nodes(state)
-    roles = sorted(node.role for node in found if node.state in _GOOD and node.lag != "unknown")
-    return roles == ["leader", "replica", "sync_standby"] and in_sync(brokers)
+    return len(found) == count and patroni.whole(found) and in_sync(brokers)
 
 
 def nodes(state: State) -> list[Node]:
