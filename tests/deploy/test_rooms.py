@@ -6,6 +6,7 @@ import pytest
 
 from matchday.__main__ import _parser
 from matchday.app import ROOMS
+from matchday.app.metric_list import BY_NAME, Kind
 from matchday.app.workers import ALONE
 from matchday.config import Settings
 from matchday.edge.ops import OpsPort
@@ -197,12 +198,11 @@ def test_all_of_it_can_be_applied_room_by_room(overlay: str) -> None:
 
 
 def test_gates_are_counted_by_a_figure_that_they_say(tmp_path: Path) -> None:
-    source = (Path(__file__).parents[2] / "src/matchday/app/metrics.py").read_text()
     objects = rooms_of("production")
     (figure,) = (
         one["pods"] for one in named(objects, "HorizontalPodAutoscaler")["gate"]["spec"]["metrics"] if "pods" in one
     )
-    assert f'Sample("{figure["metric"]["name"]}", "gauge"' in source
+    assert BY_NAME[figure["metric"]["name"]].kind is Kind.GAUGE
     adapter = (KUBERNETES / "prometheus-adapter.yaml").read_text()
     assert f"seriesQuery: {figure['metric']['name']}{{" in adapter
     fans_max = settings_of(of_each_room("production")["gate"], objects, tmp_path).lobby.fans_max

@@ -23,8 +23,8 @@ _DESCRIBE_QUORUM: Final = 55
 
 
 def whole(state: State, brokers: Sequence[str]) -> bool:
-    """Whether every node of PostgreSQL follows a primary synchronously, and every replica on Kafka is in sync. True where
-    the engines have no others."""
+    """Whether every node of PostgreSQL follows a primary synchronously, and every replica on Kafka is in sync. True
+    where the engines have no others."""
     if not state.network:
         return True
     count = sum(one.kind == "patroni" for one in state.engines)
