@@ -23,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
+WHOLE: Final = pytest.mark.skipif(
+    not os.environ.get("TEST_WHOLE"), reason="takes minutes, and CI has twenty: TEST_WHOLE=1 runs it"
+)
+"""Of a story that is run by command."""
+
+
 def missing(what: str, error: Exception) -> NoReturn:
     """An engine cannot be had."""
     if os.environ.get("CI"):

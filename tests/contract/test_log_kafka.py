@@ -25,6 +25,7 @@ from matchday.model.messages import FeedAlive, Topic, encode
 from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import Lag, LogUnavailable, Record, Stored, partition_of
 from matchday.voice import Voice
+from tests.conftest import WHOLE
 from tests.engines import missing
 from tests.real import poll
 
@@ -199,6 +200,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@WHOLE
 def test_a_broker_whose_disk_is_full_is_away_until_there_is_room(
     wall: World, kafka_engine: KafkaEngine, small_disk: Path
 ) -> None:

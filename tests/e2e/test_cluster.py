@@ -28,7 +28,7 @@ from matchday.ops.cluster_state import STATE
 from matchday.ops.engines import EngineError, program
 from matchday.ops.engines.postgres import binary
 from matchday.ports import partition_of
-from tests.conftest import missing
+from tests.conftest import WHOLE, missing
 from tests.e2e.releases import SAID, broken_release, next_release
 from tests.e2e.rolling import Fans
 from tests.e2e.test_client import QUICK as PAUSES
@@ -236,6 +236,7 @@ def test_two_platforms_on_one_log_or_one_ledger_are_noticed(cluster: Local, tmp_
     assert "matchday cluster adopt" in said
 
 
+@WHOLE
 def test_a_log_that_hangs_is_said_and_fans_keep_what_is_theirs(cluster: Local) -> None:
     """Bets are refused, as nobody is heard of the prices; gates stay, and all go on when it answers again."""
     token = cluster.door.guest()
@@ -293,6 +294,7 @@ def autoscaled(folder: Path) -> Iterator["subprocess.Popen[str]"]:
             assert process.returncode == 0, errors
 
 
+@WHOLE
 def test_the_autoscaler_starts_a_gate_for_a_crowd_and_drains_it_when_the_crowd_has_gone(cluster: Local) -> None:
     """Nobody who watches is dropped by it: who was on the gate that goes comes to the others, and misses nothing."""
     heard: list[dict[str, Any]] = []
@@ -358,6 +360,7 @@ def test_every_bet_is_settled_though_one_of_every_room_was_killed(cluster: Local
     assert Decimal(balance) == 990 + sum(Decimal(bet["returns"]) for bet in bets)
 
 
+@WHOLE
 def test_a_release_with_another_schema_is_rolled_out_and_back_under_load(
     cluster: Local, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -389,6 +392,7 @@ def test_a_release_with_another_schema_is_rolled_out_and_back_under_load(
     assert schema(cluster) == 2
 
 
+@WHOLE
 def test_a_broken_release_is_taken_back_by_itself(cluster: Local, tmp_path_factory: pytest.TempPathFactory) -> None:
     cluster.up()
     token = cluster.door.guest()
