@@ -205,8 +205,9 @@ def test_a_gate_is_drained_without_dropping_a_connection(cluster: Local) -> None
     assert poll(lambda: [one["ready"] for one in cluster.members("balancer")] == [True], 30)
 
 
+@WHOLE
 def test_nobody_misses_a_message_untold_while_owners_and_gates_come_and_go(cluster: Local) -> None:
-    """``TEST_WATCHERS=1000`` for a whole crowd."""
+    """``TEST_WHOLE=1 TEST_WATCHERS=1000`` for a whole crowd."""
     words = ("--watchers", os.environ.get("TEST_WATCHERS", "40"), "--json")
     done = cluster.command("audit", *words)
     assert done.returncode == 0, done.stdout + done.stderr

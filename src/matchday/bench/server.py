@@ -23,6 +23,7 @@ START_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 20.0
 """Seconds until it must have stopped; then it is killed."""
 _POLL_S: Final = 0.05
+_LATER: Final = 503
 _MANY: Final = ("_per_second_max", "_per_minute_max", "_per_address_max", "_per_account_max")
 _MONEY: Final = 10**12
 KICKS_OFF_LATER_MS: Final = 900_000
@@ -55,17 +56,24 @@ class Door:
         self.port, self._host = port, host
 
     def ask(self, method: str, path: str, body: object = None, token: str = "") -> Any:
-        """The decoded answer. StartError names what it was where it is no success."""
+        """The decoded answer. Who is turned away for now (503) asks again. StartError names what it was where it is no
+        success."""
+        until = now_s() + START_S_MAX
+        while (found := self._asked(method, path, body, token))[0] == _LATER and now_s() < until:
+            select.select([], [], [], _POLL_S)
+        status, content = found
+        if status >= 300:
+            raise StartError(f"the measured server answered {method} {path} with {status}: {content!r}")
+        return json.loads(content)
+
+    def _asked(self, method: str, path: str, body: object, token: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self._host, self.port, timeout=15)
         with contextlib.closing(connection):
             sent = None if body is None else json.dumps(body).encode()
             headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
             connection.request(method, path, sent, headers)
             answer = connection.getresponse()
-            content = answer.read()
-            if answer.status >= 300:
-                raise StartError(f"the measured server answered {method} {path} with {answer.status}: {content!r}")
-            return json.loads(content)
+            return answer.status, answer.read()
 
     def guest(self) -> str:
         """The token of a new fan."""
