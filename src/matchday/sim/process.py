@@ -79,12 +79,16 @@ class Process:
         except Crash:
             self.stop()
 
+    def lives_in(self, incarnation: int) -> bool:
+        """Whether that incarnation lives."""
+        return self.alive and self.incarnation == incarnation
+
     def bound(self, call: Callable[[], object]) -> Callable[[], None]:
         """A call that is made only while this incarnation lives."""
         incarnation = self.incarnation
 
         def run() -> None:
-            if self.alive and self.incarnation == incarnation:
+            if self.lives_in(incarnation):
                 self.run(call)
 
         return run

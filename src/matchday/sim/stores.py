@@ -224,7 +224,7 @@ class ProcessLog(LogReads, PartitionedLog):
     @property
     def lives(self) -> bool:
         """Whether its incarnation does."""
-        return self._process.alive and self._process.incarnation == self._incarnation
+        return self._process.lives_in(self._incarnation)
 
     def append(self, records: Sequence[Record], done: LogDone | None = None) -> None:
         """See ``Log.append``."""
@@ -400,7 +400,7 @@ class ProcessLedger(LedgerReads):
     def deliver(self, done: LedgerDone, outcome: Sequence[Answer] | LedgerUnavailable) -> None:
         """Hand an outcome to the room, in order. What was slow on its way may find its process started again."""
         process, now = self._process, self._process.world.now_ms()
-        if not (process.alive and process.incarnation == self._incarnation):
+        if not process.lives_in(self._incarnation):
             return
         self._answers_at = max(self._answers_at, now + self._store.near())
 
