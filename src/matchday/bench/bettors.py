@@ -70,30 +70,36 @@ def body_maker(legs: Sequence[dict[str, object]], new_id: Callable[[], str]) -> 
     return make
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class PlaceAnswer(msgspec.Struct, frozen=True):
     """What is read of what POST /api/bets answers."""
 
     answer: str = ""
     reason: str = ""
     status: int | str = 0
 
+    @property
+    def outcome(self) -> str:
+        """What became of the bet, in a word."""
+        return self.reason or self.answer or str(self.status)
 
-class _Frame(msgspec.Struct, frozen=True):
+
+class Frame(msgspec.Struct, frozen=True):
     """What is read of a frame. ``placed`` has the answer in it, or the problem."""
 
     t: str
     id: str = ""
     reason: str = ""
-    answer: _Answer = _Answer()
-    problem: _Answer | None = None
+    answer: PlaceAnswer = PlaceAnswer()
+    problem: PlaceAnswer | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Of ``placed``: see ``PlaceAnswer.outcome``."""
+        return (self.problem or self.answer).outcome
 
 
-_read: Final = msgspec.json.Decoder(_Answer).decode
-_read_frame: Final = msgspec.json.Decoder(_Frame).decode
-
-
-def _outcome(answer: _Answer) -> str:
-    return answer.reason or answer.answer or str(answer.status)
+_read: Final = msgspec.json.Decoder(PlaceAnswer).decode
+_read_frame: Final = msgspec.json.Decoder(Frame).decode
 
 
 class HttpBettor(asyncio.Protocol):
@@ -149,7 +155,7 @@ class HttpBettor(asyncio.Protocol):
         self._got, due, self._due, self._used_s = b"", self._due, None, now_s()
         assert due is not None, "an answer to no question"
         self.heard_bytes = size
-        self._answered(self, _outcome(_read(content)), due)
+        self._answered(self, _read(content).outcome, due)
 
     def close(self) -> None:
         """See ``Bettor.close``."""
@@ -250,7 +256,7 @@ class SocketBettor(SocketFan):
             self._answered(self, told.reason, due)
         elif told.id in self._waiting and told.answer.answer != "pending":  # else the end is still to be heard
             self.heard_bytes = len(frame)
-            self._answered(self, _outcome(told.problem or told.answer), self._waiting.pop(told.id))
+            self._answered(self, told.outcome, self._waiting.pop(told.id))
 
 
 class Echoed(SocketFan):

@@ -9,7 +9,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from matchday.bench.bettors import KEPT_S_MAX, SocketFan, masked
+from matchday.bench.bettors import KEPT_S_MAX, Frame, SocketFan, masked
 from matchday.bench.stopwatch import now_s
 
 _PING: Final = 9
@@ -111,23 +111,12 @@ class Viewer(Protocol):
         seconds it may be made again where that was said."""
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    answer: str = ""
-    reason: str = ""
-    status: int | str = 0
-
-
-class _Frame(msgspec.Struct, frozen=True):
+class _Frame(Frame, frozen=True):
     """What is read of a frame that is no delta."""
 
-    t: str
     channel: str = ""
     epoch: str = ""
     to: int = -1
-    id: str = ""
-    reason: str = ""
-    answer: _Answer = _Answer()
-    problem: _Answer | None = None
 
 
 _read: Final = msgspec.json.Decoder(_Frame).decode
@@ -174,8 +163,7 @@ class Screen(SocketFan):
             self.offset = (told.epoch, told.to)
             self._viewer.in_step(told.t == "resumed")
         elif told.t == "placed":
-            answer = told.problem or told.answer
-            self._viewer.placed(told.id, answer.reason or answer.answer or str(answer.status))
+            self._viewer.placed(told.id, told.outcome)
         elif told.t == "tapped":
             self._viewer.tapped(told.problem.reason if told.problem else "")
         elif told.t == "error":
