@@ -5,7 +5,7 @@ is down cannot be read.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 READ_MS_MAX: Final = 10_000
 """Milliseconds of one read: the books as a whole take a second or more on a busy machine."""
-_MONEY: Final = (
-    "SELECT currency, sum(balance)::bigint, coalesce(min(players), 0)::bigint FROM ("
+MONEY: Final = (
+    "SELECT currency, CAST(sum(balance) AS bigint), CAST(coalesce(min(players), 0) AS bigint) FROM ("
     "SELECT currency, balance, balance AS players FROM accounts UNION ALL SELECT currency, balance, NULL FROM house"
     ") every GROUP BY currency"
 )
+"""What ``Money.of`` reads, on PostgreSQL and SQLite alike."""
 _UNBALANCED: Final = (
     "SELECT count(*) FROM entries WHERE "
     "(SELECT sum((posting->>1)::bigint) FROM json_array_elements(postings::json) posting) <> 0"
@@ -73,6 +74,12 @@ class Money(msgspec.Struct, frozen=True):
     least: int
     """Of all players: not below 0."""
 
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, int, int]]) -> "Money":
+        """By what ``MONEY`` found."""
+        found = list(rows)
+        return cls({currency: total for currency, total, _ in found}, min((least for *_, least in found), default=0))
+
     @property
     def conserved(self) -> bool:
         """Whether it is as it must be."""
@@ -94,8 +101,7 @@ class Books:
 
     def money(self) -> Money:
         """All balances."""
-        rows = self._read(_MONEY)
-        return Money({currency: total for currency, total, _ in rows}, min((least for *_, least in rows), default=0))
+        return Money.of(self._read(MONEY))
 
     def unsound(self) -> list[str]:
         """What is wrong with the books as a whole: every entry is added up again. Nothing, where they are sound."""

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import msgspec
 
 from matchday.ops.drill import DrillError
+from matchday.ops.drill.failover.books import MONEY
+from matchday.ops.drill.failover.books import Money as Balances
 
 EVERY_S: Final = 2.0
 """Seconds between two looks, at least."""
@@ -21,11 +23,6 @@ REST: Final = 20
 """Times as long as a look took until the next: the checker is no load."""
 PAGE: Final = 500
 """Ids asked for at a time."""
-_MONEY: Final = (
-    "SELECT currency, sum(balance), coalesce(min(players), 0) FROM ("
-    "SELECT currency, balance, balance AS players FROM accounts UNION ALL SELECT currency, balance, NULL FROM house"
-    ") GROUP BY currency"
-)
 
 
 class Money(msgspec.Struct):
@@ -46,18 +43,6 @@ class Money(msgspec.Struct):
         return self.checks > 0 and not self.broken
 
 
-class Balances(Protocol):
-    """All balances in one snapshot."""
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """Currency -> sum over all accounts, in minor units: 0."""
-
-    @property
-    def least(self) -> int:
-        """Of all players: not below 0."""
-
-
 class Books(Protocol):
     """A ledger, to be read."""
 
@@ -68,24 +53,16 @@ class Books(Protocol):
         """Those of these ids that stand as a bet. DrillError likewise."""
 
 
-class Sums(msgspec.Struct, frozen=True):
-    """See ``Balances``."""
-
-    totals: dict[str, int]
-    least: int
-
-
 class SqliteBooks:
     """The file of an embedded platform."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def money(self) -> Sums:
+    def money(self) -> Balances:
         """See ``Books.money``."""
         with self._opened() as opened:
-            rows = opened.execute(_MONEY).fetchall()
-        return Sums({currency: total for currency, total, _ in rows}, min((least for *_, least in rows), default=0))
+            return Balances.of(opened.execute(MONEY))
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """See ``Books.known``."""
