@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from matchday.ops.cluster_ha import ROOM_SILENCE_MS, HighlyAvailable
+from matchday.ops.cluster_ha import HighlyAvailable
+from matchday.ops.cluster_settings import settings_of
 from matchday.ops.cluster_state import (
     POSTGRES,
     SECRET,
@@ -33,30 +34,6 @@ FOLDER: Final = "engines"
 PATRONI: Final = "patroni"
 _PORTS: Final = "ports.json"
 _STOP_S_MAX: Final = 30.0
-_SETTINGS: Final = """\
-# Written by `matchday cluster up`: the engines that it started.
-[doors]
-secret_file = "{secret}"
-
-[log]
-kind = "kafka"
-
-[kafka]
-brokers = [{brokers}]
-replicas = {replicas}
-# Less than by default: so long may a room be silent before others take its shares over.
-silence_ms_max = {silence_ms}
-
-[ledger]
-kind = "postgres"
-
-[postgres]
-address = "{address}"
-
-[cache]
-kind = "redis"
-address = "{cache}"
-"""
 
 
 class Engines:
@@ -117,11 +94,9 @@ class Engines:
         self._add("redis", cache.process(), cache.log, kind="redis")
         kept = {"postgres": database.ports, "kafka": kafka.ports}
         (self._path / _PORTS).write_bytes(msgspec.json.encode(kept))
-        named = ", ".join(f'"{address}"' for address in kafka.bootstrap.split(","))
-        text = _SETTINGS.format(
-            secret=self._secret, brokers=named, replicas=brokers, silence_ms=ROOM_SILENCE_MS, address=database.address,
-            cache=cache.url,
-        )  # fmt: skip
+        text = settings_of(
+            "up", self._secret, bootstrap=kafka.bootstrap, replicas=brokers, address=database.address, cache=cache.url
+        )
         settings.write_text(text)
 
     def _add(self, name: str, pid: int, log: Path, *, kind: str, role: str = "", data: str = "") -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
+from matchday.ops.cluster_settings import settings_of
 from matchday.ops.cluster_state import Member, born, postmaster, wait_for
 from matchday.ops.engines import ANY, EngineError, Server, free_ports
 from matchday.ops.engines.etcd import Etcd
@@ -28,42 +29,16 @@ _NODES: Final = 3
 _LOGS: Final = "see `matchday cluster logs`"
 _FIRST: Final = {"etcd": 11, "postgres": 21, "kafka": 31, "redis": 41, "sentinel": 51}
 """Where the addresses of each begin."""
-_SETTINGS: Final = """\
-# Written by `matchday cluster up --ha`: the engines that it started.
-[doors]
-secret_file = "{secret}"
-
-[log]
-kind = "kafka"
-
-[kafka]
-brokers = [{brokers}]
-replicas = {replicas}
-# Less than by default: so long may a room be silent before others take its shares over.
-silence_ms_max = {room_silence_ms}
-
-[ledger]
-kind = "postgres"
-
-[postgres]
-address = "{address}"
-# Less than by default: so long may a primary hang before its clients look for another.
-silence_ms_max = {silence_ms}
-statement_ms_max = {statement_ms}
-
-[cache]
-kind = "redis"
-address = "{cache}"
-"""
-ROOM_SILENCE_MS: Final = 2_000
-"""Milliseconds of a room's silence after which its shares are others'. Less: sooner, and for nothing where a machine
-only stands still; then some work is done twice, which changes nothing. Brokers of others allow 6,000 at least, unless
-their ``group.min.session.timeout.ms`` is lower."""
 SILENCE_MS: Final = 4_000
 """Milliseconds of a primary's silence after which clients look for another: less than its lease lasts, so that they
 have given up on one that hangs when there is another."""
 STATEMENT_MS: Final = 3_000
 """Milliseconds of one statement at most, so that one that waits for a lock is not taken for silence."""
+_POSTGRES: Final = """\
+# Less than by default: so long may a primary hang before its clients look for another.
+silence_ms_max = {silence_ms}
+statement_ms_max = {statement_ms}
+"""
 
 
 def network_of(folder: Path) -> str:
@@ -124,10 +99,9 @@ class HighlyAvailable:
 
     def settings(self, secret: Path) -> str:
         """Of a platform that uses them."""
-        return _SETTINGS.format(
-            secret=secret, brokers=", ".join(f'"{address}"' for address in self._kafka.bootstrap.split(",")),
-            replicas=_NODES, room_silence_ms=ROOM_SILENCE_MS, address=self._patroni.address, silence_ms=SILENCE_MS,
-            statement_ms=STATEMENT_MS, cache=self._redis.url,
+        return settings_of(
+            "up --ha", secret, bootstrap=self._kafka.bootstrap, replicas=_NODES, address=self._patroni.address,
+            cache=self._redis.url, more=_POSTGRES.format(silence_ms=SILENCE_MS, statement_ms=STATEMENT_MS),
         )  # fmt: skip
 
 
