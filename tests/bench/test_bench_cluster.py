@@ -1,5 +1,5 @@
 """``matchday bench cluster`` in its parts: what it publishes, and when it publishes nothing. A whole run takes minutes:
-``TEST_BENCH_CLUSTER=1`` has a quick one run."""
+``TEST_WHOLE=1`` has a quick one run."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from matchday.bench.open_loop import CouldNotKeepUp, Seen
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import trees_cpu_s
 from matchday.ops.engines import EngineError
+from tests.conftest import WHOLE
 from tests.real import command
 
 
@@ -108,7 +109,7 @@ def test_what_is_missing_is_said_in_a_row(run: Run, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("TEST_BENCH_CLUSTER" not in os.environ, reason="takes minutes: TEST_BENCH_CLUSTER=1")
+@WHOLE
 def test_a_quick_run_has_every_row() -> None:
     process = command("bench", "cluster", "--quick", "--json")
     out, err = process.communicate(timeout=600)
