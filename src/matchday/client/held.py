@@ -88,11 +88,11 @@ def patched(market: Json | None, patch: Json) -> Json:
     null for the same as before, "" for taken off."""
     if market is None or "selections" in patch:
         return patch
-    fields = {field: value for field, value in patch.items() if field != "prices"}
-    if "prices" in patch:
-        fields["selections"] = [
+    found = market | patch
+    if (prices := found.pop("prices", None)) is not None:
+        found["selections"] = [
             selection if price is None else selection | {"price": price}
-            for selection, price in zip(market["selections"], patch["prices"], strict=True)
+            for selection, price in zip(market["selections"], prices, strict=True)
             if price != ""
         ]
-    return market | fields
+    return found

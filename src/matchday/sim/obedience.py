@@ -219,8 +219,7 @@ class Obedience:
         maybe_fixed = False
         for offset, _, what in self._said[fixture]:
             if isinstance(what, Incident):
-                touches = what.type in MATERIAL or key.type in TOUCHED.get(what.type, ())
-                if touches and maybe_fixed:
+                if maybe_fixed and (what.type in MATERIAL or key.type in TOUCHED.get(what.type, ())):
                     state, maybe_fixed = state or None, False
             elif offset <= until:
                 action = what.action
@@ -255,7 +254,7 @@ def _of_moment(command: TraderCommand) -> bool:
 
 
 def _covers(scope: str, key: MarketKey) -> bool:
-    return scope in ("", key.type, key.name)
+    return scope in ("", key.type) or scope == key.name
 
 
 def _named(commands: list[TraderCommand]) -> set[str]:
