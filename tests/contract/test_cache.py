@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -186,6 +187,42 @@ def test_one_that_refuses_what_it_is_told_is_away(world: World, served: Served) 
         pass
     while counted(world, served.cache, ("m", 3)) == [3] == counted(world, served.cache, ("m", 0)):
         pass
+
+
+def test_a_memcached_that_is_full_and_may_forget_nothing_is_away(tmp_path: Path) -> None:
+    """``-M``: it answers what it has no room for with an error. Nothing is raised, and reads come back."""
+    if shutil.which("memcached") is None:
+        missing("Memcached (apt-get install memcached)")
+    from matchday.backends.cache_memcached import MemcachedServer
+
+    with asyncio.Runner() as runner, FullMemcached(tmp_path) as server:
+
+        async def wait(happened: Callable[[], bool]) -> None:
+            async with asyncio.timeout(30):
+                while not happened():  # noqa: ASYNC110 - a cache knows no event to wait for
+                    await asyncio.sleep(0.001)
+
+        loop = runner.get_loop()
+        world = World(WallClock(loop), lambda happened: runner.run(wait(happened)), "memcached")
+        adapter = MemcachedServer(CacheSettings(kind="memcached", address=server.address))
+        with contextlib.closing(CacheDriver(adapter, world.clock, loop.call_soon_threadsafe)) as cache:
+            cache.put("first", b"1", TTL_MS)
+            assert got(world, cache, "first") == [b"1"]
+            for number in itertools.count():
+                cache.put(f"much{number}", b"x" * 90_000, TTL_MS)
+                if got(world, cache, "first") == [None]:
+                    break
+            assert cache.failures == 1
+            assert counted(world, cache, ("n", 2)) == [2], "what was to be added"
+            while got(world, cache, "first") != [b"1"]:
+                pass  # it is asked again a moment after it was away
+
+
+class FullMemcached(Memcached):
+    """One of a megabyte, which throws nothing away for room."""
+
+    def command(self) -> list[str]:
+        return [*super().command(), "-M", "-m", "1"]
 
 
 class Stuck:

@@ -44,6 +44,8 @@ from matchday.backends.log_kafka import KafkaLog
 from matchday.backends.shares_kafka import SharesKafka
 
 Post = Callable[[Callable[[], None]], object]
+STILL_MS = 1_500
+"""Milliseconds without an acknowledgement that are no accident."""
 
 
 @pytest.fixture
@@ -116,6 +118,15 @@ class Speaker:
 def of_key(log: KafkaLog, topic: Topic, key: str) -> list[int]:
     view = log.partition_view(partition_of(key, log.count))
     return [int(stored.value) for stored in view.read(topic, -1, 10**6) if stored.key == key]
+
+
+def configure(settings: Kafka, topic: Topic, name: str, value: str) -> None:
+    """Have the brokers treat a topic otherwise from now on."""
+    admin = AdminClient({"bootstrap.servers": ",".join(settings.brokers)})
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, f"{settings.platform}.{topic}", incremental_configs=[entry])
+    (asked,) = admin.incremental_alter_configs([resource]).values()
+    asked.result(30)
 
 
 def said_in_order(numbers: Sequence[int]) -> list[int]:
@@ -368,11 +379,7 @@ def test_positions_survive_their_process_and_the_last_is_kept(wall: World, setti
 
 def test_what_brokers_refuse_is_refused_with_all_that_follows_it(wall: World, settings: Kafka) -> None:
     """Whoever reads a snapshot finds what it is of; and the next append is none the worse."""
-    admin = AdminClient({"bootstrap.servers": ",".join(settings.brokers)})
-    less = ConfigEntry("max.message.bytes", "2000", incremental_operation=AlterConfigOpType.SET)
-    topic = ConfigResource(ResourceType.TOPIC, f"{settings.platform}.incidents", incremental_configs=[less])
-    (asked,) = admin.incremental_alter_configs([topic]).values()
-    asked.result(30)
+    configure(settings, Topic.INCIDENTS, "max.message.bytes", "2000")
     with opened(wall, settings) as log:
         found: list[Sequence[int] | LogUnavailable] = []
         for value in (b"x" * 5_000, b"short"):
@@ -499,7 +506,27 @@ def test_of_three_brokers_one_may_be_lost(wall: World, kafka_engine: KafkaEngine
             engine.kill(0)
             before = len(speaker.acked)
             wall.until(lambda: len(speaker.acked) > before + 50)
+            stand_still_while_too_few_have_it(wall, settings, speaker)
             speaker.on = False
             wall.until(lambda: speaker.quiet and len({stored.value for stored in heard}) >= len(speaker.acked))
             for topic, key in itertools.product((Topic.ACCOUNTS, Topic.FIXTURES), ("k0", "k1", "k2")):
                 assert said_in_order(of_key(log, topic, key)) == speaker.acked
+
+
+def stand_still_while_too_few_have_it(wall: World, settings: Kafka, speaker: Speaker) -> None:
+    """Of three brokers two live, and an append is to be on three: it is refused by its leader again and again, nothing
+    is acknowledged, and what waited is taken when two are enough again."""
+    for topic in (Topic.ACCOUNTS, Topic.FIXTURES):
+        configure(settings, topic, "min.insync.replicas", "3")
+    seen, since = len(speaker.acked), wall.clock.elapsed_ms()
+
+    def still() -> bool:
+        nonlocal seen, since
+        if len(speaker.acked) != seen:
+            seen, since = len(speaker.acked), wall.clock.elapsed_ms()
+        return wall.clock.elapsed_ms() - since > STILL_MS
+
+    wall.until(still)
+    for topic in (Topic.ACCOUNTS, Topic.FIXTURES):
+        configure(settings, topic, "min.insync.replicas", "2")
+    wall.until(lambda: len(speaker.acked) > seen + 50)

@@ -235,6 +235,13 @@ def test_two_platforms_on_one_log_or_one_ledger_are_noticed(cluster: Local, tmp_
     said = refused("relay", "--ops-port", "0", "--config", str(tmp_path / "log.toml"))
     assert "goes with another log" in said
     assert "matchday cluster adopt" in said
+    other, own = tmp_path / "log.toml", cluster.folder / "cluster.toml"
+    for taken, left in ((other, own), (own, other)):  # it is told to go with the other, and then to come back
+        adopted = command("cluster", "adopt", "--config", str(taken))
+        said, error = adopted.communicate(timeout=30)
+        assert (adopted.returncode, error) == (0, "")
+        assert re.fullmatch(r"the ledger goes with log \S+ from now on\n", said), said
+        assert "goes with another log" in refused("relay", "--ops-port", "0", "--config", str(left))
 
 
 @WHOLE

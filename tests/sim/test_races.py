@@ -26,7 +26,7 @@ from matchday.services.settlement import SettlementByAccount
 from matchday.sim.inline import InlineLog
 from tests.unit.gates import Table, Told
 
-RACES: Final = int(os.environ.get("TEST_RACES", "250"))
+RACES: Final = int(os.environ.get("TEST_RACES", "150"))
 DELAY: Final = 4_000
 pytestmark = pytest.mark.slow
 

@@ -40,6 +40,17 @@ def test_a_miss_counts_when_it_happens_twice() -> None:
     assert knee.rate > 900
 
 
+def test_a_first_step_that_missed_once_bounds_nothing() -> None:
+    knee = look(lambda rate, tries: "missed" if rate > 1_000 or tries == 1 else "met", 100.0)
+    assert knee.rate > 900
+
+
+def test_a_generator_that_was_late_for_a_moment_is_no_end() -> None:
+    knee = look(lambda rate, tries: "unjudged" if tries % 2 else "met" if rate <= 1_000 else "missed", 100.0)
+    assert 900 < knee.rate <= 1_000
+    assert not knee.at_least
+
+
 def test_a_generator_that_could_not_keep_up_leaves_a_knee_that_is_no_lower() -> None:
     knee = look(lambda rate, _: "met" if rate <= 700 else "unjudged", 100.0)
     assert 600 < knee.rate <= 700

@@ -22,6 +22,10 @@ IN_FLIGHT_S: Final = 0.08
 """Seconds for which a process stands still so that what it has handed to the ledger is committed there."""
 SETTLES_S: Final = 0.4
 """The same so that another process has settled what is its own."""
+HELD_S_MAX: Final = 3.5
+"""The same until another one has decided something: less than what counts as silence (``kafka.silence_ms_max``)."""
+BREATH_S: Final = 2.0
+"""Seconds for which it then goes on, so that its heartbeats are heard."""
 PAUSE_S: Final = 0.1
 TRIES: Final = 100
 """Times that a moment is looked for; then the fault strikes without it, and says so."""
@@ -137,24 +141,27 @@ async def settlement(stage: Stage) -> Struck:
 
 
 async def settlement_settling(stage: Stage) -> Struck:
-    """Settlement while there are bets on what is decided that it has not settled: it stands still while that is looked
-    up, and so long that another one has settled its own."""
-    member = await stage.owner("settlement")
+    """Settlement with bets on what is decided that it has not settled. It stands still until another one has decided
+    something and settled its own part of that, for less than what counts as silence; then it goes on, and is tried
+    again."""
 
     async def settling() -> bool:
         return await asyncio.to_thread(stage.books.unsettled) > 0
 
     until_s = stage.now_s + MOMENT_S_MAX
-    while stage.now_s < until_s and await stage.until(settling, until_s - stage.now_s):
+    while stage.now_s < until_s:
+        member = await stage.owner("settlement")
         was = seen(member)
         with held(member.family):
-            mark = stage.mark()
-            await asyncio.sleep(SETTLES_S)
-            left = await asyncio.to_thread(stage.books.unsettled)
-            if left:
-                proof = await asyncio.to_thread(processes.kill, member)
-                return mark.struck(f"{left} bets decided and not settled; {proof}", again(stage, was))
-    return await killed(stage, member, "moment not met; ")
+            if await stage.until(settling, HELD_S_MAX):
+                mark = stage.mark()
+                await asyncio.sleep(SETTLES_S)
+                left = await asyncio.to_thread(stage.books.unsettled)
+                if left:
+                    proof = await asyncio.to_thread(processes.kill, member)
+                    return mark.struck(f"{left} bets decided and not settled; {proof}", again(stage, was))
+        await asyncio.sleep(BREATH_S)
+    return await killed(stage, await stage.owner("settlement"), "moment not met; ")
 
 
 async def relay(stage: Stage) -> Struck:
