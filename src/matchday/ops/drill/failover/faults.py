@@ -29,8 +29,8 @@ BREATH_S: Final = 2.0
 PAUSE_S: Final = 0.1
 TRIES: Final = 100
 """Times that a moment is looked for; then the fault strikes without it, and says so."""
-MOMENT_S_MAX: Final = 90.0
-"""Seconds that a settlement is waited for."""
+MOMENT_S_MAX: Final = 120.0
+"""Seconds that a settlement is waited for: bets are on matches that have yet to be played."""
 
 
 class NotHere(DrillError):
@@ -221,9 +221,9 @@ ROOMS: Final = (
     Fault("odds", 3, "SIGKILL of the owner of books", odds),
     Fault("odds_rebalancing", 3, "SIGKILL of the owner of books in a rebalance", odds_rebalancing),
     Fault("settlement", 3, "SIGKILL of settlement", settlement),
-    Fault("settlement_settling", 3, "SIGKILL of settlement in a settlement", settlement_settling),
     Fault("relay", 3, "SIGKILL of the relay", relay),
     Fault("relay_carrying", 3, "SIGKILL of the relay with facts to carry", relay_carrying),
     Fault("redis", 3, "SIGKILL of Redis", redis),
     Fault("haproxy", 3, "SIGKILL of HAProxy", haproxy),
+    Fault("settlement_settling", 3, "SIGKILL of settlement in a settlement", settlement_settling),
 )

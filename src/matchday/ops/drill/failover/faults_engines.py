@@ -34,6 +34,9 @@ SLOW_US: Final = 100_000
 JUMP_S: Final = 7_200
 FAKED_S_MAX: Final = 60.0
 """Seconds for a gate to be ready under libfaketime."""
+WAIT_MS: Final = 20
+"""Milliseconds for which threads of the client libraries wait under libfaketime, whatever they asked for: it takes one
+clock for the other where a wait is by the monotonic one (its issues #142 and #469), and they would never wake."""
 CLOCK_S: Final = 1.5
 """Seconds after which a gate's answers have its new time."""
 _FAKETIME: Final = (
@@ -203,7 +206,7 @@ async def clock_jump(stage: Stage) -> Struck:
     await asyncio.to_thread(stop, [member], lambda _: None)
     under = {
         "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_WAIT_MS": str(WAIT_MS),
     }  # fmt: skip
     member = await asyncio.to_thread(partial(stage.supervisor.again, was, under))
     if not await stage.until(stage.whole, FAKED_S_MAX):
@@ -241,5 +244,6 @@ ENGINES: Final = (
     Fault("primary_cut", 30, "the primary cut off, with some of its clients", primary_cut, ha=True),
     Fault("disk_full", 30, "a full disk of the primary", disk_full, ha=True),
     Fault("disk_slow", 10, "a slow disk of the primary", disk_slow),
-    Fault("clock_jump", 2, "a gate's clock that jumps", clock_jump),
+    # Not a kill, but as a hang: the gate refuses its own fans for as long as nobody can tell how old its prices are.
+    Fault("clock_jump", 30, "a gate's clock that jumps", clock_jump),
 )
