@@ -66,6 +66,7 @@ class Gate:
         self.followers: list[Follower] = [push]
         self._letters = Letters(clock, Voice(clock, log, "gate"), "gate")
         self._over: dict[str, int] = {}
+        """Fixture -> since when it is over, in time elapsed: a clock that jumps takes nothing off the screens."""
         self._looking = False
         """Whether it is going to look for what was over for long."""
         self._unwhole: set[str] = set()
@@ -88,7 +89,7 @@ class Gate:
                 self.books.load(state)
                 after = min(after, state.said - 1)
                 if state.snapshot.status in OVER:
-                    self._over[state.fixture] = now - over_for_ms
+                    self._over[state.fixture] = self._clock.elapsed_ms() - over_for_ms
             elif over_for_ms < FORGET_MS + history_ms:
                 gone.append(state.fixture)  # screens that were elsewhere when it was taken off still have it
         since = now - history_ms
@@ -136,7 +137,7 @@ class Gate:
             return
         self.book_age.take(self._clock.now_ms() - message.at_ms)
         if message.board.status in OVER:
-            self._over[message.fixture] = self._clock.now_ms()
+            self._over[message.fixture] = self._clock.elapsed_ms()
             self._forget_later(FORGET_MS)
         for watcher in self.watchers:
             watcher(message, stored.offset)
@@ -206,8 +207,8 @@ class Gate:
     def _forget(self) -> None:
         """Take fixtures that have been over for long off the screens."""
         self._looking = False
-        now = self._clock.now_ms()
-        for fixture in [f for f, at in self._over.items() if now - at >= FORGET_MS]:
+        elapsed = self._clock.elapsed_ms()
+        for fixture in [f for f, at in self._over.items() if elapsed - at >= FORGET_MS]:
             del self._over[fixture]
             self.books.forget(fixture)
             self.push.removed(fixture)

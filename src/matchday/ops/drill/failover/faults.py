@@ -20,12 +20,10 @@ from matchday.ops.drill.failover.stage import Stage, Struck
 
 IN_FLIGHT_S: Final = 0.08
 """Seconds for which a process stands still so that what it has handed to the ledger is committed there."""
-SETTLES_S: Final = 0.4
-"""The same so that another process has settled what is its own."""
-HELD_S_MAX: Final = 3.5
-"""The same until another one has decided something: less than what counts as silence (``kafka.silence_ms_max``)."""
-BREATH_S: Final = 2.0
-"""Seconds for which it then goes on, so that its heartbeats are heard."""
+SLICE_S: Final = 0.005
+"""Seconds for which settlement goes on between two looks at what it has left."""
+ANSWERS_S_MAX: Final = 20.0
+"""Seconds that a bet is waited for that is committed and not answered."""
 PAUSE_S: Final = 0.1
 TRIES: Final = 100
 """Times that a moment is looked for; then the fault strikes without it, and says so."""
@@ -79,9 +77,10 @@ async def gate(stage: Stage) -> Struck:
 async def gate_answering(stage: Stage) -> Struck:
     """A gate that has committed bets and not answered them: it stands still while that is looked up, and dies so."""
     member = stage.one("gate")
-    for _ in range(TRIES):
+    until_s = stage.now_s + ANSWERS_S_MAX
+    while stage.now_s < until_s:
         if not stage.fans.unanswered():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.002)
             continue
         was = seen(member)
         with held(member.family):
@@ -141,27 +140,22 @@ async def settlement(stage: Stage) -> Struck:
 
 
 async def settlement_settling(stage: Stage) -> Struck:
-    """Settlement with bets on what is decided that it has not settled. It stands still until another one has decided
-    something and settled its own part of that, for less than what counts as silence; then it goes on, and is tried
-    again."""
-
-    async def settling() -> bool:
-        return await asyncio.to_thread(stage.books.unsettled) > 0
-
+    """Settlement between a decision and the settling of its bets, which are some hundredths of a second: it is let go
+    on in slices that are shorter than that, and looked at between them."""
+    member = await stage.owner("settlement")
+    was = seen(member)
     until_s = stage.now_s + MOMENT_S_MAX
     while stage.now_s < until_s:
-        member = await stage.owner("settlement")
-        was = seen(member)
         with held(member.family):
-            if await stage.until(settling, HELD_S_MAX):
-                mark = stage.mark()
-                await asyncio.sleep(SETTLES_S)
+            mark = stage.mark()
+            if await asyncio.to_thread(stage.books.unsettled):
+                await asyncio.sleep(IN_FLIGHT_S)
                 left = await asyncio.to_thread(stage.books.unsettled)
                 if left:
                     proof = await asyncio.to_thread(processes.kill, member)
                     return mark.struck(f"{left} bets decided and not settled; {proof}", again(stage, was))
-        await asyncio.sleep(BREATH_S)
-    return await killed(stage, await stage.owner("settlement"), "moment not met; ")
+        await asyncio.sleep(SLICE_S)
+    return await killed(stage, member, "moment not met; ")
 
 
 async def relay(stage: Stage) -> Struck:
