@@ -429,7 +429,8 @@ def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words."""
+    """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words, 130 where it was
+    interrupted (128 + SIGINT, as shells have it)."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -471,6 +472,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("matchday: interrupted\n")
+        return 130
 
 
 def _up(options: argparse.Namespace) -> int:

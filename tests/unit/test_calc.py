@@ -205,3 +205,14 @@ def test_the_example_of_the_help_is_true(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(shown[1].encode())))
     assert main(["calc", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(shown[2])
+
+
+def test_an_interrupt_is_said_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matchday.__main__._calc", lambda _: interrupted())
+    assert main(["calc", "-"]) == 130
+    assert capsys.readouterr().err == "matchday: interrupted\n"

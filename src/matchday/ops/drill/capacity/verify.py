@@ -106,7 +106,7 @@ def odds(run: Run, model: Capacity) -> list[Verified]:
     predicted = known(model, "odds", "incidents_per_s")
     with pinned(SERVER_CORE):
         knee = asyncio.run(odds_knee(run, ODDS, _START * predicted, _GROWTH))
-    what = f"incidents a second, {ODDS.matches} matches, one goal in {1 / ODDS.goals:g}"
+    what = f"incidents a second, {ODDS.matches} matches, one goal in {1 / ODDS.goals:.0f}"
     return [Verified("odds", what, predicted, round(knee.rate, 1), knee.at_least)]
 
 

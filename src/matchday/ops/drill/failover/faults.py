@@ -27,8 +27,9 @@ ANSWERS_S_MAX: Final = 20.0
 PAUSE_S: Final = 0.1
 TRIES: Final = 100
 """Times that a moment is looked for; then the fault strikes without it, and says so."""
-MOMENT_S_MAX: Final = 120.0
-"""Seconds that a settlement is waited for: bets are on matches that have yet to be played."""
+MOMENT_S_MAX: Final = 240.0
+"""Seconds that a settlement is waited for: bets are on matches that have yet to be played, which takes two minutes at
+60 times their speed."""
 
 
 class NotHere(DrillError):
