@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from matchday.model.messages import BookChanged
+from matchday.sim.clock import VirtualClock
 from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, board, market
 
 
@@ -462,6 +463,33 @@ def test_more_connections_than_allowed_are_turned_away() -> None:
 
 
 # --- silence ----------------------------------------------------------------------------------------------------------
+
+
+class Jumping(VirtualClock):
+    """A clock that is set, as people and NTP do."""
+
+    skew_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.skew_ms
+
+
+@pytest.mark.parametrize("skew_ms", [7_200_000, -7_200_000])
+def test_a_clock_that_jumps_makes_nobody_silent_idle_or_too_busy(skew_ms: int) -> None:
+    desk = Desk(heartbeat_ms=5_000, idle_ms_max=60_000)
+    desk.clock = clock = Jumping(1)
+    desk.restart()
+    desk.price("F", 2000)
+    line = desk.open("fixture:F")
+    line.read()
+    clock.skew_ms = skew_ms
+    clock.run_for(20_000)
+    beats = [frame for frame in line.read() if frame["t"] == "heartbeat"]
+    assert 3 <= len(beats) <= 5
+    assert clock.now_ms() - beats[-1]["at"] < 10_000, "the frames have what the clock shows"
+    (pong,) = desk.told(line, op="ping")
+    assert (pong["t"], pong["at"]) == ("pong", clock.now_ms())
+    assert line.closes == []
 
 
 def test_silence_is_broken_by_heartbeats_and_only_silence() -> None:

@@ -87,7 +87,7 @@ class Outbox:
     def _flush(self) -> None:
         """First what is a connection's own, then a slice of those who follow what was said."""
         self._due = False
-        now, joined = self._clock.now_ms(), dict[tuple[bytes, ...], bytes]()
+        now, joined = self._clock.elapsed_ms(), dict[tuple[bytes, ...], bytes]()
         dirty, self._dirty = self._dirty, []
         for session in dirty:
             if session.pending is not None:  # else closed since

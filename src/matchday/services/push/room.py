@@ -151,10 +151,11 @@ class Push:
         if self._drain is not None:
             connection.close(wire.CLOSE_DRAINING, self._drain.reason())
             return
-        now, self._opened = self._clock.now_ms(), self._opened + 1
-        session = self._sessions[connection] = Session(connection, now, self._opened % SLOTS)
+        self._opened += 1
+        session = Session(connection, self._clock.elapsed_ms(), self._opened % SLOTS)
+        self._sessions[connection] = session
         self._slots[session.slot][session] = None
-        self._out.tell(session, self._hello(now))
+        self._out.tell(session, self._hello(self._clock.now_ms()))
         self._keep_sweeping()
 
     def closed(self, connection: Connection) -> None:
@@ -170,7 +171,7 @@ class Push:
     def heard(self, connection: Connection) -> None:
         """A sign of life: a pong."""
         if session := self._sessions.get(connection):
-            session.heard_ms = self._clock.now_ms()
+            session.heard_ms = self._clock.elapsed_ms()
 
     def drained(self, connection: Connection) -> None:
         """A slow connection can take more: it gets the latest value of all it has missed."""
@@ -188,7 +189,7 @@ class Push:
         session = self._sessions.get(connection)
         if session is None:
             return
-        session.heard_ms = self._clock.now_ms()
+        session.heard_ms = self._clock.elapsed_ms()
         self.messages += 1
         try:
             said = self._read(payload, connection.binary)
@@ -206,7 +207,7 @@ class Push:
         elif isinstance(said, wire.Pace):
             self._pace(session, said.max_rate_hz)
         elif isinstance(said, wire.Ping):
-            self._out.tell(session, wire.Pong(session.heard_ms))
+            self._out.tell(session, wire.Pong(self._clock.now_ms()))
         else:
             self._doors[type(said)].said(session.account, said, lambda answer: self._answer(session, answer))
 
@@ -453,7 +454,7 @@ class Push:
             session.behind.pop(name, None)
         channel.holders -= 1
         if name == wire.ACCOUNT and not channel.holders:
-            self._left[_key(channel)] = self._clock.now_ms()
+            self._left[_key(channel)] = self._clock.elapsed_ms()
 
     def _epoch_of(self, channel: Channel) -> str:
         return self._account_epoch if channel.name == wire.ACCOUNT else self._epoch
@@ -536,7 +537,7 @@ class Push:
     def _fall_behind(self, session: Session) -> None:
         """Nothing more is queued for this connection until it has drained."""
         self.fell_behind += 1
-        session.slow_ms = self._clock.now_ms()
+        session.slow_ms = self._clock.elapsed_ms()
         session.behind = {
             name: sent for name, channel in session.channels.items() if (sent := channel.part(session)) is not None
         }
@@ -572,10 +573,10 @@ class Push:
     def _sweep(self) -> None:
         """One part of the connections: heartbeats for the silent, goodbye to the idle and the slow."""
         self._sweeping = False
-        now, settings = self._clock.now_ms(), self._settings
+        now, shown, settings = self._clock.elapsed_ms(), self._clock.now_ms(), self._settings
         period = settings.heartbeat_ms // SWEEPS
-        self._say_stale(now)
-        beat = Shared(lambda: self._heartbeat(now))
+        self._say_stale(shown)
+        beat = Shared(lambda: self._heartbeat(shown))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
             if session.behind is not None:

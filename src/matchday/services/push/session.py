@@ -36,7 +36,7 @@ class Session:
         "pending", "send", "sent_ms", "several", "slot", "slow_ms",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, now: int, slot: int) -> None:
+    def __init__(self, connection: Connection, elapsed_ms: int, slot: int) -> None:
         self.connection = connection
         self.send, self.buffered = connection.send, connection.buffered
         """At hand: of a crowd's objects none is in the processor's cache, and each that is touched costs."""
@@ -55,7 +55,8 @@ class Session:
         """Frames of its own that leave with this tick; None: there are none."""
         self.behind: dict[str, int] | None = None
         """Of one that does not keep up: channel -> offset up to which it was sent everything."""
-        self.slow_ms = self.heard_ms = self.sent_ms = now
+        self.slow_ms = self.heard_ms = self.sent_ms = elapsed_ms
+        """By time elapsed, all of them: where the clock jumps, nobody was silent."""
         self.paid = 0
         """Until when its messages are paid for, in milliseconds times messages a second."""
 

@@ -5,7 +5,7 @@ on from where it was, or is told that it cannot. Whatever a client holds in the 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from matchday.client import Client, GivenUp
@@ -171,5 +171,16 @@ def differing(watchers: Sequence[Watcher], newcomer: Watcher) -> tuple[int, list
         if held is not None and held.whole and (held.epoch, held.offset) == (own.epoch, own.offset):
             compared += 1
             if held.rows != own.rows:
-                found.append(f"{watcher.name}: holds something else than a newcomer at {own.offset} of {HOME}")
+                how = difference(held.rows, own.rows)
+                found.append(f"{watcher.name}: holds something else than a newcomer at {own.offset} of {HOME}: {how}")
     return compared, found
+
+
+def difference(held: Mapping[str, Json], newcomers: Mapping[str, Json]) -> str:
+    """How rows of the home screen differ, by their fixtures: what only one of two has, and the first that differs."""
+    only, lacks = sorted(held.keys() - newcomers.keys()), sorted(newcomers.keys() - held.keys())
+    other = sorted(fixture for fixture in held.keys() & newcomers.keys() if held[fixture] != newcomers[fixture])
+    said = [f"it has {', '.join(only)}"] if only else []
+    said += [f"it lacks {', '.join(lacks)}"] if lacks else []
+    said += [f"of {len(other)} other rows: {held[other[0]]}, not {newcomers[other[0]]}"] if other else []
+    return "; ".join(said)
