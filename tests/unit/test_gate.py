@@ -7,16 +7,19 @@ import pytest
 from matchday.app import Platform
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.backends.partitions import Part
 from matchday.config import Settings
 from matchday.model.bet import OUTCOMES, Leg, Policy, Result
 from matchday.model.football import IncidentType
 from matchday.model.ledger import Command, DecideLegs, OpenAccount, PlaceBet, SetCashOut, SettleBet, Transfer
-from matchday.model.messages import Decision, FixtureStatus
+from matchday.model.messages import BookChanged, Decision, FixtureStatus, OddsOwned, Topic, decode, encode
 from matchday.model.reports import Announced, Confirmed, Report, Reported
+from matchday.ports import Record, Stored
 from matchday.pricing.calibrate import PRIOR
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 from matchday.sim.screens import LINES, Frames, Screen
+from tests.unit.pushing import RESULT, board, market
 
 NOW = 1_600_000_000_000
 
@@ -111,3 +114,38 @@ def test_a_match_that_was_over_before_a_gate_started_leaves_the_screens(died_s: 
     assert ("F" in screen.views["home"].rows) == shown
     clock.run_for(900_000)
     assert set(screen.views["home"].rows) == {"G"}
+
+
+class Announcing(InlineLog):
+    """A match is announced while a gate that starts reads what was said before."""
+
+    announced = False
+
+    def read_of(self, part: Part, after: int, limit: int) -> list[Stored]:
+        if part[0] == Topic.BOOKS and not self.announced:
+            self.announced = True
+            said = super().read_of(part, -1, 10**6)
+            epoch = 1 + max(stored.offset for stored in said if isinstance(decode(stored.value), OddsOwned))
+            news = BookChanged("N", epoch, 1, "scheduled", NOW, board("N"), (market("N", RESULT, 2_000),))
+            self._core.append([Record(Topic.BOOKS, "N", encode(news))], (), self._clock.now_ms())
+        return super().read_of(part, after, limit)
+
+
+def test_a_match_that_is_announced_while_a_gate_starts_is_shown_there_too() -> None:
+    """Found by the failover drill: a page of what was said before may end after what the books were loaded of; a match
+    that was first spoken of there was taken for one that is long over, and that gate never showed it."""
+    ledger, log = SqliteLedgerCore(":memory:"), SqliteLogCore(":memory:", lambda: "epoch")
+    clock = VirtualClock(1, NOW)
+    first = Platform(clock, InlineLog(log, clock), InlineLedger(ledger, clock), TwoMatches(), Settings(), secret=b"s")
+    first.start()
+    clock.run_for(10_000)
+    clock = VirtualClock(2, NOW + 20_000)
+    second = Platform(
+        clock, Announcing(log, clock), InlineLedger(ledger, clock), TwoMatches(), Settings(), secret=b"s",
+        framing=LINES,
+    )  # fmt: skip
+    second.start()
+    screen = Screen("anna", Frames(), lambda *_: None, None)
+    screen.connect(second.push, "", ["home"])
+    clock.run_for(1_000)
+    assert set(screen.views["home"].rows) == {"F", "G", "N"}

@@ -95,7 +95,7 @@ class Gate:
         since = now - history_ms
         after = max(-1, min(after, end - self._settings.push.history_frames_max))
         self.push.begin(after)
-        while after < end and (records := self._log.read(Topic.BOOKS, after, 1_000)):
+        while after < end and (records := self._until(end, self._log.read(Topic.BOOKS, after, 1_000))):
             for stored, message in self._letters.opened(records, self._unread):
                 if isinstance(message, OddsOwned):
                     self._owned(stored.offset + 1, message.share)
@@ -115,6 +115,12 @@ class Gate:
         self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
         if self._over:
             self._forget_later(FORGET_MS // 4)
+
+    @staticmethod
+    def _until(end: int, records: Sequence[Stored]) -> Sequence[Stored]:
+        """Those that were there when the books were loaded. What has come since is heard as it comes: a fixture that
+        was announced meanwhile is among the books of no state that was loaded."""
+        return [stored for stored in records if stored.offset <= end]
 
     def _hear_books(self, records: Sequence[Stored]) -> None:
         self._letters.each(records, self._hear_book, self._unread)
