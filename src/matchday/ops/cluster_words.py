@@ -59,7 +59,7 @@ fans bet on whichever gate answers. At the end what screens held is compared wit
 gate is asked for every bet. Processes are left as they then are: two gates, two odds owners.
 
 Example:
-  matchday cluster up --with-engines --speed 30
+  matchday cluster up --with-engines --speed 4
   matchday cluster audit --watchers 1000"""
 _NAMES: Final = ", ".join(ROOMS)
 WATCHERS: Final = 1_000
