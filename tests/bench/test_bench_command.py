@@ -15,7 +15,7 @@ from tests.real import command
 
 def run(*words: str) -> tuple[int, str, str]:
     process = command("bench", *words)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 

@@ -534,9 +534,9 @@ def test_a_bet_on_its_way_survives_a_reload(page: Page, platform: FakePlatform) 
     page.route("**/by-id/*", lambda route: route.abort())
     page.get_by_test_id("sign-in").click()
     pick(page)
-    platform.offset["account"] = 7
     place(page)
     answered(page, "retrying")
+    platform.offset["account"] = 7  # else the page may hear of the bet by this channel before it has lost an answer
     page.unroute_all(behavior="ignoreErrors")
     page.reload()
     answered(page, "accepted")

@@ -219,10 +219,10 @@ def test_a_memcached_that_is_full_and_may_forget_nothing_is_away(tmp_path: Path)
 
 
 class FullMemcached(Memcached):
-    """One of a megabyte, which throws nothing away for room."""
+    """One of two megabytes, which throws nothing away for room."""
 
     def command(self) -> list[str]:
-        return [*super().command(), "-M", "-m", "1"]
+        return [*super().command(), "-M", "-m", "2"]
 
 
 class Stuck:

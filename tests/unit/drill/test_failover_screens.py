@@ -64,7 +64,10 @@ def test_a_watcher_that_holds_something_else_than_a_newcomer_is_noticed(clock: V
     newcomer.client.held["home"].rows["m"]["board"]["clock_s"] = 7
     compared, wrong = differing([good, bad, behind], newcomer)
     assert compared == 2
-    assert wrong == ["bad: holds something else than a newcomer at 7 of home"]
+    (said,) = wrong
+    assert said.startswith("bad: holds something else than a newcomer at 7 of home: of 1 other rows: {'board': {")
+    newcomer.client.held["home"].rows["n"] = newcomer.client.held["home"].rows.pop("m")
+    assert differing([bad], newcomer)[1][0].endswith("7 of home: it has m; it lacks n")
 
 
 def test_a_fact_that_was_missed_or_made_up_is_noticed() -> None:
