@@ -5,10 +5,11 @@ import http.client
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from matchday.model.ledger import Refusal
-from tests.real import Server, new_id
+from tests.real import Server, new_id, poll
 
 PAUSE_S = 0.05
 ASKED_MAX = 200
@@ -80,9 +81,18 @@ class Fans:
         return {said: count for said, count in self.answers.items() if said not in {"accepted", *map(str, Refusal)}}
 
     def stakes_of(self, token: str) -> int:
-        """How many bets a fan's statement has."""
-        entries = self._door.ask("GET", "/api/account/statement?limit=200", token=token)[1]["entries"]
-        return sum(entry["reason"] == "stake" for entry in entries)
+        """How many bets a fan's statement has. What is turned away, as too much is asked, is asked again."""
+        found, before = list[str](), ""
+        while True:
+            told = poll(partial(self._page, f"/api/account/statement?limit=50{before}", token), 60)
+            found += [entry["reason"] for entry in told["entries"]]
+            if told.get("next") is None:
+                return found.count("stake")
+            before = f"&before={told['next']}"
+
+    def _page(self, path: str, token: str) -> Any:
+        status, told = self._door.ask("GET", path, token=token)
+        return told if status == 200 else None
 
 
 def _said(status: int, answer: Any) -> str:
