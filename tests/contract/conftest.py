@@ -34,6 +34,19 @@ class World:
         self.engine = engine
 
 
+@contextlib.contextmanager
+def real_world(engine: str, patience_s: float = PATIENCE_S) -> Iterator[World]:
+    """A loop of its own and the clock on the wall."""
+    with asyncio.Runner() as runner:
+
+        async def wait(happened: Callable[[], bool]) -> None:
+            async with asyncio.timeout(patience_s):
+                while not happened():  # noqa: ASYNC110 - rooms know no event to wait for
+                    await asyncio.sleep(0.001)
+
+        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)), engine)
+
+
 def fatal(error: BaseException) -> None:
     raise error
 
@@ -62,14 +75,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
         yield World(virtual, run, request.param)
         return
-    with asyncio.Runner() as runner:
-
-        async def wait(happened: Callable[[], bool]) -> None:
-            async with asyncio.timeout(PATIENCE_S):
-                while not happened():  # noqa: ASYNC110 - rooms know no event to wait for
-                    await asyncio.sleep(0.001)
-
-        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)), request.param)
+    with real_world(request.param) as real:
+        yield real
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from matchday.config import Cache as CacheSettings
 from matchday.ops.engines.redis import Redis
 from matchday.ports import Cache
 from matchday.sim.clock import VirtualClock
-from tests.contract.conftest import World
+from tests.contract.conftest import World, real_world
 from tests.engines import Memcached, missing
 
 Values = list[Sequence[bytes | None]]
@@ -195,15 +195,8 @@ def test_a_memcached_that_is_full_and_may_forget_nothing_is_away(tmp_path: Path)
         missing("Memcached (apt-get install memcached)")
     from matchday.backends.cache_memcached import MemcachedServer
 
-    with asyncio.Runner() as runner, FullMemcached(tmp_path) as server:
-
-        async def wait(happened: Callable[[], bool]) -> None:
-            async with asyncio.timeout(30):
-                while not happened():  # noqa: ASYNC110 - a cache knows no event to wait for
-                    await asyncio.sleep(0.001)
-
-        loop = runner.get_loop()
-        world = World(WallClock(loop), lambda happened: runner.run(wait(happened)), "memcached")
+    with FullMemcached(tmp_path) as server, real_world("memcached") as world:
+        loop = cast("WallClock", world.clock)._loop
         adapter = MemcachedServer(CacheSettings(kind="memcached", address=server.address))
         with contextlib.closing(CacheDriver(adapter, world.clock, loop.call_soon_threadsafe)) as cache:
             cache.put("first", b"1", TTL_MS)

@@ -1,7 +1,6 @@
 """What goes wrong with brokers, as the log's port has it: nothing acknowledged is lost, nothing comes out of order, and
 what cannot be is said with its remedy."""
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -29,7 +28,7 @@ from tests.conftest import WHOLE
 from tests.engines import missing
 from tests.real import poll
 
-from .conftest import World, fatal, fresh_kafka
+from .conftest import World, fatal, fresh_kafka, real_world
 
 pytest.importorskip("confluent_kafka", reason="pip install 'matchday[cluster]'")
 from confluent_kafka import (
@@ -50,14 +49,8 @@ STILL_MS = 1_500
 
 @pytest.fixture
 def wall() -> Iterator[World]:
-    with asyncio.Runner() as runner:
-
-        async def wait(happened: Callable[[], bool]) -> None:
-            async with asyncio.timeout(60):
-                while not happened():  # noqa: ASYNC110 - rooms know no event to wait for
-                    await asyncio.sleep(0.001)
-
-        yield World(WallClock(runner.get_loop()), lambda happened: runner.run(wait(happened)), "kafka")
+    with real_world("kafka", patience_s=60) as real:
+        yield real
 
 
 @pytest.fixture

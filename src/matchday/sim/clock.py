@@ -58,11 +58,9 @@ class VirtualClock:
 
     def run_until(self, at_ms: int) -> None:
         """Make every call that is due up to a moment, then be there."""
-        waiting, pop = self._due, heapq.heappop
-        while waiting and waiting[0][0] <= at_ms:
-            due, _, timer = pop(waiting)
-            if due > self._now:
-                self._now = due
+        while self._due and self._due[0][0] <= at_ms:
+            due, _, timer = heapq.heappop(self._due)
+            self._now = max(self._now, due)
             call, timer.call = timer.call, None
             if call is not None:
                 self.steps += 1

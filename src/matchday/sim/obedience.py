@@ -254,7 +254,7 @@ def _of_moment(command: TraderCommand) -> bool:
 
 
 def _covers(scope: str, key: MarketKey) -> bool:
-    return scope in ("", key.type) or scope == key.name
+    return scope in ("", key.type, key.name)
 
 
 def _named(commands: list[TraderCommand]) -> set[str]:
