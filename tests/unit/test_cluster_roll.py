@@ -1,12 +1,13 @@
 """What a roll is told, and what a canary is judged by. With real rooms: ``tests/e2e/test_cluster.py``."""
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from matchday.ops.cluster_canary import Budget, Watch
+from matchday.ops.cluster_canary import Budget, Seen, Watch, refusals_max
 from matchday.ops.cluster_release import interpreter, release_of, with_release
 from matchday.ops.cluster_roll import Order, Rolling, _batches
 from matchday.ops.cluster_state import ClusterError, Folder, Member, State
@@ -47,6 +48,8 @@ class Balancer:
         (row(good=900, failed=100), row(good=900, failed=100), ""),  # an engine stumbles: all of them do
         (row(good=10, failed=50), None, ""),  # too few to say
         (row(good=500, refused=500), row(good=900, refused=100), "50% of its answers were 4xx, of the others 10%"),
+        (row(good=94, refused=6), None, ""),  # beyond 5 %, not beyond what chance makes of it
+        (row(good=87, refused=13), None, "13% of its answers were 4xx, of the others 0%"),
         (row(good=1_000, status="DOWN"), None, "gate-2 does not answer the balancer"),
         (row(good=1_000, status="DOWN 1/2"), None, "gate-2 does not answer the balancer"),
         (row(good=1_000, status="MAINT"), None, "gate-2 does not answer the balancer"),
@@ -55,6 +58,14 @@ class Balancer:
 def test_a_canary_is_judged_beside_the_others(canary: Counts, other: Counts | None, says: str) -> None:
     assert Balancer(canary, other).looks().startswith(says)
     assert bool(Balancer(canary, other).looks()) == bool(says)
+
+
+def test_a_few_answers_do_not_say_that_a_release_refuses() -> None:
+    few = [refusals_max(count, Seen(requests=1_000)) for count in (15, 1_000)]
+    assert [math.floor(most) for most in few] == [3, 70]
+    beside = Seen(requests=15, refused=2)
+    assert refusals_max(15, beside) > refusals_max(15, Seen(requests=1_500, refused=200)) > 15 * 0.3
+    assert refusals_max(1_000, Seen()) == few[1]  # nobody beside it: what it gives alone is judged
 
 
 def test_what_was_counted_before_the_canary_came_says_nothing() -> None:

@@ -17,6 +17,8 @@ _LATE_MS: Final = 20
 """Milliseconds by which it may be slower whatever the ratio."""
 _REFUSED: Final = 0.05
 """Share of 4xx by which it may be above twice that of the others."""
+_CHANCE: Final = 3.0
+"""Standard deviations beyond that: of fifteen answers, one refusal by rule is 7 % of them and says nothing."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def refusals_max(requests: int, others: Seen) -> float:
+    """How many of so many answers may be 4xx: twice the others' share and 5 %, and what chance adds to both counts
+    (three standard deviations of a binomial share)."""
+    beside = others.share(others.refused)
+    share = min(1.0, 2 * beside + _REFUSED)
+    variance = share * (1 - share) / max(1, requests) + 4 * beside * (1 - beside) / max(1, others.requests)
+    return float(requests * (share + _CHANCE * variance**0.5))
+
+
 Rows = Mapping[str, Mapping[str, str]]
 """Gate -> what HAProxy counts of it."""
 
@@ -89,8 +100,8 @@ class Watch:
         if failed > beside + budget.errors_max:
             return (f"{canary.failed} of its {canary.requests} answers were 5xx or broken connections ({failed:.2%}; "
                     f"the others {beside:.2%}, budget {budget.errors_max:.2%})")  # fmt: skip
-        refused, beside = canary.share(canary.refused), others.share(others.refused)
-        if refused > 2 * beside + _REFUSED:
+        if canary.refused > refusals_max(canary.requests, others):
+            refused, beside = canary.share(canary.refused), others.share(others.refused)
             return f"{refused:.0%} of its answers were 4xx, of the others {beside:.0%}"
         slow = canary.answer_ms > budget.slower_max * others.answer_ms + _LATE_MS
         self._late = self._late + 1 if slow else 0
