@@ -68,9 +68,10 @@ class Held:
             self._home(data)
         else:
             self.board = self.board | data.get("board", {})
+            fixture, markets = self.board["fixture"], self.markets
             for name, patch in data.get("markets", {}).items():
-                market = f"{self.board['fixture']}:{name}"
-                self.markets[market] = patched(self.markets.get(market), patch)
+                market = f"{fixture}:{name}"
+                markets[market] = patched(markets.get(market), patch)
         return True
 
     def _home(self, data: Json) -> None:

@@ -55,6 +55,8 @@ def undecided(price: int, chance: Fraction, returned: Range = NOTHING) -> LegNow
     is worth at least, whatever that share is within its range."""
     most = as_fraction(price)
     wins = chance * most
+    if returned is NOTHING:  # of most legs; exact rationals are slow
+        return LegNow(wins, most)
     return LegNow(min(share + (1 - share) * wins for share in returned), most)
 
 
@@ -79,11 +81,12 @@ def offer(bet_type: str, stake: int, legs: Sequence[LegNow], margin: int) -> int
     Lines that return something are paid one by one, each rounded down: the most that they return is surely not below
     their sum, rounded down, less one minor unit for each line but the first.
     """
-    fair = stake * lines.mean(bet_type, [leg.expected for leg in legs])
-    best = stake * lines.mean(bet_type, [leg.most for leg in legs])
+    fair = lines.mean(bet_type, [leg.expected for leg in legs])
+    best = lines.mean(bet_type, [leg.most for leg in legs])
     alive = sum(leg.most > 0 for leg in legs)
     paying = sum(comb(alive, size) for size in lines.sizes(bet_type, len(legs)))
-    return max(0, min(int(fair * Fraction(UNIT - margin, UNIT)), int(best) - max(0, paying - 1)))
+    offered = stake * fair.numerator * (UNIT - margin) // (fair.denominator * UNIT)
+    return max(0, min(offered, stake * best.numerator // best.denominator - max(0, paying - 1)))
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):

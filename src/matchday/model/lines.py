@@ -132,7 +132,7 @@ def mean(bet_type: str, multipliers: Sequence[Fraction]) -> Fraction:
     """The mean over the lines of the products of their legs' multipliers: with what each leg is worth, what one unit of
     total stake is. LinesError as ``sizes``."""
     scale = lcm(*(multiplier.denominator for multiplier in multipliers))
-    return _mean(bet_type, [int(multiplier * scale) for multiplier in multipliers], scale)
+    return _mean(bet_type, [one.numerator * (scale // one.denominator) for one in multipliers], scale)
 
 
 def _mean(bet_type: str, wholes: Sequence[int], unit: int) -> Fraction:

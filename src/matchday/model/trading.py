@@ -247,7 +247,7 @@ def _type(name: str) -> str:
 
 
 def _covers(scope: str, key: MarketKey) -> bool:
-    return scope in (ALL_MARKETS, key.type, key.name)
+    return scope == ALL_MARKETS or scope == key.type or scope == key.name
 
 
 def _within(scope: str, wider: str) -> bool:

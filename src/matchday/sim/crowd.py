@@ -203,9 +203,9 @@ class Crowd:
     def _connect(self, fan: Fan) -> None:
         """Keep the screen connected."""
         self._later(fan.chance.randrange(500, 10_000), lambda: self._connect(fan))
-        screen, gates = fan.screen, self._gates()
+        screen = fan.screen
         if screen.door is None:
-            if gates:
+            if gates := self._gates():
                 gate = fan.chance.choice(gates)
                 gate.run(lambda: screen.connect(gate.push, gate.token(fan.account), fan.channels))
         elif screen.blocked is not None:

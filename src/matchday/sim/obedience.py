@@ -15,7 +15,7 @@ from matchday.model.football import MATERIAL
 from matchday.model.football_markets import TOUCHED
 from matchday.model.ledger import PlaceBet
 from matchday.model.market import Market, MarketKey, MarketStatus, split_selection
-from matchday.model.messages import BookChanged, Incident, OddsOwned, Topic, decode
+from matchday.model.messages import BookChanged, Incident, OddsOwned, Topic
 from matchday.model.trading import (
     Controls,
     FixPrice,
@@ -28,7 +28,7 @@ from matchday.model.trading import (
     TraderRefusal,
 )
 from matchday.ports import Stored
-from matchday.sim.checkers import LATE_MS
+from matchday.sim.checkers import LATE_MS, message_of
 from matchday.sim.trace import Violation
 from matchday.sim.trader import LoggedCommand
 
@@ -74,7 +74,7 @@ class Obedience:
     def incident(self, record: Stored, now: int) -> None:
         """A record of ``incidents`` stands on the log."""
         self._offsets[record.partition] = record.offset
-        message = decode(record.value)
+        message = message_of(record.value)
         if isinstance(message, TraderCommand) and message.id not in self._nonsense and message.id not in self._ids:
             self._ids.add(message.id)
             self._said[message.fixture].append(_Said(record.offset, now, message))
@@ -90,7 +90,7 @@ class Obedience:
                 for record in page:
                     if record.offset > self._offsets.get(part[1], -1):
                         self.incident(record, now)
-                    if isinstance(message := decode(record.value), TraderCommand):
+                    if isinstance(message := message_of(record.value), TraderCommand):
                         there.add(message.id)
                 after = page[-1].offset
         if missing := self._answered - there:
@@ -109,7 +109,7 @@ class Obedience:
 
     def written(self, record: Stored) -> None:
         """A record of ``books`` stands on the log. What somebody says who is the owner no more has no effect."""
-        message = decode(record.value)
+        message = message_of(record.value)
         if isinstance(message, OddsOwned):
             self._epochs[message.share] = record.offset + 1
         if not isinstance(message, BookChanged) or message.epoch < self._epochs.get(message.share, 0):
@@ -223,9 +223,9 @@ class Obedience:
                     state, maybe_fixed = state or None, False
             elif offset <= until:
                 action = what.action
-                if isinstance(action, SuspendMarkets | ResumeMarkets) and _covers(action.markets, key):
-                    state = isinstance(action, SuspendMarkets)
-                elif isinstance(action, FixPrice) and action.selection.startswith(f"{key.name}/"):
+                if type(action) is SuspendMarkets or type(action) is ResumeMarkets:
+                    state = type(action) is SuspendMarkets if _covers(action.markets, key) else state
+                elif type(action) is FixPrice and action.selection.startswith(f"{key.name}/"):
                     maybe_fixed = maybe_fixed or action.price is not None
         return state
 
@@ -254,7 +254,7 @@ def _of_moment(command: TraderCommand) -> bool:
 
 
 def _covers(scope: str, key: MarketKey) -> bool:
-    return scope in ("", key.type, key.name)
+    return not scope or scope == key.type or scope == key.name
 
 
 def _named(commands: list[TraderCommand]) -> set[str]:

@@ -172,7 +172,10 @@ class Screen:
                 self.stale = frame["stale"]
 
     def _view(self, channel: str) -> View:
-        return self.views.setdefault(channel, View(channel))
+        view = self.views.get(channel)
+        if view is None:
+            view = self.views[channel] = View(channel)
+        return view
 
     def _resumed(self, frame: dict[str, Any]) -> None:
         view = self._view(frame["channel"])

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -22,7 +23,7 @@ from matchday.backends.partitions import Done as LogDone
 from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.backends.sqlite import MEMORY, Database
 from matchday.model.ledger import AccountView, Answer, Command
-from matchday.model.messages import Topic
+from matchday.model.messages import COMPACTED, Topic
 from matchday.ports import LedgerUnavailable, LogUnavailable, Record, Stored
 from matchday.sim.faults import Fault
 from matchday.sim.process import Crash, Process, ProcessClock
@@ -39,6 +40,8 @@ _SLOW_MS: Final = (500, 9_000)
 _FULL_MS: Final = (1_000, 60_000)
 _GROUP_MAX: Final = 8
 _PAGE_MAX: Final = 64
+_RECENT: Final = 256
+"""Records of a partition, at least, that tails are given without a look at the file."""
 _PAGES_UNLIMITED: Final = 2**31 - 2
 _PAGES_LEFT: Final = 400
 """More than all writes take that touch no table at which the disk is full."""
@@ -180,6 +183,10 @@ class LogStore(Store[SqliteLogCore, _LogWork]):
     ) -> None:
         self._wrote = wrote
         self.readers: list[ProcessLog] = []
+        self._recent: dict[Part, list[Stored]] = {}
+        """What was appended last, one offset after the other."""
+        self._newest: dict[tuple[Part, str], int] = {}
+        """Of compacted topics: the offset of each key's last record."""
         super().__init__("log", process, folder, lambda path: SqliteLogCore(path, process.world.new_id, partitions))
 
     def _write(self, group: Sequence[_LogWork]) -> None:
@@ -198,8 +205,38 @@ class LogStore(Store[SqliteLogCore, _LogWork]):
         for driver, work, _, done in group:
             driver.deliver(done, [record.offset for record in stored[start : start + len(work)]])
             start += len(work)
+        self._remember(stored)
+        parts = {(record.topic, record.partition) for record in stored}
         for reader in tuple(self.readers):
-            reader.appended({(record.topic, record.partition) for record in stored})
+            reader.appended(parts)
+
+    def _remember(self, stored: Sequence[Stored]) -> None:
+        for record in stored:
+            part = (record.topic, record.partition)
+            recent = self._recent.setdefault(part, [])
+            if len(recent) >= 2 * _RECENT:
+                del recent[:_RECENT]
+            recent.append(record)
+            if record.topic in COMPACTED:
+                self._newest[part, record.key] = record.offset
+
+    def page(self, part: Part, after: int, limit: int) -> list[Stored]:
+        """What ``read_of`` says; of what was appended lately without asking the file, which the tails of the embedded
+        log do not ask for it either."""
+        recent = self._recent.get(part)
+        if not recent or after < recent[0].offset - 1:
+            return self.core.read_of(part, after, limit)
+        start = after + 1 - recent[0].offset
+        if part[0] not in COMPACTED:
+            return recent[start : start + limit]
+        newest = self._newest
+        there = (one for one in recent[start:] if one.value and newest[part, one.key] == one.offset)
+        return list(islice(there, limit))
+
+    def power_cut(self) -> None:
+        """See ``Store``: what the file holds is read from it again."""
+        self._recent, self._newest = {}, {}
+        super().power_cut()
 
     def _write_torn(self, group: Sequence[_LogWork]) -> None:
         self.core.append([record for _, work, _, _ in group for record in work], (), self._world.now_ms())
@@ -316,7 +353,7 @@ class _Tail:
         if process.faults.happens(Fault.DUPLICATE, 0.01):
             after = max(-1, after - process.faults.stream(Fault.DUPLICATE).randint(1, 40))
         limit = chance.choice((1, 2, _PAGE_MAX)) + max(0, self._after - after)
-        page = self._log.read_of(self.part, after, limit)
+        page = self._log._store.page(self.part, after, limit)
         if (lag := self._lag()) and page:
             ripe = process.world.now_ms() - lag
             if page[-1].at_ms > ripe and not self._woken:
