@@ -3,7 +3,6 @@ commit, facts that commit out of order, schemas of other releases."""
 
 import random
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +40,7 @@ from matchday.ports import LedgerUnavailable
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger import LOST, NOW, WON, bet, decide, opened
 from tests.contract.wire import Wire
-from tests.engines import QUICK, Databases, missing
+from tests.engines import QUICK, Databases, small_disk
 
 PATIENCE_S = 20.0
 RACES = 150
@@ -630,30 +629,21 @@ def test_a_ledger_that_may_lose_answered_bets_is_refused(fresh: str) -> None:
 
 
 @pytest.fixture
-def small_disk(postgres: Databases) -> Iterator[Path]:
+def small_tablespace(postgres: Databases) -> Iterator[Path]:
     """A disk of 4 MB for tables."""
-    folder = postgres.server.folder / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=False, capture_output=True
-    )  # fmt: skip
-    if mounted.returncode:
-        missing("the right to mount a small file system")
-    try:
+    with small_disk(postgres.server.folder / "small", 4) as folder:
         shutil.chown(folder, OWNER)
         postgres.server.say(f"CREATE TABLESPACE small LOCATION '{folder}'")
         yield folder
         postgres.server.say("DROP TABLESPACE small")
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_unavailable_and_the_same_ids_are_taken_when_there_is_room_again(
-    postgres: Databases, small_disk: Path
+    postgres: Databases, small_tablespace: Path
 ) -> None:  # fmt: skip
     database = postgres.new()
     postgres.server.say("ALTER TABLE facts SET TABLESPACE small; ALTER TABLE bets SET TABLESPACE small", database)
-    filler = small_disk / "filler"
+    filler = small_tablespace / "filler"
     filler.write_bytes(bytes(3 << 20))
     with closing(Core(settings(postgres.server.address(database)))) as core:
         core.commit(opened(10**6, per_day=10**9))

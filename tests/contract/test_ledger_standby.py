@@ -3,11 +3,12 @@ primary is gone."""
 
 import os
 import queue
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +18,14 @@ from matchday.backends.ledger_postgres import PostgresLedger, PostgresLedgerCore
 from matchday.bench.postgres_server import Server
 from matchday.config import Postgres
 from matchday.model.ledger import Answer, Command
+from matchday.ops.engines.postgres import OWNER
 from matchday.ports import LedgerUnavailable
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger import NOW, WON, bet, decide, opened, settle
 from tests.contract.test_ledger_postgres import PATIENCE_S, consistent, eventually, fans
-from tests.engines import QUICK, Databases, postgres_servers
+from tests.engines import QUICK, Databases, fill, postgres_servers, small_disk
+
+NO_ROOM = "No space left on device"
 
 
 class Pair(NamedTuple):
@@ -175,6 +179,52 @@ def test_a_standby_that_hangs_holds_up_commits_and_no_read(pair: Pair) -> None:
         assert answering.result(PATIENCE_S)[0].refusal is None
         assert eventually(lambda: core.standby_age_ms() == 0)
         assert len(core.statement("anna", None, 9)) == 3
+
+
+def test_a_standby_whose_disk_is_full_holds_up_commits_until_there_is_room(pair: Pair) -> None:
+    """It takes no more of the primary's log: what waits for it is not answered, and not lost; reads go on."""
+    small = pair.standby.folder / "small"
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        core = stack.enter_context(closing(PostgresLedgerCore(pair.settings(reads=True, read_ms_max=300))))
+        core.commit(opened())
+        pair.standby.stop("fast")
+        disk = stack.enter_context(small_disk(small, 192))
+        stack.callback(pair.standby.stop)
+        moved_to(disk, pair.standby.folder / pair.standby.name / "pg_wal")
+        pair.standby.start()
+        core.commit([bet(1, name="before")])
+        fill(disk / "filler")
+        asked: list[Future[list[Answer]]] = []
+
+        def ask() -> None:
+            asked.append(pool.submit(core.commit, [bet(1, name=f"b{len(asked)}")]))
+            pair.primary.say("SELECT pg_switch_wal()")
+
+        def full() -> bool:
+            return NO_ROOM in pair.standby.log.read_text()
+
+        while not full():
+            ask()
+            assert eventually(lambda: asked[-1].done() or full())
+        ask()
+        assert eventually(lambda: bool(pair.waiting()))
+        assert core.statement("anna", None, 100)[-1].reason == "grant"
+        assert not asked[-1].done()
+        (disk / "filler").unlink()
+        assert {one.result(PATIENCE_S)[0].refusal for one in asked} == {None}
+        assert core.open_bets() == 1 + len(asked)
+        consistent(core)
+
+
+def moved_to(disk: Path, folder: Path) -> None:
+    """Have a folder's files stand on another disk."""
+    shutil.copytree(folder, disk / folder.name)
+    shutil.rmtree(folder)
+    folder.symlink_to(disk / folder.name)
+    for path in (disk, *disk.rglob("*")):
+        shutil.chown(path, OWNER)
+    disk.chmod(0o700)
 
 
 def test_nothing_that_was_answered_is_lost_with_the_primary(pair: Pair) -> None:

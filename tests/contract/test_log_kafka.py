@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from matchday.ops.engines.kafka import Kafka as KafkaEngine
 from matchday.ports import Lag, LogUnavailable, Record, Stored, partition_of
 from matchday.voice import Voice
 from tests.conftest import WHOLE
-from tests.engines import missing
+from tests.engines import fill, small_disk
 from tests.real import poll
 
 from .conftest import World, fatal, fresh_kafka, real_world
@@ -188,35 +187,19 @@ def test_a_broker_that_hangs_holds_up_what_it_has_and_nothing_is_lost_or_out_of_
     Topics(settings).delete()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 48 MB for a broker's files."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(folder)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        missing("the right to mount a small file system")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @WHOLE
 def test_a_broker_whose_disk_is_full_is_away_until_there_is_room(
-    wall: World, kafka_engine: KafkaEngine, small_disk: Path
+    wall: World, kafka_engine: KafkaEngine, tmp_path: Path
 ) -> None:
     """Kafka ends itself when it cannot write: so it is defined by what becomes of one that was killed. What was
     acknowledged stands, and what was said meanwhile is taken when it is started again."""
-    with KafkaEngine(small_disk) as engine:
+    with small_disk(tmp_path / "small", 48) as disk, KafkaEngine(disk) as engine:
         settings = msgspec.structs.replace(fresh_kafka(engine, 1), append_ms_max=500)
         Topics(settings).init()
         with opened(wall, settings) as log:
             speaker = Speaker(log)
             wall.until(lambda: len(speaker.acked) > 20)
-            filler = small_disk / "filler"
+            filler = disk / "filler"
             fill(filler)
             large = Record(Topic.INCIDENTS, "F", b"x" * 1_000_000)
             log.append([large] * 20, lambda _: None)
@@ -230,13 +213,6 @@ def test_a_broker_whose_disk_is_full_is_away_until_there_is_room(
             wall.until(lambda: speaker.quiet)
             for key in ("k0", "k1", "k2"):
                 assert said_in_order(of_key(log, Topic.ACCOUNTS, key)) == speaker.acked
-
-
-def fill(file: Path) -> None:
-    """Whatever room there is on a disk."""
-    with file.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while filler.write(bytes(1 << 20)):
-            pass
 
 
 def running(pid: int) -> bool:

@@ -77,7 +77,8 @@ class Seen(msgspec.Struct):
     def latency_ms(self, kind: str, share: float) -> float:
         """A percentile of the times of those that were answered so. CouldNotKeepUp rather than a wrong one."""
         if not self.count(kind):
-            raise CouldNotKeepUp(self.trouble() or f"nothing was answered {kind}")
+            others = ", ".join(f"{len(times)} {said}" for said, times in self.times_ms.items())
+            raise CouldNotKeepUp(self.trouble() or f"nothing was answered {kind}, but {others or 'nothing at all'}")
         found = percentile(self.times_ms[kind], share)
         if (trouble := self.trouble(max(LAG_MS_MAX, LAG_SHARE_MAX * found))) is not None:
             raise CouldNotKeepUp(trouble)
