@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +34,8 @@ class Server:
     def __init__(self, in_time: float, lag_ms: float = 0.0) -> None:
         self._in_time, self._lag_ms = in_time, lag_ms
         self.offered: list[float] = []
+        self.looked = 0
+        """Times that it was asked what is open."""
 
     async def saturate(self, *_: object) -> Saturated:
         return Saturated(1_000.0, 1_000, 1.0, {"accepted": 1_000})
@@ -46,13 +49,18 @@ class Server:
         return seen
 
     def load(self) -> Load:
-        return Load(cast("Crowd", self), 16, lambda: b"")
+        def body() -> Callable[[], bytes]:
+            self.looked += 1
+            return lambda: b""
+
+        return Load(cast("Crowd", self), 16, body)
 
 
 def test_the_highest_rate_that_is_answered_in_time_is_found_from_above(run: Run) -> None:
     server = Server(in_time=600.0)
     assert asyncio.run(cluster_bets._highest(run, server.load())) == pytest.approx(550.0)
     assert server.offered == pytest.approx([1_000 * share for share in STEPS[:4]])
+    assert server.looked == 2  # again after it was saturated: what was open may be of another generation
 
 
 def test_a_generator_that_was_late_publishes_no_rate(run: Run) -> None:

@@ -19,6 +19,7 @@ from matchday.bench.local_cluster import ENGINES, PATIENT, LocalCluster
 from matchday.bench.open_loop import CouldNotKeepUp
 from matchday.bench.run import Run
 from matchday.bench.server import Door, serving
+from matchday.bench.stopwatch import in_front
 
 P99_MS_MAX: Final = 50.0
 FANS: Final = 128
@@ -35,7 +36,8 @@ class Load(msgspec.Struct):
 
     crowd: Crowd
     fans: int
-    body: Callable[[], bytes]
+    body: Callable[[], Callable[[], bytes]]
+    """Says bets on what is open now: under load an owner of the books may be replaced, and with it all generations."""
 
 
 class Split(msgspec.Struct):
@@ -84,11 +86,14 @@ async def measured(run: Run, cluster: LocalCluster) -> list[Row]:
 async def _load(door: Door, whose: Measured, tokens: Sequence[str], stack: ExitStack) -> Load:
     """New connections of these fans."""
     clock = WallClock(asyncio.get_running_loop())
-    body = body_maker([leg for market in door.legs() for leg in market], clock.new_id)
+
+    def body() -> Callable[[], bytes]:
+        return body_maker([leg for market in door.legs() for leg in market], clock.new_id)
+
     crowds = crowds_of(whose, tokens)
     for crowd in crowds.values():
         stack.enter_context(closing(crowd))
-    _, crowd = await best(crowds, body)
+    _, crowd = await best(crowds, body())
     return Load(crowd, len(tokens), body)
 
 
@@ -101,7 +106,8 @@ async def _in_time(run: Run, there: Load, here: Load) -> Row:
     pairs, troubles = list[tuple[float, float]](), list[str]()
     for n in range(run.rounds):
         try:
-            pairs.append((await _highest(run, there), await _highest(run, here)))
+            with in_front():
+                pairs.append((await _highest(run, there), await _highest(run, here)))
         except CouldNotKeepUp as trouble:
             troubles.append(str(trouble))
         run.progress("cluster: bets in time", n + 1, run.rounds)
@@ -114,10 +120,11 @@ async def _in_time(run: Run, there: Load, here: Load) -> Row:
 
 async def _highest(run: Run, load: Load) -> float:
     """CouldNotKeepUp where no rate is: what the generator says of the lowest."""
-    most = (await load.crowd.saturate(load.fans, run.seconds(2), load.body)).rate
+    most = (await load.crowd.saturate(load.fans, run.seconds(2), load.body())).rate
+    body = load.body()
     why = f"p99 was above {P99_MS_MAX:g} ms at every rate"
     for share in STEPS:
-        seen = await load.crowd.arrive(load.fans, share * most, run.seconds(3), load.body)
+        seen = await load.crowd.arrive(load.fans, share * most, run.seconds(3), body)
         try:
             if seen.latency_ms("accepted", 0.99) <= P99_MS_MAX:
                 return share * most
@@ -151,7 +158,7 @@ async def _saturated(run: Run, cluster: LocalCluster, tokens: Sequence[str], gat
     with ExitStack() as stack:
         load = await _load(cluster, cluster, tokens, stack)
         before = cluster.cpu_of_parts()
-        seen = await load.crowd.saturate(load.fans, max(run.seconds(3), _ROUND_S_MIN), load.body)
+        seen = await load.crowd.saturate(load.fans, max(run.seconds(3), _ROUND_S_MIN), load.body())
         after = cluster.cpu_of_parts()
     if not seen.accepted:
         raise StartError(f"no bet was accepted through {gates} gates: {seen.answers}")

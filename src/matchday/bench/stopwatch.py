@@ -63,6 +63,19 @@ def pinned(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextlib.contextmanager
+def in_front() -> Iterator[None]:
+    """This process before others of this machine until the block ends, where it may: load that is to come in time, as
+    from other machines. It starts nothing meanwhile, which would be in front as well."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
 class Steal:
     """What the hypervisor took from all cores since it was made: the noise of a machine that is not ours alone."""
 
