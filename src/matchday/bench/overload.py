@@ -30,6 +30,11 @@ TIMES: Final = 5
 EASY: Final = 0.9
 _OFFERED_SHARE: Final = 0.5
 """Of what the server can do with a fast disk: what is offered is read and judged all the same."""
+_BATCH: Final = 32
+"""Bets of a commit: so few that it takes a small part of what an answer may take (``overload.answer_ms_aim``), else
+some are turned away below capacity, too."""
+_AT_WORK: Final = 2
+"""Batches of bets that keep the ledger at work: one is written while the next arrives, and nobody waits for long."""
 _COMMITS: Final = 12
 """That a round holds at least."""
 
@@ -57,7 +62,7 @@ def measure(run: Run) -> list[Row]:
 
 async def _measured(run: Run) -> list[Row]:
     clock, folder = WallClock(asyncio.get_running_loop()), run.folder / "overload"
-    batch = run.share(64, 8)
+    batch = run.share(_BATCH, 8)
     count, settings = 8 * batch, smaller(batch)
     with serving(folder, settings=settings) as server:  # with a fast disk: its fans, and what it can do
         tokens = guests(run, server, count)
@@ -70,7 +75,7 @@ async def _measured(run: Run) -> list[Row]:
         body = body_maker([leg for market in server.legs() for leg in market], clock.new_id)
         with closing(crowds_of(server, tokens)[door]) as crowd:
             seconds = max(run.seconds(6), _COMMITS * slow_ms / 1e3)
-            capacity = (await crowd.saturate(4 * batch, seconds, body)).rate
+            capacity = (await crowd.saturate(_AT_WORK * batch, seconds, body)).rate
             pairs = await _rounds(run, crowd, capacity, seconds, count, body)
     what = f"by {door}, every commit {slow_ms:.0f} ms slower: capacity {capacity:.0f} bets/s"
     return _rows(pairs, f"{what}, {TIMES * capacity:.0f} offered")
