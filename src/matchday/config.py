@@ -204,6 +204,10 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Milliseconds that a bet or a cash-out with a leg in play waits; then all of it is judged again. 0: no delay."""
     waiting_max: Limit = 10_000
     """Bets and cash-outs that wait their delay; more are answered ``busy`` at once."""
+    waiting_fixture_max: Limit = 8_000
+    """Of these, bets with a leg on one fixture; more are answered ``busy`` at once, while others still find room."""
+    waiting_market_max: Limit = 6_000
+    """The same of one market."""
     referral_stake_max: Level = 500_000
     """Minor units up to which a stake above the maximum is referred to a trader, where the fan asks for it."""
     referral_ms: Limit = 60_000

@@ -313,6 +313,36 @@ def test_bets_before_the_match_are_taken_while_those_in_play_are_too_many() -> N
     assert told.refusal is None
 
 
+def test_a_live_match_that_everybody_bets_on_leaves_others_room_to_wait() -> None:
+    desk = Match(BetSettings(delay_ms=DELAY, waiting_max=10, waiting_fixture_max=3, waiting_market_max=2))
+    for market in ("F:btts", "H:1x2"):
+        desk.offer(market, outcomes=("home", "yes"), live=True)
+    told = [desk.place(desk.bet(100, "F:1x2/home")) for _ in range(3)]
+    told += [desk.place(desk.bet(100, "F:btts/yes")) for _ in range(2)]
+    others = [desk.place(desk.bet(100, "H:1x2/home")) for _ in range(2)]
+    desk.clock.run_for(0)
+    assert [one.answers for one in told] == [[], [], [Moment.BUSY], [], [Moment.BUSY]]
+    desk.over()
+    assert answers(others) == [None, None]
+    assert desk.place(desk.bet(100, "F:1x2/home")).answers == []  # there is room again
+    assert desk.rooms[0].delayed == 1
+
+
+def test_what_has_waited_its_delay_comes_upon_the_same_bounds_as_what_comes_then() -> None:
+    """A crowd that had bet on one goal once filled the queue beyond its bound, and every other market was busy."""
+    desk = Match(BetSettings(delay_ms=DELAY, queue_max=5, queue_fixture_max=3, queue_market_max=2))
+    told = [desk.place(desk.bet(100)) for _ in range(6)]
+    desk.ledger.late_ms = 500
+    desk.over(DELAY - 1)
+    desk.place(desk.bet(100, "G:1x2/home"))  # on its way to the ledger, so that others queue up
+    desk.over(1)
+    assert desk.rooms[0].queued == 2
+    other = desk.place(desk.bet(100, "G:1x2/home"))
+    desk.over(2_000)
+    assert answers(told) == [None] * 2 + [Moment.BUSY] * 4
+    assert other.refusal is None
+
+
 def test_a_full_queue_is_busy_before_anything_waits() -> None:
     desk = Match(BetSettings(delay_ms=DELAY, queue_max=0))
     told = desk.place(desk.bet(100))

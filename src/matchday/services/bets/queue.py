@@ -26,35 +26,60 @@ class Queued(msgspec.Struct):
     """By ``Clock.elapsed_ms``."""
 
 
+class Shares:
+    """How many bets wait in some place, in all and of each fixture and market, and how many may."""
+
+    def __init__(self, most: int, fixture_max: int, market_max: int) -> None:
+        self._most, self._fixture_max, self._market_max = most, fixture_max, market_max
+        self._held: dict[str, int] = {}
+        """Fixture or market -> how many bets with a leg on it wait."""
+        self.all = 0
+
+    def full_for(self, legs: Sequence[Leg]) -> bool:
+        """Whether a bet on these legs is one too many: in all, or on one of its fixtures or markets."""
+        held = self._held
+        if self.all >= self._most:
+            return True
+        for leg in legs:
+            if held.get(leg.fixture, 0) >= self._fixture_max:
+                return True
+            for market in leg.markets:
+                if held.get(market, 0) >= self._market_max:
+                    return True
+        return False
+
+    def count(self, legs: Sequence[Leg], change: int) -> None:
+        """So many more wait with these legs, or fewer."""
+        held = self._held
+        self.all += change
+        for leg in legs:
+            for name in (leg.fixture, *leg.markets):
+                if left := held.get(name, 0) + change:
+                    held[name] = left
+                else:
+                    del held[name]
+
+    def clear(self) -> None:
+        """Nobody waits."""
+        self.all = 0
+        self._held.clear()
+
+
 class BetQueue:
     """Bets that wait for their batch, in the order in which they came."""
 
     def __init__(self, settings: BetSettings) -> None:
-        self._settings = settings
         self._waiting: deque[Queued] = deque()
-        self._shares: dict[str, int] = {}
-        """Fixture or market -> how many bets with a leg on it wait."""
+        self._shares = Shares(settings.queue_max, settings.queue_fixture_max, settings.queue_market_max)
+        self.full_for = self._shares.full_for
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def full_for(self, legs: Sequence[Leg]) -> bool:
-        """Whether a bet on these legs is one too many: in all, or on one of its fixtures or markets."""
-        settings, shares = self._settings, self._shares
-        if len(self._waiting) >= settings.queue_max:
-            return True
-        for leg in legs:
-            if shares.get(leg.fixture, 0) >= settings.queue_fixture_max:
-                return True
-            for market in leg.markets:
-                if shares.get(market, 0) >= settings.queue_market_max:
-                    return True
-        return False
-
     def add(self, command: PlaceBet, done: Done, now_ms: int) -> None:
         """Have it wait."""
         self._waiting.append(Queued(command, done, now_ms))
-        self._count(command, 1)
+        self._shares.count(command.asked, 1)
 
     def take(self, most: int) -> list[Queued]:
         """The next batch: all that waits, else of each fixture and market in turn."""
@@ -77,17 +102,8 @@ class BetQueue:
         gone = set(map(id, taken))
         self._waiting = deque(queued for queued in self._waiting if id(queued) not in gone)
         for queued in taken:
-            self._count(queued.command, -1)
+            self._shares.count(queued.command.asked, -1)
         return taken
-
-    def _count(self, command: PlaceBet, change: int) -> None:
-        shares = self._shares
-        for leg in command.asked:
-            for name in (leg.fixture, *leg.markets):
-                if left := shares.get(name, 0) + change:
-                    shares[name] = left
-                else:
-                    del shares[name]
 
 
 def _by_turns(waiting: Iterable[Queued]) -> Iterator[Queued]:

@@ -47,7 +47,7 @@ from matchday.model.messages import OVER
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Span
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
-from matchday.services.bets.queue import BetQueue, Done, Queued
+from matchday.services.bets.queue import BetQueue, Done, Queued, Shares
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ class Bets:
         self._judge = Judge(books, settings, combine)
         self._queue = BetQueue(settings)
         self._waiting: dict[tuple[str, str], _Waiting] = {}
-        self._delayed = 0
-        """How many requests wait in it, those asked again included."""
+        self._delayed = Shares(settings.waiting_max, settings.waiting_fixture_max, settings.waiting_market_max)
+        """Requests that wait in it, those asked again included."""
         self._in_flight = self._watching = False
         self._faulty: dict[str, int] = {}
         """Market whose bets cannot be judged -> when that was last logged, by ``elapsed_ms``."""
@@ -138,7 +138,7 @@ class Bets:
     @property
     def delayed(self) -> int:
         """Requests that wait their delay in play."""
-        return self._delayed
+        return self._delayed.all
 
     def price(self, leg: Leg) -> int | Refusal:
         """The price of a leg now, in thousandths, or why there is none."""
@@ -188,7 +188,7 @@ class Bets:
                 return Moment.UNAVAILABLE
             except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
                 return self._fault(command, error)
-        return Moment.BUSY if waits and self._delayed >= self._settings.waiting_max else waits
+        return Moment.BUSY if waits and self._delayed.full_for(command.asked) else waits
 
     def _has_to_wait(self, command: PlaceBet) -> bool:
         """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
@@ -204,16 +204,20 @@ class Bets:
         if waiting is None:
             waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
             self._clock.call_later(self._settings.delay_ms, lambda: self._delay_over(key))
-        self._delayed += 1
+        self._delayed.count(command.asked, 1)
         waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
         until_ms = waiting.until_ms
         self._clock.call_later(0, lambda: waits(until_ms))
 
     def _delay_over(self, key: tuple[str, str]) -> None:
-        asked = self._waiting.pop(key).asked
-        self._delayed -= len(asked)
-        for command, done in asked:
-            self._enqueue(command, done)
+        """Those who waited together end together: where the queue has no room for one by then, it is busy as one that
+        comes at this moment would be."""
+        for command, done in self._waiting.pop(key).asked:
+            self._delayed.count(command.asked, -1)
+            if self._queue.full_for(command.asked):
+                self._tell_later(done, Moment.BUSY)
+            else:
+                self._enqueue(command, done)
 
     def waiting_until(self, account: str, id_: str) -> int | None:
         """Until when a bet waits its delay at this gate, by its caller's id; None where it does not."""
