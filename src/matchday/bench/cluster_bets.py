@@ -22,6 +22,9 @@ from matchday.bench.server import Door, serving
 from matchday.bench.stopwatch import in_front
 
 P99_MS_MAX: Final = 50.0
+LAG_MS_MAX: Final = 15.0
+"""By which the load may be late (p99): it has no core of its own here. Times count from when a bet was due, so that
+what is late is slow, and the rate that is found too low rather than too high."""
 FANS: Final = 128
 _FANS_QUICK: Final = 16
 _ROUND_S_MIN: Final = 1.0
@@ -126,7 +129,7 @@ async def _highest(run: Run, load: Load) -> float:
     for share in STEPS:
         seen = await load.crowd.arrive(load.fans, share * most, run.seconds(3), body)
         try:
-            if seen.latency_ms("accepted", 0.99) <= P99_MS_MAX:
+            if seen.latency_ms("accepted", 0.99, LAG_MS_MAX) <= P99_MS_MAX:
                 return share * most
         except CouldNotKeepUp as trouble:
             why = str(trouble)

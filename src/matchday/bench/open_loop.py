@@ -74,13 +74,13 @@ class Seen(msgspec.Struct):
             return f"{self.sent - self.answered} of {self.sent} requests were not answered"
         return None
 
-    def latency_ms(self, kind: str, share: float) -> float:
+    def latency_ms(self, kind: str, share: float, lag_ms_max: float = LAG_MS_MAX) -> float:
         """A percentile of the times of those that were answered so. CouldNotKeepUp rather than a wrong one."""
         if not self.count(kind):
             others = ", ".join(f"{len(times)} {said}" for said, times in self.times_ms.items())
             raise CouldNotKeepUp(self.trouble() or f"nothing was answered {kind}, but {others or 'nothing at all'}")
         found = percentile(self.times_ms[kind], share)
-        if (trouble := self.trouble(max(LAG_MS_MAX, LAG_SHARE_MAX * found))) is not None:
+        if (trouble := self.trouble(max(lag_ms_max, LAG_SHARE_MAX * found))) is not None:
             raise CouldNotKeepUp(trouble)
         return found
 

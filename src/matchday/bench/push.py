@@ -32,8 +32,10 @@ GOAL_TARGET: Final = Target(1.4, of_ratio=True)
 TICK_TARGET: Final = Target(1.4, of_ratio=True)
 MEMORY_TARGET: Final = Target(5)
 BYTES_TARGET: Final = Target(0.25, of_ratio=True)
-QUIET_S: Final = 0.25
+QUIET_S: Final = 0.5
 """Seconds without a byte after which a round is over."""
+FIRST_S_MAX: Final = 5.0
+"""Seconds until the first byte of a round must be there: the disk may be slow now and then."""
 ROUND_S_MAX: Final = 30.0
 _SUBSCRIBE: Final = masked(b'{"op":"subscribe","channel":"fixture:%b"}' % FIXTURE.encode())
 _FILES_BESIDE: Final = 200
@@ -71,11 +73,11 @@ class Receivers:
             self.sockets.append(sock)
         self._buffer = bytearray(1 << 18)
 
-    def until_quiet(self) -> tuple[int, float]:
-        """(bytes that came, when the last did)."""
+    def until_quiet(self, first_s: float = QUIET_S) -> tuple[int, float]:
+        """(bytes that came, when the last did), of what begins within so many seconds."""
         got, last, numbers = 0, now_s(), self._poll
         buffers, give_up = [self._buffer], last + ROUND_S_MAX
-        while now_s() < give_up and (events := numbers.poll(QUIET_S)):
+        while now_s() < give_up and (events := numbers.poll(QUIET_S if got else first_s)):
             for number, _ in events:
                 got += os.readv(number, buffers)
             last = now_s()
@@ -103,7 +105,7 @@ class Bench:
     def round(self, word: str, size: int, receivers: Receivers) -> Round:
         """One word, and what all receivers get of it."""
         self._pipe.send((word, size))
-        got, last = receivers.until_quiet()
+        got, last = receivers.until_quiet(FIRST_S_MAX)
         began: float = self._pipe.recv()
         count = len(receivers.sockets)
         if not got or got % count:

@@ -30,8 +30,8 @@ from matchday.ops.drill import DrillError
 from matchday.output import write_json
 
 BUSY: Final = "busy"
-BAD_SHARE_MAX: Final = 0.001
-"""Of all answers: busy, or none of accepted and a refusal by rule."""
+BUSY_SHARE_MAX: Final = 0.001
+"""Of all answers."""
 _BY_RULE: Final = frozenset(map(str, Refusal))
 _OPEN: Final = frozenset({CLOSED, "pending"})
 """Answers after which a bet may have been accepted."""
@@ -83,8 +83,9 @@ class RollDrill(msgspec.Struct, kw_only=True):
     @property
     def good(self) -> bool:
         """Whether fans noticed nothing."""
-        within = self.other_share < BAD_SHARE_MAX and self.busy_share < BAD_SHARE_MAX
-        return self.rolled and within and not (self.bets_lost or self.bets_too_many)
+        return self.rolled and self.busy_share < BUSY_SHARE_MAX and not (
+            self.other or self.bets_lost or self.bets_too_many
+        )  # fmt: skip
 
 
 class _Fans:
