@@ -18,7 +18,7 @@ from tests.conftest import missing
 from tests.e2e.test_cluster import PROGRAMS, SETTINGS
 
 pytestmark = pytest.mark.slow
-DRILL_S_MAX = 400.0
+DRILL_S_MAX = 300.0
 """Of a machine that others keep busy; on an idle one it takes two minutes."""
 SLACK = 8
 """So many times a bound may be passed where other tests run beside."""
@@ -64,7 +64,9 @@ def test_bets_go_on_and_watchers_hear_again(report: dict[str, Any]) -> None:
     for row in report["rows"]:
         assert row["seconds_to_first_bet"] < SLACK * row["seconds_bound"], row
         assert row["watcher_gap_seconds"] < SLACK * row["seconds_bound"], row
-        assert not [problem for problem in row["problems"] if "is the bound" not in problem], row
+        assert row["seconds_without_bet"] < SLACK * row["seconds_bound"], row
+        late = ("is the bound", "without its worst moment")
+        assert not [problem for problem in row["problems"] if not any(word in problem for word in late)], row
 
 
 def test_each_fault_is_proved(report: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ GOOD = RollDrill(rolled=True, accepted=1_000, sent=1_000)
         ({}, True),
         ({"busy_share": 0.0009}, True),
         ({"busy_share": 0.001}, False),
-        ({"other_share": 0.001}, False),
+        ({"other": 1}, False),
         ({"rolled": False}, False),
         ({"bets_lost": 1}, False),
         ({"bets_too_many": 1}, False),

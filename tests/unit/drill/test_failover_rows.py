@@ -32,7 +32,7 @@ def test_a_fan_without_a_bet_makes_no_time() -> None:
 def row(**figures: object) -> Row:
     good = {
         "fault": "gate", "what": "", "fired": "gone", "money_conserved": True, "seconds_to_first_bet": 0.1,
-        "seconds_to_every_fan": 0.5, "watcher_gap_seconds": 2.0, "seconds_bound": 2.0,
+        "seconds_to_every_fan": 0.5, "watcher_gap_seconds": 2.0, "seconds_bound": 2.0, "watchers_compared": 3,
     }  # fmt: skip
     return Row(**good | figures)  # type: ignore[arg-type]
 
@@ -47,6 +47,9 @@ def test_a_row_at_its_bound_is_as_it_must_be() -> None:
     ("figures", "says"),
     [
         ({"fired": ""}, "it did not happen"),
+        ({"moment_met": False}, "it struck without its worst moment"),
+        ({"watchers_compared": 0}, "no watcher could be compared"),
+        ({"seconds_without_bet": 2.1}, "the next bet was accepted after 2.1 s, and 2 s is the bound"),
         ({"money_conserved": False}, "money was not conserved, or never read"),
         ({"seconds_to_first_bet": 2.1}, "the first bet was accepted after 2.1 s, and 2 s is the bound"),
         ({"seconds_to_every_fan": None}, "never: every fan had a bet accepted"),

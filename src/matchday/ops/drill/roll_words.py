@@ -9,7 +9,7 @@ _DESCRIPTION: Final = """\
 Roll a local cluster that is up (`matchday cluster roll`) while fans bet through its balancer in an open loop, and say
 what they were told: how many answers were neither accepted nor a refusal by rule, how many were busy, for how long no
 bet was accepted, and whether every accepted bet was paid for, by the fans' balances. Exit status 1 where the roll
-stopped, a bet is gone, or more than one answer in a thousand was busy or none of these.
+stopped, a bet is gone, one answer in a thousand was busy, or any was none of these.
 
 Example:
   matchday cluster up --with-engines

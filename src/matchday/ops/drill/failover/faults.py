@@ -16,7 +16,7 @@ from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import processes
 from matchday.ops.drill.failover.engines import is_master
 from matchday.ops.drill.failover.processes import Seen, held, seen
-from matchday.ops.drill.failover.stage import Stage, Struck
+from matchday.ops.drill.failover.stage import MISSED, Stage, Struck
 
 IN_FLIGHT_S: Final = 0.08
 """Seconds for which a process stands still so that what it has handed to the ledger is committed there."""
@@ -95,7 +95,7 @@ async def gate_answering(stage: Stage) -> Struck:
                 found = f"{len(waiting)} bets committed and not answered ({min(waiting)}, ...); "
                 return mark.struck(found + proof, again(stage, was))
         await asyncio.sleep(PAUSE_S)
-    return await killed(stage, member, "moment not met; ")
+    return await killed(stage, member, MISSED)
 
 
 # --- rooms that share their work --------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ async def odds_rebalancing(stage: Stage) -> Struck:
     mark = stage.mark()
     proof = await asyncio.to_thread(processes.kill, owner)
     shown = ", ".join(f"{name} held {count}" for name, count in counts.items())
-    moment = f"of {stage.shares} shares {shown}; " if met else "moment not met; "
+    moment = f"of {stage.shares} shares {shown}; " if met else MISSED
     return mark.struck(moment + proof, again(stage, was))
 
 
@@ -156,7 +156,7 @@ async def settlement_settling(stage: Stage) -> Struck:
                     proof = await asyncio.to_thread(processes.kill, member)
                     return mark.struck(f"{left} bets decided and not settled; {proof}", again(stage, was))
         await asyncio.sleep(SLICE_S)
-    return await killed(stage, member, "moment not met; ")
+    return await killed(stage, member, MISSED)
 
 
 async def relay(stage: Stage) -> Struck:
@@ -179,7 +179,7 @@ async def relay_carrying(stage: Stage) -> Struck:
                 proof = await asyncio.to_thread(processes.kill, member)
                 return mark.struck(f"{newer} facts committed and not carried; {proof}", again(stage, was))
         await asyncio.sleep(PAUSE_S)
-    return await killed(stage, member, "moment not met; ")
+    return await killed(stage, member, MISSED)
 
 
 # --- what stands beside -----------------------------------------------------------------------------------------------

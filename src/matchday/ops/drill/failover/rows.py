@@ -23,7 +23,11 @@ class Row(msgspec.Struct, kw_only=True):
     """How it was proved that it happened; empty: it did not."""
     skipped: str = ""
     """Why it could not be brought about on this machine, or cluster."""
+    moment_met: bool = True
+    """Whether it struck at the worst moment that it is named after; where it has none, any moment is."""
     bets_offered: int = 0
+    bets_not_offered: int = 0
+    """Due, and no screen of theirs showed anything to back."""
     bets_answered: int = 0
     bets_accepted: int = 0
     bets_turned_away: int = 0
@@ -114,11 +118,16 @@ def judge(row: Row) -> None:
         return
     if not row.fired:
         row.problems.append("it did not happen")
+    if not row.moment_met:
+        row.problems.append("it struck without its worst moment")
+    if not row.watchers_compared:
+        row.problems.append("no watcher could be compared with a newcomer")
     if not row.money_conserved:
         row.problems.append("money was not conserved, or never read")
     for name, seconds in (
         ("the first bet was accepted", row.seconds_to_first_bet),
         ("every fan had a bet accepted", row.seconds_to_every_fan),
+        ("the next bet was accepted", row.seconds_without_bet),
         ("watchers heard again", row.watcher_gap_seconds),
     ):
         if seconds is None:

@@ -49,6 +49,10 @@ class Struck(msgspec.Struct, frozen=True):
     """Whether that waits for a time of its own, whatever becomes of bets meanwhile: such as a machine that hangs."""
 
 
+MISSED: Final = "moment not met; "
+"""How the proof begins of a fault that struck without its worst moment, which did not come."""
+
+
 class Mark(msgspec.Struct, frozen=True):
     """The moment of a fault."""
 
