@@ -92,8 +92,10 @@ class FakePlatform:
         """Every body of POST /api/bets/{bet}/cash-out."""
         self.connections = 0
         self.silent = False
-        self.deaf_to_taps = False
         """Say nothing at all: no frame, no heartbeat."""
+        self.deaf_to_taps = False
+        self._stale: Json = {"stale": False}
+        """What is said of the prices' source."""
         self.boards: dict[str, Json] = {}
         self.markets: dict[str, dict[str, Json]] = {}
         self.offset = {"home": 100, "account": 7}
@@ -201,9 +203,10 @@ class FakePlatform:
         for each in tuple(self._sockets):
             await each.close(1012)
 
-    def stale(self, stale: bool) -> None:
-        """Say a heartbeat."""
-        self._now(lambda: self._to_all(None, {"t": "heartbeat", "at": self.now(), "stale": stale}))
+    def stale(self, stale: bool, *fixtures: str) -> None:
+        """Say a heartbeat, and the same to whoever comes from now on."""
+        self._stale = {"stale": stale, **({"stale_fixtures": list(fixtures)} if fixtures else {})}
+        self._now(lambda: self._to_all(None, {"t": "heartbeat", "at": self.now(), **self._stale}))
 
     def heard_of(self, op: str, channel: str) -> list[Json]:
         """Messages of one kind about one channel."""
@@ -229,7 +232,7 @@ class FakePlatform:
         await each.accept()
         self.connections += 1
         if not self.silent:
-            await each.send_json({"t": "hello", "heartbeat_ms": self.heartbeat_ms, "at": self.now()})
+            await each.send_json({"t": "hello", "heartbeat_ms": self.heartbeat_ms, "at": self.now(), **self._stale})
         self._sockets[each] = set()
         try:
             while True:

@@ -126,6 +126,22 @@ def test_stale_prices_lock_everything(page: Page, platform: FakePlatform) -> Non
     expect(page.get_by_test_id(f"price-{HOME_WIN}")).to_be_enabled()
 
 
+def test_stale_prices_of_one_match_lock_that_match_and_no_other(page: Page, platform: FakePlatform) -> None:
+    button = page.get_by_test_id(f"price-{HOME_WIN}")
+    platform.stale(False, "m1")
+    expect(button).to_be_disabled()
+    expect(page.locator("button.price:enabled").first).to_be_visible()
+    page.reload()  # who comes now is told with the first frame
+    expect(page.get_by_test_id("match-row-m1")).to_be_visible()
+    expect(page.locator("button.price:enabled").first).to_be_visible()
+    expect(button).to_be_disabled()
+    page.get_by_test_id("match-row-m1").get_by_test_id("match-link").click()
+    expect(page.get_by_test_id("market-total_goals").get_by_test_id("suspended")).to_be_visible()
+    expect(page.locator("button.price:enabled")).to_have_count(0)
+    platform.stale(False)
+    expect(button).to_be_enabled()
+
+
 def test_a_match_has_all_its_markets(page: Page, platform: FakePlatform) -> None:
     page.get_by_test_id("match-row-m1").get_by_test_id("match-link").click()
     expect(page.get_by_test_id("score")).to_have_text("2–1")

@@ -42,12 +42,25 @@ def open_price(page: Page) -> str:
     return str(button.last.get_attribute("data-testid"))
 
 
+def extensions(page: Page) -> list[str]:
+    """What its WebSockets come to agree to use, each."""
+    agreed: list[str] = []
+    session = page.context.new_cdp_session(page)
+    session.on(
+        "Network.webSocketHandshakeResponseReceived",
+        lambda event: agreed.append(event["response"]["headers"].get("Sec-WebSocket-Extensions", "none")),
+    )
+    session.send("Network.enable")
+    return agreed
+
+
 def test_a_fan_bets_and_is_paid(browser: Browser, tmp_path: Path) -> None:
     """The whole loop: prices move, a bet is taken, a market is suspended, the bet settles, the balance follows."""
     with serving(tmp_path / "data", "--speed", FAST) as server:
         page = browser.new_page(viewport={"width": 1200, "height": 800})
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
+        agreed = extensions(page)
         page.goto(server.url)
         expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
         page.get_by_test_id("sign-in").click()
@@ -72,6 +85,8 @@ def test_a_fan_bets_and_is_paid(browser: Browser, tmp_path: Path) -> None:
             page.get_by_test_id("balance")
         ).to_have_text("€990.00")
         assert faults == []
+        # All that was seen here came in frames that were compressed once for all.
+        assert {one.partition(";")[0] for one in agreed} == {"permessage-deflate"}
 
 
 def test_the_page_catches_up_after_the_server_was_gone(browser: Browser, tmp_path: Path) -> None:

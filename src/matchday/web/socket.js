@@ -83,6 +83,7 @@ export class Socket {
     if (frame.t === "hello") {
       this.heartbeatMs = frame.heartbeat_ms;
       this.listener.state("live");
+      this.listener.heartbeat(Boolean(frame.stale), frame.stale_fixtures);
     } else if (frame.t === "heartbeat") this.listener.heartbeat(frame.stale, frame.stale_fixtures);
     else if (frame.t === "snapshot") this.snapshot(frame);
     else if (frame.t === "delta") this.delta(frame);

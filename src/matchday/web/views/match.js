@@ -2,7 +2,7 @@
 
 import { day, marketName, opposite, outcomeName, signed, time } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
-import { book, clock, connection, watchFixture } from "../store.js";
+import { book, clock, isStale, watchFixture } from "../store.js";
 import { Minute, Reds } from "./home.js";
 import { NoPrice, Price } from "./price.js";
 
@@ -36,17 +36,17 @@ function priceOf(market, outcome, board, caption) {
 }
 
 /** Whether bets are taken on any of some markets; else what to say instead. */
-function Standing({ markets }) {
+function Standing({ fixture, markets }) {
   const shown = markets.filter((market) => market.status !== "closed");
   if (shown.length === 0) return html`<span class="tag">Closed</span>`;
-  const suspended = connection.value.stale || shown.every((market) => market.status === "suspended");
+  const suspended = isStale(fixture) || shown.every((market) => market.status === "suspended");
   return suspended ? html`<span class="tag suspended" data-testid="suspended">Suspended</span>` : null;
 }
 
 function Section({ type, markets, board, children }) {
   const name = marketName(type, markets[0].line, board);
   return html`<section class="panel market" aria-label=${name} data-testid=${`market-${type}`}>
-    <h3>${name} <${Standing} markets=${markets} /></h3>
+    <h3>${name} <${Standing} fixture=${board.fixture} markets=${markets} /></h3>
     ${children ?? html`<p class="closed">No more bets on this.</p>`}
   </section>`;
 }

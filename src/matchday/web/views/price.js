@@ -3,7 +3,7 @@
 import { thousandths } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { picked as onSlip, tap } from "../slip.js";
-import { connection } from "../store.js";
+import { isStale } from "../store.js";
 
 const FLASH_MS = 1_600;
 
@@ -27,7 +27,7 @@ export function useMove(price) {
 /** A selection that can be tapped onto the slip. `caption` is shown, `name` is what a screen reader says. */
 export function Price({ fixture, market, selection, caption, name }) {
   const move = useMove(selection.price);
-  const status = connection.value.stale && market.status === "open" ? "suspended" : market.status;
+  const status = isStale(fixture) && market.status === "open" ? "suspended" : market.status;
   const picked = onSlip(selection.selection);
   const offered = status === "open";
   return html`<button
