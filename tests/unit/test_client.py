@@ -108,6 +108,15 @@ def test_a_full_server_is_tried_later(status: int) -> None:
     assert Backoff(Pauses(), Certain(1)).refused_s(status) == Pauses().later_s
 
 
+@pytest.mark.parametrize(
+    ("told", "pause_s"), [("7", 7), ("0", 0), ("Thu, 01 Jan 2026 00:00:00 GMT", None), ("-1", None), ("1e9", None)]
+)
+def test_who_is_told_when_to_come_back_keeps_to_it(told: str, pause_s: float | None) -> None:
+    backoff = Backoff(Pauses(), Certain(1))
+    assert backoff.refused_s(503, told) == (Pauses().later_s if pause_s is None else pause_s)
+    assert backoff.failures == 1
+
+
 # --- against a real server --------------------------------------------------------------------------------------------
 
 

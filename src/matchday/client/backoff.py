@@ -18,6 +18,7 @@ LATER: Final = frozenset({4008, 4013, 4029})
 """Too slow, full, too much said: not soon."""
 DRAINING: Final = 4012
 """The gate stops: its reason says ``retry_ms=``, when to come back."""
+_SECONDS: Final = re.compile("[0-9]{1,5}")
 _RETRY_MS: Final = re.compile(r"retry_ms=([0-9]{1,7})\b")
 RETRIED: Final = frozenset({408, 425, 429})
 """Answers to a handshake below 500 after which another may be accepted."""
@@ -72,8 +73,10 @@ class Backoff:
             span = max(span, pauses.later_s)
         return span * self._chance.random()
 
-    def refused_s(self, status: int) -> float:
-        """The same where the handshake was answered with an HTTP status."""
+    def refused_s(self, status: int, told: str | None = None) -> float:
+        """The same where the handshake was answered with an HTTP status. ``told``: its ``Retry-After``, which is kept
+        to, as the server spreads out those whom it turns away; a date, or nonsense, is not looked at."""
         if status < 500 and status not in RETRIED:
             raise GivenUp(f"the handshake was answered {status}")
-        return self.pause_s(4013, 0.0)
+        pause = self.pause_s(4013, 0.0)
+        return float(told) if told is not None and _SECONDS.fullmatch(told) else pause

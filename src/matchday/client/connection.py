@@ -125,7 +125,7 @@ class Client:
                 status = refused.response.status_code
                 if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     self._turn()
-                await asyncio.sleep(self._backoff.refused_s(status))
+                await asyncio.sleep(self._backoff.refused_s(status, refused.response.headers.get("Retry-After")))
             except ConnectionClosed as closed:
                 code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
                 if code is None:
