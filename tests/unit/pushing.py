@@ -36,6 +36,7 @@ class Line:
     """A connection to a client that may stop reading; sends are lists of JSON lines."""
 
     binary = deflated = False
+    """What its client agreed to."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -73,7 +74,7 @@ class Desk:
         self.settings = Settings(**settings)
         self.books = Books()
         self.ledger = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
-        self.encoded = 0
+        self.encoded = self.compressed = 0
         self.offset = 0
         self.restart()
 
@@ -81,13 +82,17 @@ class Desk:
         """A new gate over the same books."""
         self.push = Push(
             self.clock, self.books, EPOCH, self.settings, ledger=self.ledger,
-            framing=Framing(self._frame, self._frame, bytes), stale=lambda: False,
+            framing=Framing(self._frame, self._frame, self._deflated), stale=lambda: False,
             verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
         )  # fmt: skip
 
     def _frame(self, payload: bytes) -> bytes:
         self.encoded += 1
         return payload + b"\n"
+
+    def _deflated(self, frame: bytes) -> bytes:
+        self.compressed += 1
+        return bytes(frame)
 
     def settle(self) -> None:
         """Let what was said this tick leave."""

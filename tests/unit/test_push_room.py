@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from matchday.model.market import MarketStatus
 from matchday.model.messages import BookChanged
+from matchday.services.push.channel import URGENT_MAX
 from matchday.sim.clock import VirtualClock
 from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, board, market
 
@@ -94,6 +97,25 @@ def test_a_fixture_that_is_over_leaves_home_with_the_next_change() -> None:
     (delta,) = other.read()
     assert (delta["from"], delta["to"], delta["data"]["removed"]) == (before, after, ["F"])
     assert [row["board"]["fixture"] for row in desk.open("home").read()[-1]["data"]["fixtures"]] == ["G"]
+
+
+@pytest.mark.parametrize(("binary", "compressed"), [(False, True), (True, True), (True, False)])
+def test_what_is_said_to_many_is_compressed_once(binary: bool, compressed: bool) -> None:
+    desk = Desk()
+    desk.price("F", 2000)
+    lines = []
+    for _ in range(50):
+        line = Line(desk.settings.buffer_bytes_max)
+        line.binary, line.deflated = binary, compressed
+        desk.push.opened(line)
+        words = {"op": "subscribe", "channel": "fixture:F"}
+        desk.push.received(line, msgspec.msgpack.encode(words) if binary else msgspec.json.encode(words))
+        lines.append(line)
+    desk.settle()
+    desk.encoded = desk.compressed = 0
+    desk.price("F", 2001)
+    assert (desk.encoded, desk.compressed) == (1, int(compressed))
+    assert len({id(line.sends[-1]) for line in lines}) == 1
 
 
 def test_one_encoding_serves_every_subscriber_and_a_tick_is_one_send() -> None:
@@ -222,6 +244,48 @@ def test_a_slow_connection_is_queued_nothing_and_gets_the_latest_of_each_market(
     assert list(frames[-1]["data"]["markets"]) == ["1x2"]
     assert client.gaps == []
     assert client.held["fixture:F"].markets["F:1x2"]["selections"][0]["price"] == "5.499"
+
+
+def test_a_slow_connection_misses_no_goal_and_no_suspension() -> None:
+    """Not even those that were taken back, or over, before it had drained."""
+    desk = Desk(buffer_bytes_max=2_000)
+    desk.change("F", market("F", RESULT, 2000), market("F", GOALS, 1900))
+    line, client = desk.open("fixture:F"), Client()
+    stuck(desk, line)
+    away = msgspec.structs.replace(market("F", RESULT, 3000), status=MarketStatus.SUSPENDED)
+    for score in ((1, 0), (0, 0)):
+        for i in range(30):
+            desk.price("F", 4000 + i)
+        desk.change("F", away, score=score)
+    desk.change("F", market("F", RESULT, 2500))
+    desk.price("F", 2600)
+    unstick(desk, line)
+    frames = line.read()
+    client.hear(frames)
+    assert client.gaps == []
+    first = next(n for n, frame in enumerate(frames) if frame.get("conflated"))
+    told = [frame["data"] for frame in frames[first:]]
+    seen = [(data.get("board", {}).get("score"), data["markets"]["1x2"].get("status")) for data in told]
+    assert seen == [([1, 0], "suspended"), ([0, 0], "open"), (None, "suspended"), (None, "open"), (None, None)]
+    held = client.held["fixture:F"]
+    assert held.board["score"] == [0, 0]
+    assert held.markets["F:1x2"]["selections"][0]["price"] == "2.60"
+
+
+def test_of_very_many_goals_a_slow_connection_is_told_the_last() -> None:
+    desk = Desk(buffer_bytes_max=2_000)
+    desk.change("F", market("F", RESULT, 2000))
+    line, client = desk.open("fixture:F"), Client()
+    stuck(desk, line)
+    before = len(line.waiting)
+    for goals in range(1, 60):
+        desk.change("F", score=(goals, 0))
+    unstick(desk, line)
+    frames = line.read()
+    client.hear(frames)
+    assert client.gaps == []
+    assert client.held["fixture:F"].board["score"] == [59, 0]
+    assert len(frames) - before <= URGENT_MAX + 3
 
 
 def test_one_that_stays_slow_is_closed_and_others_do_not_notice() -> None:

@@ -288,11 +288,14 @@ def test_what_is_no_json_is_answered_and_the_connection_goes_on(run: Run) -> Non
         (b"\xc1" + masked(1, b"{}")[1:], 1002),
         (masked(8, b"\x03\xe8"), 1000),
         (masked(1, b'{"op":"ping"}') * 41, 4029),
+        (masked(9, b"x") * 41, 4029),
+        (masked(10, b"") * 41, 4029),
+        (masked(1, b"{", fin=False) + masked(0, b"", fin=False) * 41, 4029),
     ],
     ids=[
         "too large, from the header alone", "too large in fragments", "unmasked", "not UTF-8", "not UTF-8 in fragments",
         "binary", "unknown opcode", "stray continuation", "fragmented ping", "text inside a fragment", "reserved bit",
-        "goodbye", "too many messages",
+        "goodbye", "too many messages", "too many pings", "too many pongs", "too many fragments of nothing",
     ],
 )  # fmt: skip
 def test_close_codes(run: Run, said: bytes, code: int) -> None:

@@ -246,10 +246,14 @@ class _Door(asyncio.Protocol):
     def _frame(self, frame: Frame) -> None:
         message = Opcode.BINARY if self.binary else Opcode.TEXT
         if frame.opcode is message or (frame.opcode is Opcode.CONT and self._parts is not None):
-            self._parts = [*(self._parts or ()), bytes(frame.data)]
+            parts = [] if self._parts is None else self._parts
+            parts.append(bytes(frame.data))
             if frame.fin:
-                payload, self._parts = b"".join(self._parts), None
-                self._message(payload)
+                self._parts = None
+                self._message(b"".join(parts))
+            else:
+                self._parts = parts
+                self._room.heard(self)
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._room.closed(self)
             self.close(_WRONG_KIND, "binary frames only" if self.binary else "text frames only")

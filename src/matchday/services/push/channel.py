@@ -5,7 +5,8 @@ it hears or, quiet so far, at its first follower, and forgets from the far end.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +16,9 @@ from matchday.services.push.wire import Delta, Shared
 
 if TYPE_CHECKING:
     from matchday.services.push.session import Session
+
+URGENT_MAX: Final = 16
+"""Urgent changes that one who was away is told one by one."""
 
 
 class Step(msgspec.Struct):
@@ -117,10 +121,26 @@ class Channel:
             self.merged[offset] = found
         return found
 
+    def apart(self, offset: int, now_ms: int) -> list[Shared]:
+        """All that changed since an offset below ``last``, for one who was away. What is urgent ends a delta of its
+        own, so that a goal that was taken back, or a suspension that is over, was seen all the same: of many the last
+        ``URGENT_MAX``. Of what the history does not hold, every field is said at once."""
+        steps = self.after(offset)
+        ends = [] if steps is None else [n for n, step in enumerate(steps, 1) if step.move.urgent]
+        if steps is None or not ends or ends == [len(steps)]:
+            return [self.since(offset, now_ms)]
+        found, start = list[Shared](), 0
+        for end in dict.fromkeys([*ends[-URGENT_MAX:], len(steps)]):
+            found.append(Shared(partial(self._merged, offset, steps[start:end], now_ms)))
+            start, offset = end, steps[end - 1].offset
+        return found
+
     def _merged(self, offset: int, steps: list[Step], now_ms: int) -> Delta:
         if not steps:
             change = self.source.since(offset)
             return Delta(self.name, offset, self.last, now_ms, "conflated", change, conflated=True)
+        if len(steps) == 1:
+            return self.told(steps[0], offset)
         last = steps[-1]
         cause = next((step.cause for step in reversed(steps) if step.move.urgent), last.cause)
         change = joined([step.move for step in steps]).view()

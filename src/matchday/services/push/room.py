@@ -169,9 +169,11 @@ class Push:
             session.pending = None
 
     def heard(self, connection: Connection) -> None:
-        """A sign of life: a pong."""
+        """A sign of life that says nothing: a pong, a ping, a part of a message. Each counts as a message: they cost as
+        much, and nothing else bounds how many come."""
         if session := self._sessions.get(connection):
             session.heard_ms = self._clock.elapsed_ms()
+            self._pay(session, 1)
 
     def drained(self, connection: Connection) -> None:
         """A slow connection can take more: it gets the latest value of all it has missed."""
@@ -358,7 +360,8 @@ class Push:
         """Keeps up again, from an offset on: what was said since is made up for."""
         channel.join(session, max(sent, channel.last))
         if sent < channel.last:
-            self._out.share(session, channel.since(sent, self._clock.now_ms()))
+            for shared in channel.apart(sent, self._clock.now_ms()):
+                self._out.share(session, shared)
 
     def _channel(self, session: Session, name: str) -> Channel | None:
         """The channel a client means, opened if need be. LedgerUnavailable where an account cannot be read."""
@@ -550,7 +553,8 @@ class Push:
             self._fall_behind(session)
 
     def _catch_up(self, session: Session, name: str, sent: int) -> None:
-        """One delta with the latest value of all that changed since; of an account every fact, or a snapshot."""
+        """The latest value of all that changed since, goals and suspensions one by one; of an account every fact, or a
+        snapshot."""
         channel = session.channels[name]
         if channel.gone:
             self._part(session, channel)
