@@ -182,6 +182,31 @@ def test_who_may_connect_where(run: Run, path: str, origin: str | None, status: 
     run(story)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"Sec-WebSocket-Version: 13\r\n",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 8\r\n",
+        b"Sec-WebSocket-Key: short\r\nSec-WebSocket-Version: 13\r\n",
+    ],
+    ids=["no key", "no version", "another version", "no key of sixteen bytes"],
+)
+def test_a_handshake_that_is_none_is_told_what_one_is(run: Run, wrong: bytes) -> None:
+    async def story(desk: Served) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+        writer.write(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + wrong + b"\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\nSec-WebSocket-Version: 13\r\n" in head + b"\r\n"
+        problem = json.loads(body)
+        assert (problem["reason"], problem["status"]) == ("request_invalid", 400)
+        assert "Sec-WebSocket-Key of 16 bytes" in problem["detail"]
+        writer.close()
+
+    run(story)
+
+
 def test_the_full_are_503() -> None:
     async def story(desk: Served) -> None:
         async with desk.connect():

@@ -8,6 +8,7 @@ ready made and go straight to the transport. The library is there only while it 
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.config import Config
@@ -33,6 +34,10 @@ CLOSE_S_MAX: Final = 2.0
 _RESTARTING: Final = 1012
 _WRONG_KIND: Final = 1003
 _NOT_UTF8: Final = 1007
+_HANDSHAKE: Final = (
+    "a WebSocket is asked for with Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13 and a "
+    "Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455 4.1)"
+)
 _HEAD_END: Final = b"\r\n\r\n"
 _log = logging.getLogger(__name__)
 
@@ -210,7 +215,7 @@ class _Door(asyncio.Protocol):
             self.data_received(rest)
 
     def _handshake(self, library: ServerProtocol, request: Request) -> None:
-        response = self._turned_away(request) or library.accept(request)
+        response = self._turned_away(request) or _explained(library.accept(request))
         library.send_response(response)
         if library.state is State.OPEN:
             self.binary = library.subprotocol == MSGPACK
@@ -233,10 +238,7 @@ class _Door(asyncio.Protocol):
             problem = Problem("origin_not_allowed", "pages of the same host may connect; see setting doors.origins")
         else:
             problem = self._entrance.refusal(self._visitor(headers))
-        if problem is None:
-            return None
-        status, phrase, said, body = problem.parts()
-        return Response(status, phrase, Headers(said), body)
+        return None if problem is None else _said(problem)
 
     def _visitor(self, headers: Headers) -> str:
         peer = self._transport.get_extra_info("peername")
@@ -283,3 +285,15 @@ class _Door(asyncio.Protocol):
             self._transport.write_eof()
         if self._closing is None:
             self._closing = asyncio.get_running_loop().call_later(CLOSE_S_MAX, self._transport.abort)
+
+
+def _said(problem: Problem, **more: str) -> Response:
+    status, phrase, headers, body = problem.parts()
+    return Response(status, phrase, Headers({**headers, **more}), body)
+
+
+def _explained(response: Response) -> Response:
+    """What the library has to say of a handshake; where it refuses one, in the words of all our doors."""
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        return response
+    return _said(Problem("request_invalid", _HANDSHAKE), **{"Sec-WebSocket-Version": "13"})
