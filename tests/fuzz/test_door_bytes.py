@@ -22,7 +22,7 @@ from matchday.edge.problems import REASONS
 from matchday.edge.stream import PATH, Streams
 from matchday.edge.websocket import make_protocol
 from matchday.services.push import Framing, Push
-from tests.fuzz.budget import examples
+from tests.fuzz.budget import examples_off_the_wire
 from tests.unit.pushing import Desk
 
 LIMITS = Doors(head_bytes_max=600, headers_max=12)
@@ -172,7 +172,7 @@ requests = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(250), deadline=None)
+@settings(max_examples=examples_off_the_wire(250), deadline=None)
 @given(st.lists(requests | st.binary(max_size=30), min_size=1, max_size=4), st.integers(1, 2_000))
 def test_any_bytes_in_any_pieces_to_the_one_port(said: list[bytes], size: int) -> None:
     whole = b"".join(said)

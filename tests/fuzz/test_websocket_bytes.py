@@ -1,6 +1,7 @@
 """Any bytes to the WebSocket door: it answers, or closes with a code; it never raises and says nothing but frames."""
 
 import json
+import zlib
 from typing import Any
 
 import msgspec
@@ -11,19 +12,23 @@ import websockets.uri
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from matchday.edge.frames import split_frame
 from matchday.edge.websocket import make_protocol
 from matchday.services.push import Push
-from tests.fuzz.budget import examples
+from tests.fuzz.budget import examples_off_the_wire
 from tests.unit.pushing import FRAMING, Desk
 
 HEAD = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+
+
+DEFLATED = HEAD.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
 
 
 class Transport:
@@ -68,10 +73,17 @@ class Timers:
         """Nothing is due."""
 
 
-def masked(opcode: int, payload: bytes, *, fin: bool) -> bytes:
+def masked(opcode: int, payload: bytes, *, fin: bool, compressed: bool = False) -> bytes:
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
-    return bytes([(0x80 if fin else 0) | opcode]) + length + bytes(4) + payload
+    return bytes([(0x80 if fin else 0) | (0x40 if compressed else 0) | opcode]) + length + bytes(4) + payload
+
+
+def squeezed(payload: bytes, cut: int) -> bytes:
+    """As permessage-deflate has it, less some bytes of its end."""
+    packer = zlib.compressobj(wbits=-15)
+    data = (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return data[: len(data) - cut] if cut else data
 
 
 words = st.fixed_dictionaries(
@@ -86,6 +98,12 @@ words = st.fixed_dictionaries(
 ).map(lambda word: json.dumps(word).encode())
 frames = st.builds(
     masked, st.sampled_from([1, 1, 1, 0, 2, 8, 9, 10, 3]), words | st.binary(max_size=300), fin=st.booleans()
+)  # fmt: skip
+bombs = st.integers(1, 60_000).map(lambda size: b" " * size)
+deflated = st.builds(
+    masked, st.sampled_from([1, 1, 1, 0, 2, 9]),
+    st.builds(squeezed, words | bombs, st.sampled_from([0, 0, 0, 1, 5])) | st.binary(max_size=100),
+    fin=st.booleans(), compressed=st.booleans(),
 )  # fmt: skip
 
 
@@ -107,19 +125,30 @@ def told(desk: Desk, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch, head:
     assert push.connections == 0
     _, _, said = transport.written.partition(b"\r\n\r\n")
     client = websockets.client.ClientProtocol(websockets.uri.parse_uri("ws://x/"), state=State.OPEN)
+    if head is DEFLATED:
+        client.extensions = [PerMessageDeflate(
+            remote_no_context_takeover=True, local_no_context_takeover=True, remote_max_window_bits=15,
+            local_max_window_bits=15,
+        )]  # fmt: skip
     client.receive_data(said)
     assert client.parser_exc is None
     return [event for event in client.events_received() if isinstance(event, Frame)]
 
 
-@settings(max_examples=examples(150), deadline=None)
-@given(st.lists(frames | st.binary(max_size=50), max_size=6), st.integers(1, 400))
-def test_any_bytes_in_any_pieces(said: list[bytes], size: int) -> None:
+@settings(max_examples=examples_off_the_wire(150), deadline=None)
+@given(
+    st.tuples(st.just(HEAD), st.lists(frames | st.binary(max_size=50), max_size=6))
+    | st.tuples(st.just(DEFLATED), st.lists(deflated | frames, max_size=6)),
+    st.integers(1, 400),
+)
+def test_any_bytes_in_any_pieces(agreed: tuple[bytes, list[bytes]], size: int) -> None:
+    """With compression agreed upon, and without: compressed well or not, cut short, or far more than it seems."""
     desk = Desk()
     desk.price("F", 2000)
+    head, said = agreed
     whole = b"".join(said)
     with pytest.MonkeyPatch.context() as patch:
-        heard = told(desk, [whole[at : at + size] for at in range(0, len(whole), size)], patch)
+        heard = told(desk, [whole[at : at + size] for at in range(0, len(whole), size)], patch, head)
     for frame in heard:
         if frame.opcode is Opcode.TEXT:
             assert json.loads(bytes(frame.data))["t"] in {"hello", "signed_in", "snapshot", "error", "pong"}
@@ -133,7 +162,7 @@ def test_a_message_right_behind_the_handshake_is_heard(monkeypatch: pytest.Monke
     assert [json.loads(bytes(frame.data))["t"] for frame in heard] == ["hello", "pong"]
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples_off_the_wire(300), deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 20), st.integers(0, 100))
 def test_the_fast_path_never_reads_beyond_the_bytes(data: bytes, at: int, size_max: int) -> None:
     payload, after = split_frame(data, at, size_max)
@@ -141,7 +170,7 @@ def test_the_fast_path_never_reads_beyond_the_bytes(data: bytes, at: int, size_m
     assert payload is None or len(payload) <= min(size_max, after - at - 6)
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples_off_the_wire(40), deadline=None)
 @given(st.binary(max_size=200).filter(lambda data: not data.isascii()) | words)
 def test_any_payload_is_answered_by_the_room(payload: bytes) -> None:
     desk = Desk()
