@@ -189,6 +189,10 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     queue_ms_max: Limit = 2_000
     """Milliseconds a bet may wait for its batch; then it is answered ``busy``. It is judged at the prices of when the
     batch is sealed, so that this is how long after a fan asked that can be."""
+    queue_ms_aim: Limit = 150
+    """Milliseconds a bet should wait for its batch, by how long the ledger's last commits took: where it would be
+    longer, less than ``queue_max`` may wait (a batch at least), so that a slow ledger makes some ``busy``, and nobody
+    slow."""
     batch_max: Limit = 256
     """Bets of one commit. Of more that wait, one of each fixture and market after the other."""
     odds_silence_ms_max: Limit = 5_000

@@ -159,6 +159,27 @@ def test_of_many_outcomes_each_has_its_price_and_none_is_looked_for(monkeypatch:
     assert desk.books.price(changed, "o7") == 8_000
 
 
+def test_of_a_slow_ledger_no_more_wait_than_it_takes_in_time() -> None:
+    """Once the whole queue waited, however slow the ledger was, and each that was accepted had waited for all of it."""
+    desk = table(limits(queue_max=100, batch_max=4, queue_ms_aim=1_000, queue_ms_max=60_000), late_ms=500)
+    held(desk)
+    desk.clock.run_for(500)  # the first commit has taken half a second
+    desk.ledger.late_ms = 1_500
+    held(desk)
+    desk.clock.run_for(1_500)  # (0.25 + 1.5) / 2 s: one batch and a little more
+    desk.ledger.late_ms = 500
+    held(desk)
+    assert [refused_at_once(desk, "F:1x2/home") for _ in range(6)] == [False] * 4 + [True] * 2
+    desk.clock.run_for(1_100)
+    desk.ledger.late_ms = 1
+    for _ in range(12):
+        held(desk)
+        desk.clock.run_for(1)
+    desk.ledger.late_ms = 500
+    held(desk)
+    assert [refused_at_once(desk, "F:1x2/home") for _ in range(30)] == [False] * 30  # it is quick again: all may wait
+
+
 def test_what_has_waited_too_long_is_busy_and_never_reaches_the_ledger() -> None:
     """Its fan would get a price of seconds ago, or a bet of which he no longer thinks."""
     desk = table(limits(queue_ms_max=2_000), late_ms=10_000)

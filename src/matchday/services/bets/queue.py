@@ -30,7 +30,7 @@ class Shares:
     """How many bets wait in some place, in all and of each fixture and market, and how many may."""
 
     def __init__(self, most: int, fixture_max: int, market_max: int) -> None:
-        self._most, self._fixture_max, self._market_max = most, fixture_max, market_max
+        self.most, self._fixture_max, self._market_max = most, fixture_max, market_max
         self._held: dict[str, int] = {}
         """Fixture or market -> how many bets with a leg on it wait."""
         self.all = 0
@@ -38,7 +38,7 @@ class Shares:
     def full_for(self, legs: Sequence[Leg]) -> bool:
         """Whether a bet on these legs is one too many: in all, or on one of its fixtures or markets."""
         held = self._held
-        if self.all >= self._most:
+        if self.all >= self.most:
             return True
         for leg in legs:
             if held.get(leg.fixture, 0) >= self._fixture_max:
@@ -69,6 +69,9 @@ class BetQueue:
     """Bets that wait for their batch, in the order in which they came."""
 
     def __init__(self, settings: BetSettings) -> None:
+        self._settings = settings
+        self._took_ms = 0.0
+        """By a commit of late."""
         self._waiting: deque[Queued] = deque()
         self._shares = Shares(settings.queue_max, settings.queue_fixture_max, settings.queue_market_max)
         self.full_for = self._shares.full_for
@@ -80,6 +83,13 @@ class BetQueue:
         """Have it wait."""
         self._waiting.append(Queued(command, done, now_ms))
         self._shares.count(command.asked, 1)
+
+    def took(self, ms: int) -> None:
+        """A commit took so long: as many may wait as the ledger will have taken in time."""
+        self._took_ms = (self._took_ms + ms) / 2
+        settings = self._settings
+        batches = max(1.0, settings.queue_ms_aim / max(1.0, self._took_ms))
+        self._shares.most = min(settings.queue_max, int(settings.batch_max * batches))
 
     def take(self, most: int) -> list[Queued]:
         """The next batch: all that waits, else of each fixture and market in turn."""

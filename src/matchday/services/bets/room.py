@@ -258,7 +258,8 @@ class Bets:
             self._trace(batch)
         if batch:
             self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
-            self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome))
+            since_ms = self._clock.elapsed_ms()
+            self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome, since_ms))
         elif len(self._queue):
             self._clock.call_later(0, self._seal)
         else:
@@ -280,9 +281,10 @@ class Bets:
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
             return self._fault(command, error)
 
-    def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable) -> None:
+    def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable, since_ms: int) -> None:
         """Answer, and seal the next batch: of a large one after the first of its answers, so that the ledger is at work
         while the others are given, and prices get their turn on the loop in between."""
+        self._queue.took(self._clock.elapsed_ms() - since_ms)
         found = [Moment.UNAVAILABLE] * len(batch) if isinstance(outcome, LedgerUnavailable) else outcome
         self._answer(batch, found, 0)
         self._seal()
