@@ -145,3 +145,12 @@ def test_a_rate_is_of_what_was_answered_while_there_was_something_due() -> None:
     found.over = True
     found.answer("accepted", 5)
     assert (found.in_time, found.count("accepted")) == ({"accepted": 1}, 2)
+
+
+def test_a_round_without_a_reference_is_left_out_and_said() -> None:
+    row = compared("a", "b", "bets/s", [(4.0, 2.0), (3.0, 0.0), (6.0, 2.0)], reference="c", note="more")
+    assert (row.ratio, row.rounds) == (2.5, 2)
+    assert row.note == "1 rounds left out: the reference came to nothing. more"
+    nothing = compared("a", "b", "bets/s", [(3.0, 0.0)], reference="c", target=Target(0.5, of_ratio=True))
+    assert (nothing.value, nothing.met) == (None, None)
+    assert "came to nothing" in nothing.note

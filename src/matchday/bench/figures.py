@@ -57,7 +57,13 @@ def compared(
     name: str, what: str, unit: str, pairs: Sequence[tuple[float, float]], *, reference: str,
     target: Target | None = None, note: str = "",
 ) -> Row:  # fmt: skip
-    """Of rounds of (value, reference)."""
+    """Of rounds of (value, reference). One whose reference came to nothing, as on a machine that stood still, is left
+    out and said."""
+    whole, pairs = len(pairs), [pair for pair in pairs if pair[1]]
+    if not pairs:
+        return unmeasured(name, what, unit, "not published: the reference came to nothing", target=target)
+    if len(pairs) < whole:
+        note = f"{whole - len(pairs)} rounds left out: the reference came to nothing. {note}".strip()
     ratios = [value / other for value, other in pairs]
     value, ratio = statistics.median(value for value, _ in pairs), statistics.median(ratios)
     return Row(

@@ -35,6 +35,8 @@ _BATCH: Final = 32
 some are turned away below capacity, too."""
 _AT_WORK: Final = 2
 """Batches of bets that keep the ledger at work: one is written while the next arrives, and nobody waits for long."""
+_CONNECTIONS: Final = 16
+"""Times a batch: so many that none is waited for, however many bets wait."""
 _COMMITS: Final = 12
 """That a round holds at least."""
 
@@ -63,7 +65,7 @@ def measure(run: Run) -> list[Row]:
 async def _measured(run: Run) -> list[Row]:
     clock, folder = WallClock(asyncio.get_running_loop()), run.folder / "overload"
     batch = run.share(_BATCH, 8)
-    count, settings = 8 * batch, smaller(batch)
+    count, settings = _CONNECTIONS * batch, smaller(batch)
     with serving(folder, settings=settings) as server:  # with a fast disk: its fans, and what it can do
         tokens = guests(run, server, count)
         body = body_maker([leg for market in server.legs() for leg in market], clock.new_id)
