@@ -160,8 +160,9 @@ async def _saturated(run: Run, cluster: LocalCluster, tokens: Sequence[str], gat
     """New connections, which the balancer spreads over all gates."""
     with ExitStack() as stack:
         load = await _load(cluster, cluster, tokens, stack)
+        body = load.body()  # it asks the gates what is open: no part of what is measured
         before = cluster.cpu_of_parts()
-        seen = await load.crowd.saturate(load.fans, max(run.seconds(3), _ROUND_S_MIN), load.body())
+        seen = await load.crowd.saturate(load.fans, max(run.seconds(3), _ROUND_S_MIN), body)
         after = cluster.cpu_of_parts()
     if not seen.accepted:
         raise StartError(f"no bet was accepted through {gates} gates: {seen.answers}")
