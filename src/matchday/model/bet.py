@@ -37,6 +37,10 @@ class Result(StrEnum):
     HALF_LOST = "half_lost"
 
 
+_WON, _HALF_WON, _LOST, _VOIDED = Result.WON, Result.HALF_WON, Result.LOST, Result.VOID  # settling looks at little else
+_ALONE: Final = (1, 1)
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """A decision on a selection: result, void share and dead-heat factor, as integers so that it travels exactly."""
 
@@ -49,9 +53,9 @@ class Outcome(msgspec.Struct, frozen=True):
     def ratio(self, price: int) -> tuple[int, int]:
         """What one unit of stake becomes at an accepted price of thousandths, as numerator and denominator."""
         result = self.result
-        if result is Result.WON and not self.void_halves and self.dead_heat == (1, 1):
+        if result is _WON and not self.void_halves and self.dead_heat == _ALONE:
             return price, UNIT
-        if result is not Result.WON and result is not Result.HALF_WON:
+        if result is not _WON and result is not _HALF_WON:
             return self.void_halves, 2
         places, tied = self.dead_heat
         return self.void_halves * tied * UNIT + (2 - self.void_halves) * places * price, 2 * tied * UNIT
@@ -212,8 +216,8 @@ def return_of(
     where the type has another number of legs.
     """
     bet_type = bet_type or lines.default_type(len(legs))
-    ratios = [outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True)]
-    if lines.has_one(bet_type, len(ratios)):
+    ratios = (outcome.ratio(leg.price) for leg, outcome in zip(legs, outcomes, strict=True))
+    if lines.has_one(bet_type, len(legs)):
         return lines.returns_of_one(stake, ratios, free=free)
     return lines.returns(bet_type, stake, [Fraction(*ratio) for ratio in ratios], free=free)
 
@@ -239,6 +243,6 @@ def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:
 def status_of(outcomes: Sequence[Outcome]) -> BetStatus:
     """The state of a bet whose legs are all decided: void where every leg is."""
     for outcome in outcomes:
-        if outcome.result is not Result.VOID:
+        if outcome.result is not _VOIDED:
             return BetStatus.SETTLED
     return BetStatus.VOID

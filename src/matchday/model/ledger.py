@@ -385,7 +385,7 @@ def standing(
         else:
             decided, outcome = decisions.get(leg.selection, _UNDECIDED)
             version += decided
-        if held := windows.get(leg.fixture):
+        if windows and (held := windows.get(leg.fixture)):  # most often there are none at all
             voided = [window.version for window in held if window.from_ms <= bet.placed_ms < window.until_ms]
             version += sum(voided)
             outcome = VOID if voided else outcome

@@ -22,7 +22,7 @@ void, half-lost and tied lines cost the house nothing.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, combinations
@@ -178,7 +178,7 @@ def has_one(bet_type: str, legs: int) -> bool:
     return 1 <= legs <= LEGS_MAX if bet_type == ACCUMULATOR else bet_type == SINGLE and legs == 1
 
 
-def returns_of_one(stake: int, ratios: Sequence[tuple[int, int]], *, free: bool = False) -> int:
+def returns_of_one(stake: int, ratios: Iterable[tuple[int, int]], *, free: bool = False) -> int:
     """All that a bet of one line returns, in minor units: what ``returns`` says of a single or an accumulator, for
     settlement, most of whose bets are these. ``ratios`` are numerators and denominators of what a unit became."""
     became = whole = 1

@@ -105,8 +105,9 @@ class Account(msgspec.Struct):
         if not (self.days and self.days[-1].day == today):
             self.days = [day for day in self.days if day.day > today - DAYS_MAX]
             self.days.append(Day(today, 0, 0))
-        self.days[-1].staked += staked
-        self.days[-1].returned += returned
+        last = self.days[-1]
+        last.staked += staked
+        last.returned += returned
 
     def view(self, now_ms: int) -> AccountView:
         """As readers see it."""
@@ -291,22 +292,27 @@ class Rows(msgspec.Struct):
 
     def post(self, at_ms: int, reason: str, account: Account, bet: str | None, *amounts: tuple[str, int]) -> None:
         """One balanced entry; amounts on one account are added up, and those of zero left out."""
+        own, moved, total, house = account.account, 0, 0, self.house
         sums: dict[str, int] = {}
         for name, amount in amounts:
             if amount:
-                sums[name] = sums.get(name, 0) + amount
-        assert not sum(sums.values()), amounts
-        postings = tuple([Posting(name, amount) for name, amount in sums.items() if amount])
-        moved = sums.pop(account.account, 0)
+                total += amount
+                sums[name] = sums[name] + amount if name in sums else amount
+        assert not total, amounts
+        postings: list[Posting] = []
+        for name, amount in sums.items():
+            if name == own:
+                moved = amount
+            else:
+                house[name] = house[name] + amount if name in house else amount
+            if amount:
+                postings.append(Posting(name, amount))
         account.balance += moved
         assert account.balance >= 0, account
-        house = self.house
-        for name, amount in sums.items():
-            house[name] = house.get(name, 0) + amount
-        self.changed_accounts.add(account.account)
+        self.changed_accounts.add(own)
         if postings:
-            entry = Entry(self.next_entry, at_ms, reason, account.currency, postings, bet)
-            self.new_entries.append((entry, account.account if moved else None))
+            entry = Entry(self.next_entry, at_ms, reason, account.currency, tuple(postings), bet)
+            self.new_entries.append((entry, own if moved else None))
             self.next_entry += 1
 
     def fact(self, account: Account) -> int:
@@ -336,11 +342,11 @@ class Rows(msgspec.Struct):
 
     def reserve(self, placed: PlacedBet, sign: int) -> None:
         """Charge all that a bet holds (1), or release it (-1)."""
-        counted = self.charged
+        counted, bet = self.charged, placed.bet
         for held in placed.charges:
-            amount = sign * charged(held.amount, placed.bet)
+            amount = sign * (charged(held.amount, bet) if bet.cashed else held.amount)
             for number in held.guards:
-                counted[number] = counted.get(number, 0) + amount
+                counted[number] = counted[number] + amount if number in counted else amount
 
 
 def account_of(command: Command) -> str:

@@ -23,6 +23,8 @@ from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, CashO
 from matchday.model.posting.accounts import say_free_bet
 from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
+_OPEN, _CASHED_OUT = BetStatus.OPEN, BetStatus.CASHED_OUT  # asked of every bet: a member is not found at once
+
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
     """Remember decisions of a higher version."""
@@ -70,10 +72,10 @@ def _settle(rows: Rows, at_ms: int, placed: PlacedBet, account: Account) -> None
     bet = placed.bet
     version, found = standing(bet, rows.decisions, rows.windows)
     open_ = None in found
-    if bet.status is BetStatus.CASHED_OUT or version <= bet.version or (open_ and bet.status is BetStatus.OPEN):
+    if bet.status is _CASHED_OUT or version <= bet.version or (open_ and bet.status is _OPEN):
         return
     if open_:
-        status, returns = BetStatus.OPEN, 0
+        status, returns = _OPEN, 0
     else:
         outcomes = cast("tuple[Outcome, ...]", found)
         status, returns = status_of(outcomes), return_of(bet.remaining, bet.legs, outcomes, bet.type, free=bet.free)
@@ -103,7 +105,7 @@ def _bring_to(
     had, stake = bet.returns + bet.owed, bet.remaining
     change = max(returns - had, -account.balance)
     owed = had + change - returns
-    reserved = (status is BetStatus.OPEN) - (bet.status is BetStatus.OPEN)
+    reserved = (status is _OPEN) - (bet.status is _OPEN)
     if reserved:
         rows.reserve(placed, reserved)
     stakes, house, shortfall = _house(bet.currency)
