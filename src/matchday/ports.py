@@ -102,7 +102,7 @@ class Record(msgspec.Struct, frozen=True):
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key, everywhere the same: CRC-32 of what stands before its first ``@``, modulo the partitions.
     So a fixture, and a book of it that is kept under its name and an epoch, are of one."""
-    return crc32(key.partition("@")[0].encode()) % partitions
+    return 0 if partitions == 1 else crc32(key.partition("@")[0].encode()) % partitions
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -196,8 +196,10 @@ class Gate:
                 self.cash_outs.account_fact(message)
 
     def _matters(self, stored: Stored) -> bool:
-        followed = any(follower.follows(stored.key) for follower in self.followers)
-        return followed or kind(stored.value) in self._watched
+        for follower in self.followers:
+            if follower.follows(stored.key):
+                return True
+        return kind(stored.value) in self._watched
 
     @property
     def _watched(self) -> frozenset[object]:

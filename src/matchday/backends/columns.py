@@ -1,6 +1,6 @@
 """What stands in the columns of a ledger's tables, whichever backend keeps them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -45,15 +45,23 @@ fact_of: Final = msgspec.json.Decoder(AccountFact).decode
 owner_of: Final = msgspec.json.Decoder(Of).decode
 referral_body: Final = msgspec.json.Decoder(Referral).decode
 offer_body: Final = msgspec.json.Decoder(Offer).decode
-_limits: Final = msgspec.json.Decoder(
-    tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]
-).decode
+_Limits = tuple[dict[LimitName, int], dict[LimitName, tuple[int | None, int]], list[Day]]
+_limits: Final = msgspec.json.Decoder(_Limits).decode
+_many_limits: Final = msgspec.json.Decoder(list[_Limits]).decode
+_accounts: Final = msgspec.json.Decoder(list[tuple[int, str, str, AccountStatus, int, int]]).decode
 
 
 def account_row(row: Sequence[Any]) -> Account:
     """An account as its table has it: (player, account, currency, status, balance, facts, limits)."""
     _, account, currency, status, balance, facts, limits = row
     return Account(account, currency, _STATUS[status], balance, facts, *_limits(limits))
+
+
+def account_rows(columns: bytes, limits: bytes) -> Iterator[tuple[int, Account]]:
+    """Accounts by number, of two arrays: of all columns but the last, and of these."""
+    for row, (limit, raised, days) in zip(_accounts(columns), _many_limits(limits), strict=True):
+        player, account, currency, status, balance, facts = row
+        yield player, Account(account, currency, status, balance, facts, limit, raised, days)
 
 
 def limits_of(account: Account) -> bytes:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.ledger_sqlite_reads import LedgerReads, placed_bets
-from matchday.backends.ledger_sqlite_rows import Players, RowStore
+from matchday.backends.ledger_sqlite_rows import Players, RowStore, Said
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
@@ -25,12 +25,51 @@ from matchday.ports import Clock, LedgerUnavailable
 _SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
 
 
+RECENT_MAX: Final = 4_096
+"""Facts that are kept in memory (some 300 bytes each) for whoever carries them."""
+
+
+class Recent:
+    """The newest facts of the outbox. Who carries them asks a moment after their commit, and need not read the file.
+
+    One thread adds, another reads: what is held is replaced as a whole.
+    """
+
+    def __init__(self, last: int, most: int = RECENT_MAX) -> None:
+        """``last``: the ``seq`` of the newest fact of before."""
+        self._most = most
+        self._held: tuple[int, tuple[Sequence[Said], ...]] = (last, ())
+        """All facts after this one, a page for each commit."""
+
+    def add(self, said: Sequence[Said]) -> None:
+        """Those of a commit that has returned, in order."""
+        after, pages = self._held
+        pages = (*pages, said)
+        left = sum(map(len, pages))
+        while left > self._most:
+            left -= len(pages[0])
+            after, pages = pages[0][-1][0], pages[1:]
+        self._held = after, pages
+
+    def read(self, after: int, limit: int) -> list[Said] | None:
+        """So many of those after a ``seq``; None where one of them is not held any more."""
+        oldest, pages = self._held
+        if after < oldest:
+            return None
+        found: list[Said] = []
+        for page in pages:
+            if page[-1][0] > after and len(found) < limit:
+                found += page if page[0][0] > after else [said for said in page if said[0] > after]
+        return found[:limit]
+
+
 class SqliteLedgerCore(LedgerReads):
     """The synchronous core: what a commit and a read do, without thread or clock."""
 
     def __init__(self, path: Path | str) -> None:
         self._database = Database(path, [script.read_text() for script in _SCHEMA])
         self._rows = RowStore(self._database.writer)
+        self.recent = Recent(self.last_fact)
 
     def close(self) -> None:
         """Give up the file."""
@@ -53,11 +92,13 @@ class SqliteLedgerCore(LedgerReads):
                 answers = self._apply(rows, players, commands, read)
                 if joined := join():
                     answers += self._apply(rows, players, joined, {})
-                self._rows.save(rows, players, [*commands, *joined])
+                said = self._rows.save(rows, players, [*commands, *joined])
         except BaseException:
             self._rows.forget()
             raise
         self._rows.next_entry, self._rows.next_fact = rows.next_entry, rows.next_fact
+        if said:
+            self.recent.add(said)
         return answers
 
     def _apply(
@@ -185,6 +226,11 @@ class SqliteLedger(LedgerReads):
         if said:
             for heard in self._listeners:
                 heard()
+
+    def outbox(self, after: int, limit: int) -> list[Said]:
+        """See ``Ledger.outbox``."""
+        recent = self._core.recent.read(after, limit)
+        return super().outbox(after, limit) if recent is None else recent
 
     def account(self, account: str) -> AccountView | None:
         """See ``Ledger.account``."""

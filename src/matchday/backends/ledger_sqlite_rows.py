@@ -6,7 +6,7 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -16,7 +16,7 @@ from matchday.backends.columns import (
     ACCOUNT_GUARD,
     BET,
     STANDING,
-    account_row,
+    account_rows,
     bet_row,
     charges_of,
     encoded,
@@ -41,6 +41,12 @@ _BETS: Final = (
     f"SELECT b.number, b.player, b.charges, {BET} FROM bets b JOIN standings s USING (player, number) "
     "WHERE b.bet IN (%s)"
 )
+_ACCOUNTS: Final = {  # one row for many, as of bets (``ledger_sqlite_reads``)
+    column: "SELECT count(*), "
+    "CAST('[' || group_concat(json_array(player, account, currency, status, balance, facts)) || ']' AS BLOB), "
+    f"CAST('[' || group_concat(limits) || ']' AS BLOB) FROM accounts WHERE {column} IN (%s)"
+    for column in ("player", "account")
+}
 _CHANGED: Final = (
     f"WITH v (player, number) AS (VALUES %s) SELECT number, {STANDING} FROM v JOIN standings s USING (player, number) "
     "WHERE status <> 'open' OR version <> 0 OR cashed <> 0 OR cash_out_at IS NOT NULL"
@@ -48,6 +54,8 @@ _CHANGED: Final = (
 """Bets that do not stand as they were placed."""
 Players = dict[str, int]
 """Account -> its number in the file."""
+Said = tuple[int, str, bytes]
+"""A fact as the outbox has it: its ``seq``, whose it is, and its text."""
 
 
 class RowStore:
@@ -113,18 +121,18 @@ class RowStore:
                 players[command.account] = self._next_player  # a bet of the same batch is charged to it
                 self._next_player += 1
                 self._guards.pop(f"{ACCOUNT_GUARD}{command.account}", None)
-        if unknown := need.guards - self._guards.keys():
+        if unknown := need.guards.difference(self._guards):
             self._load_guards(unknown, players)
         for name, account, currency, amount, until_ms, state, bet in each(
-            self._db, "SELECT * FROM free_bets WHERE free_bet IN (%s)", need.free_bets - rows.free_bets.keys()
+            self._db, "SELECT * FROM free_bets WHERE free_bet IN (%s)", need.free_bets.difference(rows.free_bets)
         ):
             rows.free_bets[name] = HeldFreeBet(name, account, currency, amount, until_ms, FreeBetState(state), bet)
-        offers = need.offers - rows.offers.keys()
+        offers = need.offers.difference(rows.offers)
         for name, account, taken, body in each(self._db, "SELECT * FROM offers WHERE offer IN (%s)", offers):
             rows.offers[name] = HeldOffer(offer_body(body), account, bool(taken))
 
     def _load_known(self, rows: Rows, need: Needs) -> None:
-        wanted = set(need.ids) - rows.known.keys()
+        wanted = set(need.ids).difference(rows.known)
         sql = (
             "SELECT k.account, k.id, hash, refusal, b.bet, balance, pending_until_ms "
             "FROM known k LEFT JOIN bets b ON b.number = k.bet WHERE k.id IN (%s)"
@@ -138,11 +146,11 @@ class RowStore:
     def _load_bets(self, rows: Rows, need: Needs, read: Mapping[int, PlacedBet]) -> list[PlacedBet]:
         """By name and by number; those that were not there."""
         loaded = []
-        for number, player, charges, *held in each(self._db, _BETS, need.bets - rows.bets.keys()):
+        for number, player, charges, *held in each(self._db, _BETS, need.bets.difference(rows.bets)):
             loaded.append(PlacedBet(bet_row(*held), charges_of(charges), number, player))
-        if numbers := need.numbers - rows.numbered.keys():
+        if numbers := need.numbers.difference(rows.numbered):
             placed = {number: read[number] for number in numbers if number in read}
-            placed |= placed_bets(self._db, numbers - placed.keys())
+            placed |= placed_bets(self._db, numbers.difference(placed))
             pairs = [(found.player, number) for number, found in placed.items()]
             for number, *standing in each_pair(self._db, _CHANGED, pairs):
                 placed[number].bet = standing_at(placed[number].bet, *standing)
@@ -154,15 +162,22 @@ class RowStore:
     def _load_accounts(self, rows: Rows, players: Players, need: Needs) -> None:
         """By name; those of bets are found by number."""
         accounts, remembered = rows.accounts, self._accounts
-        for name in need.accounts - accounts.keys():
+        for name in need.accounts.difference(accounts):
             if (account := remembered.get(name)) is not None:
                 accounts[name], players[name] = account, self._players[name]
         of_bets = {placed.player for placed in rows.numbered.values() if placed.bet.account not in accounts}
-        found = each(self._db, "SELECT * FROM accounts WHERE player IN (%s)", of_bets)
-        names = need.accounts - accounts.keys() - {row[1] for row in found}
-        found += each(self._db, "SELECT * FROM accounts WHERE account IN (%s)", names)
-        accounts.update((row[1], account_row(row)) for row in found)
-        players.update((row[1], row[0]) for row in found)
+        found = self._read_accounts("player", of_bets)
+        found += self._read_accounts("account", need.accounts.difference(accounts, [row.account for _, row in found]))
+        accounts.update((row.account, row) for _, row in found)
+        players.update((row.account, player) for player, row in found)
+
+    def _read_accounts(self, column: str, keys: Iterable[str | int]) -> list[tuple[int, Account]]:
+        """Each with its number."""
+        found: list[tuple[int, Account]] = []
+        for count, columns, limits in each(self._db, _ACCOUNTS[column], keys):
+            if count:
+                found += account_rows(columns, limits)
+        return found
 
     def _load_guards(self, guards: set[str], players: Players) -> None:
         """What guards are called by and how they stand; new ones are given a number."""
@@ -174,16 +189,16 @@ class RowStore:
             else:
                 unnamed.append(guard)
         found |= dict(each(self._db, "SELECT guard, number FROM guards WHERE guard IN (%s)", unnamed))
-        new = {guard: self._next_guard + n for n, guard in enumerate(sorted(guards - found.keys()))}
+        new = {guard: self._next_guard + n for n, guard in enumerate(sorted(guards.difference(found)))}
         self._next_guard += len(new)
         self._new_guards |= {number: guard for guard, number in new.items()}
         self._guards |= found | new
-        counters = found.values() - self._counters.keys()
+        counters = set(found.values()).difference(self._counters)
         self._counters |= dict.fromkeys([*counters, *new.values()], 0)
         self._counters.update(each(self._db, "SELECT number, used FROM counters WHERE number IN (%s)", counters))
 
     def _remember(self, need: Needs) -> None:
-        if new := need.selections - self._decisions.keys():
+        if new := need.selections.difference(self._decisions):
             self._decisions.update(dict.fromkeys(new, _UNDECIDED))
             sql = "SELECT selection, version, outcome FROM decisions WHERE selection IN (%s)"
             self._decisions.update((row[0], _decision(row[1], row[2])) for row in each(self._db, sql, new))
@@ -193,8 +208,8 @@ class RowStore:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def save(self, rows: Rows, players: Players, commands: Sequence[Command]) -> None:
-        """What the rules changed."""
+    def save(self, rows: Rows, players: Players, commands: Sequence[Command]) -> list[Said]:
+        """What the rules changed; the facts of it."""
         db = self._db
         self._save_accounts(rows, players)
         self._save_bets(rows, players)
@@ -207,9 +222,11 @@ class RowStore:
         insert(db, "INSERT OR IGNORE INTO windows VALUES",
                [(fixture, w.version, w.from_ms, w.until_ms) for fixture, w in rows.new_windows])  # fmt: skip
         self._save_rarer(rows)
-        insert(db, "INSERT INTO facts VALUES", [(fact.seq, encoded(fact)) for fact in rows.new_facts])
+        said = [(fact.seq, fact.account, encoded(fact)) for fact in rows.new_facts]
+        insert(db, "INSERT INTO facts VALUES", [(seq, body) for seq, _, body in said])
         self._accounts.update(rows.accounts)
         self._players.update(players)
+        return said
 
     def _save_accounts(self, rows: Rows, players: Players) -> None:
         changed = [(players[name], rows.accounts[name]) for name in rows.changed_accounts]

@@ -99,6 +99,7 @@ class SqliteLogCore(LogReads):
         rows = self._database.writer.execute("SELECT topic, epoch, next FROM topics").fetchall()
         self._epochs = {Topic(name): epoch for name, epoch, _ in rows if "/" not in name}
         self._next = {_part(name): number for name, _, number in rows}
+        self._names = {part: _name(part) for part in self._next}
         moves = self._database.writer.execute("SELECT grp, topic, offset FROM positions")
         self._positions = {(group, _part(name)): offset for group, name, offset in moves}
 
@@ -114,20 +115,24 @@ class SqliteLogCore(LogReads):
     def append(self, records: Sequence[Record], moves: Sequence[Move], now_ms: int) -> list[Stored]:
         """Append in order and move positions, in one transaction. sqlite3.Error: nothing of it was taken."""
         ahead = dict(self._next)
-        stored = []
+        stored, rows = list[Stored](), list[tuple[object, ...]]()
+        kept: list[tuple[str, Stored]] = []
         for record in records:
             part = self.place(record)
-            stored.append(Stored(*part, ahead[part], record.key, record.value, now_ms))
-            ahead[part] += 1
-        named = [(_name((s.topic, s.partition)), s) for s in stored]
+            offset, name = ahead[part], self._names[part]
+            ahead[part] = offset + 1
+            stored.append(Stored(*part, offset, record.key, record.value, now_ms))
+            if record.topic in COMPACTED:
+                kept.append((name, stored[-1]))
+            else:
+                rows.append((name, offset, record.key, record.value, now_ms))
         with self._database.transaction() as db:
-            rows = [(name, s.offset, s.key, s.value, s.at_ms) for name, s in named if s.topic not in COMPACTED]
             insert(db, "INSERT INTO records VALUES", rows)
-            for name, s in named:
-                if s.topic in COMPACTED and s.value:
+            for name, s in kept:
+                if s.value:
                     row = (name, s.key, s.offset, s.value, s.at_ms)
                     db.execute("INSERT OR REPLACE INTO compacted VALUES (?,?,?,?,?)", row)
-                elif s.topic in COMPACTED:
+                else:
                     db.execute("DELETE FROM compacted WHERE topic=? AND key=?", (name, s.key))
             changed = [(ahead[part], _name(part)) for part in ahead if ahead[part] != self._next[part]]
             db.executemany("UPDATE topics SET next=? WHERE topic=?", changed)
@@ -179,7 +184,9 @@ class Tail:
 
     def give(self, records: Sequence[Stored]) -> None:
         """Hear those that were not heard yet."""
-        fresh = [stored for stored in records if stored.offset > self.after]
+        fresh = records
+        if fresh and fresh[0].offset <= self.after:
+            fresh = [stored for stored in records if stored.offset > self.after]
         if fresh and not self.cancelled:
             self.after = fresh[-1].offset
             self.hear(fresh)
