@@ -167,10 +167,11 @@ def test_what_was_committed_moves_into_the_file_without_the_writer(tmp_path: Pat
 def test_the_log_is_trimmed_page_by_page_and_not_beyond() -> None:
     core = SqliteLogCore(":memory:", iter("abcdefghijklmn").__next__)
     for at_ms in (100, 200):
-        core.append([Record(Topic.BOOKS, "k", b"%d" % n) for n in range(1_500)], (), at_ms)
+        for start in range(0, 1_500, 100):
+            core.append([Record(Topic.BOOKS, "k", b"%d" % n) for n in range(start, start + 100)], (), at_ms)
     core.append([Record(Topic.FIXTURES, "k", b"compacted"), Record(Topic.ACCOUNTS, "k", b"old")], (), 50)
     more = [core.trim(150) for _ in range(3)]
-    assert more == [True, True, False]
+    assert more == [True, False, False]
     left = core.read(Topic.BOOKS, -1, 9_999)
     assert ([stored.at_ms for stored in left], left[0].offset) == ([200] * 1_500, 1_500)
     assert core.oldest(Topic.BOOKS) == 1_500

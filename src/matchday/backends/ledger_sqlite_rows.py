@@ -91,17 +91,21 @@ class RowStore:
 
     def forget(self) -> None:
         """Read anew what is remembered."""
-        self._decisions, self._windows, self._fixtures, self._guards = {}, {}, set(), {}
-        self._counters, self._accounts, self._players = {}, {}, {}
+        self._forget_questions()
+        self._accounts, self._players = {}, {}
+
+    def _forget_questions(self) -> None:
+        self._decisions, self._windows, self._fixtures, self._guards, self._counters = {}, {}, set(), {}, {}
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> tuple[Rows, Players]:
         """An empty working set, and what the accounts in it are called."""
         self._new_guards = {}
-        kept = len(self._decisions) + len(self._fixtures) + len(self._guards) + len(self._counters)
-        if kept > REMEMBERED_MAX or len(self._accounts) > ACCOUNTS_MAX:
-            self.forget()
+        if len(self._decisions) + len(self._fixtures) + len(self._guards) + len(self._counters) > REMEMBERED_MAX:
+            self._forget_questions()
+        if len(self._accounts) > ACCOUNTS_MAX:
+            self._accounts, self._players = {}, {}
         rows = Rows(
             {}, {}, {}, self._guards, self._counters, self._decisions, self._windows, {}, {}, self.next_entry,
             self.next_fact,

@@ -3,26 +3,33 @@
 ``SqliteLogCore`` is synchronous; ``SqliteLog`` drives it from a thread of its own and implements the port. Positions of
 groups travel with the next append: they may be a little late after a crash, and readers hear some records twice.
 Partitions after the first are stored as topics of their own (``incidents/1``): with one the file is as it always was.
+
+What one append brings to a topic stands in one row, or a few: a row a record cost as much again as all else that an
+append does. So a page's offsets follow each other, and all of it was appended at one moment.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.errors import BackendError
 from matchday.backends.partitions import Done, Hear, Part, PartitionedLog, PartitionedReads
-from matchday.backends.sqlite import Database, insert
+from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.messages import COMPACTED, Topic
 from matchday.ports import Clock, LogUnavailable, Record, Stored
 
-_SCHEMA: Final = Path(__file__).with_suffix(".sql")
+_SCHEMA: Final = tuple(Path(__file__).with_name(f"log_sqlite{suffix}.sql") for suffix in ("", "_2"))
 _PAGE: Final = 1_000
 """Records that a tail catches up by."""
+_BYTES: Final = 1 << 20
+"""Bytes of values of one row, unless the first record has more."""
 
 Move = tuple[str, Part, int]
 """(group, partition of a topic, offset) of a position."""
@@ -37,6 +44,51 @@ def _name(part: Part) -> str:
 def _part(name: str) -> Part:
     topic, _, partition = name.partition("/")
     return Topic(topic), int(partition or 0)
+
+
+_ADD: Final = "INSERT INTO records VALUES (?,?,?,?,?,?)"
+_READ: Final = "SELECT last, keys, sizes, body, at_ms FROM records WHERE topic=? AND last > ? ORDER BY last"
+_AGES: Final = "SELECT last, sizes, at_ms FROM records WHERE topic=? ORDER BY last LIMIT ?"
+_keys: Final = msgspec.json.Decoder(list[str]).decode
+_sizes: Final = msgspec.json.Decoder(list[int]).decode
+_encoded: Final = msgspec.json.Encoder().encode
+
+
+def _pages(name: str, records: Sequence[Stored]) -> Iterator[tuple[str, int, bytes, bytes, bytes, int]]:
+    """The rows of what is appended to a partition."""
+    start, bytes_ = 0, 0
+    for n, record in enumerate(records):
+        bytes_ += len(record.value)
+        if bytes_ > _BYTES and n > start:
+            yield _page(name, records[start:n])
+            start, bytes_ = n, len(record.value)
+    yield _page(name, records[start:])
+
+
+def _page(name: str, records: Sequence[Stored]) -> tuple[str, int, bytes, bytes, bytes, int]:
+    keys, values = [record.key for record in records], [record.value for record in records]
+    sizes = _encoded([len(value) for value in values])
+    return name, records[-1].offset, _encoded(keys), sizes, b"".join(values), records[-1].at_ms
+
+
+def _records(part: Part, last: int, keys: bytes, sizes: bytes, values: bytes, at_ms: int) -> list[Stored]:
+    """Those of a row, in order."""
+    found, start = list[Stored](), 0
+    lengths = _sizes(sizes)
+    for offset, key, size in zip(range(last - len(lengths) + 1, last + 1), _keys(keys), lengths, strict=True):
+        found.append(Stored(*part, offset, key, values[start : start + size], at_ms))
+        start += size
+    return found
+
+
+def _keep(db: sqlite3.Connection, name: str, records: Sequence[Stored]) -> None:
+    """Of a compacted topic: the last of every key, none where that has no value."""
+    for s in records:
+        if s.value:
+            row = (name, s.key, s.offset, s.value, s.at_ms)
+            db.execute("INSERT OR REPLACE INTO compacted VALUES (?,?,?,?,?)", row)
+        else:
+            db.execute("DELETE FROM compacted WHERE topic=? AND key=?", (name, s.key))
 
 
 class LogReads(PartitionedReads):
@@ -57,18 +109,26 @@ class LogReads(PartitionedReads):
 
     def oldest_of(self, part: Part) -> int:
         """See ``Log.oldest``."""
-        table = "compacted" if part[0] in COMPACTED else "records"
-        sql = f"SELECT min(offset) FROM {table} WHERE topic=?"
-        found = self._database.reader.execute(sql, (_name(part),)).fetchone()[0]
-        return self._next[part] if found is None else int(found)
+        read = self._database.reader.execute
+        if part[0] in COMPACTED:
+            found = read("SELECT min(offset) FROM compacted WHERE topic=?", (_name(part),)).fetchone()[0]
+            return self._next[part] if found is None else int(found)
+        row = read(f"{_READ} LIMIT 1", (_name(part), -1)).fetchone()
+        return self._next[part] if row is None else _records(part, *row)[0].offset
 
     def read_of(self, part: Part, after: int, limit: int) -> list[Stored]:
         """See ``Log.read``."""
-        topic, partition = part
-        table = "compacted" if topic in COMPACTED else "records"
-        sql = f"SELECT offset, key, value, at_ms FROM {table} WHERE topic=? AND offset > ? ORDER BY offset LIMIT ?"
-        rows = self._database.reader.execute(sql, (_name(part), after, limit))
-        return [Stored(topic, partition, offset, key, value, at_ms) for offset, key, value, at_ms in rows]
+        if part[0] in COMPACTED:
+            sql = "SELECT offset, key, value, at_ms FROM compacted WHERE topic=? AND offset > ? ORDER BY offset LIMIT ?"
+            rows = self._database.reader.execute(sql, (_name(part), after, limit))
+            return [Stored(*part, offset, key, value, at_ms) for offset, key, value, at_ms in rows]
+        found: list[Stored] = []
+        with contextlib.closing(self._database.reader.execute(_READ, (_name(part), after))) as rows:
+            for row in rows:
+                found += [record for record in _records(part, *row) if record.offset > after]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
 
     def latest_of(self, part: Part) -> list[Stored]:
         """See ``Log.latest``."""
@@ -84,7 +144,7 @@ class SqliteLogCore(LogReads):
 
     def __init__(self, path: Path | str, new_epoch: Callable[[], str], partitions: int = 1) -> None:
         self.count = partitions
-        self._database = Database(path, [_SCHEMA.read_text()])
+        self._database = Database(path, [script.read_text() for script in _SCHEMA])
         wanted = [part for topic in Topic for part in self.parts(topic)]
         known = {_part(name) for (name,) in self._database.writer.execute("SELECT topic FROM topics")}
         if known - set(wanted) or (known and self.partitions(Topic.INCIDENTS) != _count(known)):
@@ -99,7 +159,6 @@ class SqliteLogCore(LogReads):
         rows = self._database.writer.execute("SELECT topic, epoch, next FROM topics").fetchall()
         self._epochs = {Topic(name): epoch for name, epoch, _ in rows if "/" not in name}
         self._next = {_part(name): number for name, _, number in rows}
-        self._names = {part: _name(part) for part in self._next}
         moves = self._database.writer.execute("SELECT grp, topic, offset FROM positions")
         self._positions = {(group, _part(name)): offset for group, name, offset in moves}
 
@@ -115,25 +174,20 @@ class SqliteLogCore(LogReads):
     def append(self, records: Sequence[Record], moves: Sequence[Move], now_ms: int) -> list[Stored]:
         """Append in order and move positions, in one transaction. sqlite3.Error: nothing of it was taken."""
         ahead = dict(self._next)
-        stored, rows = list[Stored](), list[tuple[object, ...]]()
-        kept: list[tuple[str, Stored]] = []
+        stored = list[Stored]()
+        by_part: dict[Part, list[Stored]] = {}
         for record in records:
             part = self.place(record)
-            offset, name = ahead[part], self._names[part]
-            ahead[part] = offset + 1
-            stored.append(Stored(*part, offset, record.key, record.value, now_ms))
-            if record.topic in COMPACTED:
-                kept.append((name, stored[-1]))
-            else:
-                rows.append((name, offset, record.key, record.value, now_ms))
+            stored.append(one := Stored(*part, ahead[part], record.key, record.value, now_ms))
+            by_part.setdefault(part, []).append(one)
+            ahead[part] += 1
         with self._database.transaction() as db:
-            insert(db, "INSERT INTO records VALUES", rows)
-            for name, s in kept:
-                if s.value:
-                    row = (name, s.key, s.offset, s.value, s.at_ms)
-                    db.execute("INSERT OR REPLACE INTO compacted VALUES (?,?,?,?,?)", row)
+            for part, of_part in by_part.items():
+                if part[0] in COMPACTED:
+                    _keep(db, _name(part), of_part)
                 else:
-                    db.execute("DELETE FROM compacted WHERE topic=? AND key=?", (name, s.key))
+                    for page in _pages(_name(part), of_part):
+                        db.execute(_ADD, page)
             changed = [(ahead[part], _name(part)) for part in ahead if ahead[part] != self._next[part]]
             db.executemany("UPDATE topics SET next=? WHERE topic=?", changed)
             moved = [(group, _name(part), offset) for group, part, offset in moves]
@@ -151,13 +205,14 @@ class SqliteLogCore(LogReads):
         more = False
         with contextlib.suppress(sqlite3.OperationalError), self._database.transaction() as db:
             for part in self._next:
-                page = "SELECT offset, at_ms FROM records WHERE topic=? ORDER BY offset LIMIT ?"
-                rows = db.execute(page, (_name(part), _PAGE)).fetchall()
-                old = [offset for offset, at_ms in rows if at_ms < before_ms]
-                if old:
-                    sql = "DELETE FROM records WHERE topic=? AND offset <= ? AND at_ms < ?"
-                    db.execute(sql, (_name(part), old[-1], before_ms))
-                more = more or (bool(old) and len(rows) == _PAGE)
+                old, count = 0, 0
+                for last, sizes, at_ms in db.execute(_AGES, (_name(part), _PAGE)).fetchall():
+                    if at_ms >= before_ms or count >= _PAGE:
+                        break
+                    old, count = last, count + len(_sizes(sizes))
+                if count:
+                    db.execute("DELETE FROM records WHERE topic=? AND last <= ?", (_name(part), old))
+                more = more or count >= _PAGE
         return more
 
 
