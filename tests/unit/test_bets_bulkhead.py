@@ -200,6 +200,56 @@ def test_what_has_waited_too_long_is_busy_and_never_reaches_the_ledger() -> None
     assert desk.now(late_command).refusal is None  # nothing was recorded: the same id may be sent again
 
 
+def test_a_second_batch_is_handed_over_while_the_first_is_held_up() -> None:
+    """When half of the time has gone that commits took of late, and no third one."""
+    desk = table(limits(), late_ms=40)
+    held(desk)
+    desk.clock.run_for(1_000)  # 20 ms, by its share in what commits took of late
+    held(desk)
+    desk.place(desk.bet(10, "F:1x2/home"))
+    desk.clock.run_for(9)
+    assert placed(desk) == ["H", "H"]
+    desk.clock.run_for(1)
+    assert placed(desk) == ["H", "H", "F"]
+    third = desk.place(desk.bet(10, "G:1x2/home"))
+    desk.clock.run_for(29)
+    assert placed(desk) == ["H", "H", "F"]
+    desk.clock.run_for(21)
+    assert placed(desk) == ["H", "H", "F", "G"]
+    desk.clock.run_for(100)
+    assert third.refusal is None
+
+
+def test_what_comes_during_a_quick_commit_is_one_batch() -> None:
+    desk = table(limits(), late_ms=3)
+    for _ in range(5):
+        held(desk)
+        desk.clock.run_for(100)
+    held(desk)
+    for selection in ("F:1x2/home", "G:1x2/home"):
+        desk.place(desk.bet(10, selection))
+        desk.clock.run_for(1)
+    assert placed(desk) == ["H"] * 6
+    desk.clock.run_for(100)
+    assert placed(desk) == [*["H"] * 6, "F", "G"]
+    assert desk.rooms[0].batches == {1: 6, 2: 1}
+
+
+def test_nothing_follows_a_batch_that_takes_much_longer_than_of_late() -> None:
+    """It may hang: who waits before the ledger can be refused, who was handed over cannot."""
+    desk = table(limits(), late_ms=40)
+    held(desk)
+    desk.clock.run_for(1_000)
+    desk.ledger.late_ms = 10_000
+    first = held(desk)
+    desk.clock.run_for(81)
+    late = desk.place(desk.bet(10, "F:1x2/home"))
+    desk.clock.run_for(9_000)
+    assert (placed(desk), late.answers) == (["H", "H"], [Moment.BUSY])
+    desk.clock.run_for(2_000)
+    assert first.refusal is None
+
+
 def test_a_trader_s_word_waits_as_long_as_it_must() -> None:
     desk = table(limits(queue_ms_max=1_000, stake_max=500))
     pending = desk.now(desk.bet(1_000, refer=True))

@@ -70,7 +70,7 @@ class BetQueue:
 
     def __init__(self, settings: BetSettings) -> None:
         self._settings = settings
-        self._took_ms = 0.0
+        self.took_ms = 0.0
         """By a commit of late."""
         self._waiting: deque[Queued] = deque()
         self._shares = Shares(settings.queue_max, settings.queue_fixture_max, settings.queue_market_max)
@@ -86,9 +86,9 @@ class BetQueue:
 
     def took(self, ms: int) -> None:
         """A commit took so long: as many may wait as the ledger will have taken in time."""
-        self._took_ms = (self._took_ms + ms) / 2
+        self.took_ms = (self.took_ms + ms) / 2
         settings = self._settings
-        batches = max(1.0, settings.queue_ms_aim / max(1.0, self._took_ms))
+        batches = max(1.0, settings.queue_ms_aim / max(1.0, self.took_ms))
         self._shares.most = min(settings.queue_max, int(settings.batch_max * batches))
 
     def take(self, most: int) -> list[Queued]:

@@ -44,7 +44,7 @@ from matchday.model.ledger import (
     offer_id,
 )
 from matchday.model.messages import OVER
-from matchday.ports import Clock, Ledger, LedgerUnavailable, Span
+from matchday.ports import Clock, Ledger, LedgerUnavailable, Span, Timer
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
 from matchday.services.bets.queue import BetQueue, Done, Queued, Shares
@@ -59,6 +59,12 @@ _SWEEP_MS = 30_000
 _SWEEP_MAX = 100
 _ANSWERS_MAX: Final = 64
 """Answers that are given before anybody else has a turn on the loop."""
+_IN_FLIGHT_MAX: Final = 2
+"""Batches that the ledger has at once: the one that it is at, and the next."""
+_QUICK_MS: Final = 4.0
+"""Milliseconds of a quick commit: what comes meanwhile is better committed together."""
+_MUCH: Final = 4
+"""Times as long as of late."""
 _LOG_MS: Final = 60_000
 """Milliseconds in which a market's faults are logged once: to write a story takes longer than to judge a bet."""
 _FAULTY_MAX: Final = 1_000
@@ -82,7 +88,13 @@ class Bets:
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._delayed = Shares(settings.waiting_max, settings.waiting_fixture_max, settings.waiting_market_max)
         """Requests that wait in it, those asked again included."""
-        self._in_flight = self._watching = False
+        self._in_flight = 0
+        """Batches that the ledger has."""
+        self._begun_ms = 0
+        """Since when it has been at the first of them, by ``elapsed_ms``."""
+        self._next: Timer | None = None
+        """When the next batch is sealed."""
+        self._watching = False
         self._faulty: dict[str, int] = {}
         """Market whose bets cannot be judged -> when that was last logged, by ``elapsed_ms``."""
         self._books = books
@@ -226,17 +238,29 @@ class Bets:
 
     def _enqueue(self, command: PlaceBet, done: Done) -> None:
         self._queue.add(command, done, self._clock.elapsed_ms())
-        if not self._in_flight:
-            self._in_flight = True
-            self._clock.call_later(0, self._seal)
-        elif not self._watching:
+        self._seal_in_time()
+        if self._in_flight and not self._watching:
             self._watching = True
             self._clock.call_later(self._settings.queue_ms_max, self._watch)
+
+    def _seal_in_time(self) -> None:
+        """Hand a batch over at once where the ledger has none, and a second one where it takes its time of late, half
+        of that after the first: so nobody waits for the answers of a batch that somebody else's work, such as a
+        settlement, holds up. Not where it takes much longer than of late: who waits here can still be refused."""
+        if self._next is not None or self._in_flight >= _IN_FLIGHT_MAX or not len(self._queue):
+            return
+        in_ms = 0
+        if self._in_flight:
+            took_ms, since_ms = self._queue.took_ms, self._clock.elapsed_ms() - self._begun_ms
+            if took_ms < _QUICK_MS or since_ms > _MUCH * took_ms:
+                return
+            in_ms = max(0, int(took_ms / 2) - since_ms)
+        self._next = self._clock.call_later(in_ms, self._seal)
 
     def _watch(self) -> None:
         """While the ledger is slow: nobody waits for it longer than is set."""
         old = self._queue.too_old(self._clock.elapsed_ms() - self._settings.queue_ms_max + 1)
-        self._watching = self._in_flight and len(self._queue) > 0
+        self._watching = self._in_flight > 0 and len(self._queue) > 0
         if self._watching:
             self._clock.call_later(max(1, self._settings.queue_ms_max // 4), self._watch)
         for queued in old:
@@ -244,6 +268,9 @@ class Bets:
 
     def _seal(self) -> None:
         """Judge what has arrived and hand it to the ledger, as one batch."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         batch: list[Queued] = []
         judged: list[PlaceBet] = []
         heard = self._owners.heard()
@@ -258,12 +285,11 @@ class Bets:
             self._trace(batch)
         if batch:
             self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
-            since_ms = self._clock.elapsed_ms()
-            self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome, since_ms))
-        elif len(self._queue):
-            self._clock.call_later(0, self._seal)
-        else:
-            self._in_flight = False
+            self._in_flight += 1
+            if self._in_flight == 1:
+                self._begun_ms = self._clock.elapsed_ms()
+            self._ledger.commit(judged, lambda outcome: self._committed(batch, outcome))
+        self._seal_in_time()
 
     def _trace(self, batch: Sequence[Queued]) -> None:
         """Those of a batch that are traced are on their way to the ledger."""
@@ -281,13 +307,18 @@ class Bets:
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
             return self._fault(command, error)
 
-    def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable, since_ms: int) -> None:
+    def _committed(self, batch: Sequence[Queued], outcome: Sequence[Answer] | LedgerUnavailable) -> None:
         """Answer, and seal the next batch: of a large one after the first of its answers, so that the ledger is at work
         while the others are given, and prices get their turn on the loop in between."""
-        self._queue.took(self._clock.elapsed_ms() - since_ms)
+        now = self._clock.elapsed_ms()
+        self._queue.took(now - self._begun_ms)
+        self._in_flight, self._begun_ms = self._in_flight - 1, now
         found = [Moment.UNAVAILABLE] * len(batch) if isinstance(outcome, LedgerUnavailable) else outcome
         self._answer(batch, found, 0)
-        self._seal()
+        if self._in_flight:
+            self._seal_in_time()
+        else:
+            self._seal()
 
     def _answer(self, batch: Sequence[Queued], found: Sequence[Answer | Moment], start: int) -> None:
         end = start + _ANSWERS_MAX
