@@ -7,6 +7,7 @@ batch that cannot take all takes of every fixture, and of every market of it, on
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,10 @@ from matchday.model.bet import Leg
 from matchday.model.ledger import Answer, Moment, PlaceBet
 
 Done = Callable[[Answer | Moment], None]
+_QUICK_MS: Final = 4.0
+"""Milliseconds of a quick commit: what comes meanwhile is better committed together."""
+_MUCH: Final = 4
+"""Times as long as of late."""
 
 
 class Queued(msgspec.Struct):
@@ -70,7 +75,7 @@ class BetQueue:
 
     def __init__(self, settings: BetSettings) -> None:
         self._settings = settings
-        self.took_ms = 0.0
+        self._took_ms = 0.0
         """By a commit of late."""
         self._waiting: deque[Queued] = deque()
         self._shares = Shares(settings.queue_max, settings.queue_fixture_max, settings.queue_market_max)
@@ -86,10 +91,19 @@ class BetQueue:
 
     def took(self, ms: int) -> None:
         """A commit took so long: as many may wait as the ledger will have taken in time."""
-        self.took_ms = (self.took_ms + ms) / 2
+        self._took_ms = (self._took_ms + ms) / 2
         settings = self._settings
-        batches = max(1.0, settings.queue_ms_aim / max(1.0, self.took_ms))
+        batches = max(1.0, settings.queue_ms_aim / max(1.0, self._took_ms))
         self._shares.most = min(settings.queue_max, int(settings.batch_max * batches))
+
+    def follows_in(self, since_ms: int) -> int | None:
+        """Milliseconds until a batch follows one that the ledger has had for so long: half of what a commit took of
+        late after it. None where commits are quick, and where it takes much longer than of late: it may hang, and who
+        waits here can still be refused."""
+        took_ms = self._took_ms
+        if took_ms < _QUICK_MS or since_ms > _MUCH * took_ms:
+            return None
+        return max(0, int(took_ms / 2) - since_ms)
 
     def take(self, most: int) -> list[Queued]:
         """The next batch: all that waits, else of each fixture and market in turn."""

@@ -61,10 +61,6 @@ _ANSWERS_MAX: Final = 64
 """Answers that are given before anybody else has a turn on the loop."""
 _IN_FLIGHT_MAX: Final = 2
 """Batches that the ledger has at once: the one that it is at, and the next."""
-_QUICK_MS: Final = 4.0
-"""Milliseconds of a quick commit: what comes meanwhile is better committed together."""
-_MUCH: Final = 4
-"""Times as long as of late."""
 _LOG_MS: Final = 60_000
 """Milliseconds in which a market's faults are logged once: to write a story takes longer than to judge a bet."""
 _FAULTY_MAX: Final = 1_000
@@ -244,18 +240,14 @@ class Bets:
             self._clock.call_later(self._settings.queue_ms_max, self._watch)
 
     def _seal_in_time(self) -> None:
-        """Hand a batch over at once where the ledger has none, and a second one where it takes its time of late, half
-        of that after the first: so nobody waits for the answers of a batch that somebody else's work, such as a
-        settlement, holds up. Not where it takes much longer than of late: who waits here can still be refused."""
+        """Hand a batch over at once where the ledger has none, and a second one in time: so nobody waits for the
+        answers of a batch that somebody else's work, such as a settlement, holds up."""
         if self._next is not None or self._in_flight >= _IN_FLIGHT_MAX or not len(self._queue):
             return
-        in_ms = 0
-        if self._in_flight:
-            took_ms, since_ms = self._queue.took_ms, self._clock.elapsed_ms() - self._begun_ms
-            if took_ms < _QUICK_MS or since_ms > _MUCH * took_ms:
-                return
-            in_ms = max(0, int(took_ms / 2) - since_ms)
-        self._next = self._clock.call_later(in_ms, self._seal)
+        now = self._clock.elapsed_ms()
+        in_ms = self._queue.follows_in(now - self._begun_ms) if self._in_flight else 0
+        if in_ms is not None:
+            self._next = self._clock.call_later(in_ms, self._seal)
 
     def _watch(self) -> None:
         """While the ledger is slow: nobody waits for it longer than is set."""
