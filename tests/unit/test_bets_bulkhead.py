@@ -200,6 +200,15 @@ def test_what_has_waited_too_long_is_busy_and_never_reaches_the_ledger() -> None
     assert desk.now(late_command).refusal is None  # nothing was recorded: the same id may be sent again
 
 
+def test_those_who_came_at_once_and_found_no_place_in_the_batch_wait_no_longer() -> None:
+    """Nobody comes after them, by whom it would be noticed."""
+    desk = table(limits(batch_max=1, queue_ms_max=2_000), late_ms=10_000)
+    first, *left = [desk.place(desk.bet(10, "H:1x2/home")) for _ in range(3)]
+    desk.clock.run_for(2_600)
+    assert [told.answers for told in left] == [[Moment.BUSY]] * 2
+    assert not first.answers
+
+
 def test_a_second_batch_is_handed_over_while_the_first_is_held_up() -> None:
     """When half of the time has gone that commits took of late, and no third one."""
     desk = table(limits(), late_ms=40)

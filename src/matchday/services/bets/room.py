@@ -234,8 +234,9 @@ class Bets:
 
     def _enqueue(self, command: PlaceBet, done: Done) -> None:
         self._queue.add(command, done, self._clock.elapsed_ms())
+        first = not self._in_flight and self._next is None
         self._seal_in_time()
-        if self._in_flight and not self._watching:
+        if not (first or self._watching):
             self._watching = True
             self._clock.call_later(self._settings.queue_ms_max, self._watch)
 
