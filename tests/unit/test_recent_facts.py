@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import RECENT_MAX, Recent, SqliteLedgerCore
-from matchday.backends.ledger_sqlite_rows import Said
+from matchday.backends.ledger_sqlite_reads import Said
 from matchday.model.ledger import OpenAccount, Transfer
 
 

@@ -7,14 +7,17 @@ It gives up more than one machine, and a standby; nothing else.
 
 import contextlib
 import sqlite3
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from matchday.backends.checkpointer import Checkpointer
-from matchday.backends.ledger_sqlite_reads import LedgerReads, placed_bets
-from matchday.backends.ledger_sqlite_rows import Players, RowStore, Said
+from matchday.backends.ledger_sqlite_reads import LedgerReads, Said, placed_bets
+from matchday.backends.ledger_sqlite_rows import Players, RowStore
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
@@ -24,43 +27,39 @@ from matchday.ports import Clock, LedgerUnavailable
 
 _SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
 
-
 RECENT_MAX: Final = 4_096
 """Facts that are kept in memory (some 300 bytes each) for whoever carries them."""
+_SEQ: Final = itemgetter(0)
 
 
 class Recent:
     """The newest facts of the outbox. Who carries them asks a moment after their commit, and need not read the file.
 
-    One thread adds, another reads: what is held is replaced as a whole.
+    One thread adds, another reads.
     """
 
     def __init__(self, last: int, most: int = RECENT_MAX) -> None:
         """``last``: the ``seq`` of the newest fact of before."""
-        self._most = most
-        self._held: tuple[int, tuple[Sequence[Said], ...]] = (last, ())
-        """All facts after this one, a page for each commit."""
+        self._after, self._most = last, most
+        self._said: list[Said] = []
+        """All facts after that one."""
+        self._changing = threading.Lock()
 
     def add(self, said: Sequence[Said]) -> None:
         """Those of a commit that has returned, in order."""
-        after, pages = self._held
-        pages = (*pages, said)
-        left = sum(map(len, pages))
-        while left > self._most:
-            left -= len(pages[0])
-            after, pages = pages[0][-1][0], pages[1:]
-        self._held = after, pages
+        with self._changing:
+            self._said += said
+            if (over := len(self._said) - self._most) > 0:
+                self._after = self._said[over - 1][0]
+                del self._said[:over]
 
     def read(self, after: int, limit: int) -> list[Said] | None:
         """So many of those after a ``seq``; None where one of them is not held any more."""
-        oldest, pages = self._held
-        if after < oldest:
-            return None
-        found: list[Said] = []
-        for page in pages:
-            if page[-1][0] > after and len(found) < limit:
-                found += page if page[0][0] > after else [said for said in page if said[0] > after]
-        return found[:limit]
+        with self._changing:
+            if after < self._after:
+                return None
+            start = bisect_right(self._said, after, key=_SEQ)
+            return self._said[start : start + limit]
 
 
 class SqliteLedgerCore(LedgerReads):

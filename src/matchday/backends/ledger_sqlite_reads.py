@@ -32,6 +32,9 @@ from matchday.model.posting import PlacedBet
 from matchday.model.posting.rows import Held
 from matchday.ports import LedgerUnavailable
 
+Said = tuple[int, str, bytes]
+"""A fact as the outbox has it: its ``seq``, whose it is, and its text."""
+
 _numbers = msgspec.json.Decoder(list[int]).decode
 _bets = msgspec.json.Decoder(list[Bet]).decode
 _charges = msgspec.json.Decoder(list[list[Held]]).decode
@@ -202,7 +205,7 @@ class LedgerReads(SameReads):
         """See ``Ledger.facts``. One writer numbers and commits them in order, so none appears late."""
         return [fact_of(body) for _, _, body in self.outbox(after, limit)]
 
-    def outbox(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+    def outbox(self, after: int, limit: int) -> list[Said]:
         """See ``Ledger.outbox``."""
         sql = (  # one row, as in ``_PLACED``; no fact has a line break in it, as JSON writes none
             "SELECT '[' || group_concat(seq) || ']', CAST(group_concat(body, char(10)) AS BLOB) "

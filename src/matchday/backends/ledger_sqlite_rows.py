@@ -25,7 +25,7 @@ from matchday.backends.columns import (
     outcome_of,
     standing_at,
 )
-from matchday.backends.ledger_sqlite_reads import placed_bets, windows_of
+from matchday.backends.ledger_sqlite_reads import Said, placed_bets, windows_of
 from matchday.backends.sqlite import each, each_pair, insert
 from matchday.model.bet import Outcome
 from matchday.model.ledger import Command, OpenAccount, Refusal, Window
@@ -54,8 +54,6 @@ _CHANGED: Final = (
 """Bets that do not stand as they were placed."""
 Players = dict[str, int]
 """Account -> its number in the file."""
-Said = tuple[int, str, bytes]
-"""A fact as the outbox has it: its ``seq``, whose it is, and its text."""
 
 
 class RowStore:

@@ -31,8 +31,16 @@ _PAGE: Final = 1_000
 _BYTES: Final = 1 << 20
 """Bytes of values of one row, unless the first record has more."""
 
+_ADD: Final = "INSERT INTO records VALUES (?,?,?,?,?,?)"
+_READ: Final = "SELECT last, keys, sizes, body, at_ms FROM records WHERE topic=? AND last > ? ORDER BY last"
+_AGES: Final = "SELECT last, sizes, at_ms FROM records WHERE topic=? ORDER BY last LIMIT ?"
+_keys: Final = msgspec.json.Decoder(list[str]).decode
+_sizes: Final = msgspec.json.Decoder(list[int]).decode
+_encoded: Final = msgspec.json.Encoder().encode
+
 Move = tuple[str, Part, int]
 """(group, partition of a topic, offset) of a position."""
+_Row = tuple[str, int, bytes, bytes, bytes, int]
 
 
 def _name(part: Part) -> str:
@@ -46,15 +54,15 @@ def _part(name: str) -> Part:
     return Topic(topic), int(partition or 0)
 
 
-_ADD: Final = "INSERT INTO records VALUES (?,?,?,?,?,?)"
-_READ: Final = "SELECT last, keys, sizes, body, at_ms FROM records WHERE topic=? AND last > ? ORDER BY last"
-_AGES: Final = "SELECT last, sizes, at_ms FROM records WHERE topic=? ORDER BY last LIMIT ?"
-_keys: Final = msgspec.json.Decoder(list[str]).decode
-_sizes: Final = msgspec.json.Decoder(list[int]).decode
-_encoded: Final = msgspec.json.Encoder().encode
+def by_part(stored: Sequence[Stored]) -> dict[Part, list[Stored]]:
+    """What was appended to each partition, in order."""
+    found: dict[Part, list[Stored]] = {}
+    for record in stored:
+        found.setdefault((record.topic, record.partition), []).append(record)
+    return found
 
 
-def _pages(name: str, records: Sequence[Stored]) -> Iterator[tuple[str, int, bytes, bytes, bytes, int]]:
+def _pages(name: str, records: Sequence[Stored]) -> Iterator[_Row]:
     """The rows of what is appended to a partition."""
     start, bytes_ = 0, 0
     for n, record in enumerate(records):
@@ -65,7 +73,7 @@ def _pages(name: str, records: Sequence[Stored]) -> Iterator[tuple[str, int, byt
     yield _page(name, records[start:])
 
 
-def _page(name: str, records: Sequence[Stored]) -> tuple[str, int, bytes, bytes, bytes, int]:
+def _page(name: str, records: Sequence[Stored]) -> _Row:
     keys, values = [record.key for record in records], [record.value for record in records]
     sizes = _encoded([len(value) for value in values])
     return name, records[-1].offset, _encoded(keys), sizes, b"".join(values), records[-1].at_ms
@@ -113,8 +121,8 @@ class LogReads(PartitionedReads):
         if part[0] in COMPACTED:
             found = read("SELECT min(offset) FROM compacted WHERE topic=?", (_name(part),)).fetchone()[0]
             return self._next[part] if found is None else int(found)
-        row = read(f"{_READ} LIMIT 1", (_name(part), -1)).fetchone()
-        return self._next[part] if row is None else _records(part, *row)[0].offset
+        row = read(_AGES, (_name(part), 1)).fetchone()
+        return self._next[part] if row is None else int(row[0]) - len(_sizes(row[1])) + 1
 
     def read_of(self, part: Part, after: int, limit: int) -> list[Stored]:
         """See ``Log.read``."""
@@ -174,15 +182,13 @@ class SqliteLogCore(LogReads):
     def append(self, records: Sequence[Record], moves: Sequence[Move], now_ms: int) -> list[Stored]:
         """Append in order and move positions, in one transaction. sqlite3.Error: nothing of it was taken."""
         ahead = dict(self._next)
-        stored = list[Stored]()
-        by_part: dict[Part, list[Stored]] = {}
+        stored = []
         for record in records:
             part = self.place(record)
-            stored.append(one := Stored(*part, ahead[part], record.key, record.value, now_ms))
-            by_part.setdefault(part, []).append(one)
+            stored.append(Stored(*part, ahead[part], record.key, record.value, now_ms))
             ahead[part] += 1
         with self._database.transaction() as db:
-            for part, of_part in by_part.items():
+            for part, of_part in by_part(stored).items():
                 if part[0] in COMPACTED:
                     _keep(db, _name(part), of_part)
                 else:
@@ -338,17 +344,14 @@ class SqliteLog(LogReads, PartitionedLog):
     def _appended(
         self, group: Sequence[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]], stored: Sequence[Stored]
     ) -> None:
-        by_part: dict[Part, list[Stored]] = {}
-        for record in stored:
-            part = (record.topic, record.partition)
-            by_part.setdefault(part, []).append(record)
-            self._next[part] = record.offset + 1
+        appended = by_part(stored)
+        self._next.update((part, records_of[-1].offset + 1) for part, records_of in appended.items())
         start = 0
         for records, _, done in group:
             if done is not None:
                 done([record.offset for record in stored[start : start + len(records)]])
             start += len(records)
-        for part, records_of in by_part.items():
+        for part, records_of in appended.items():
             tails = self._tails.get(part, [])
             tails[:] = [tail for tail in tails if not tail.cancelled]
             for tail in tuple(tails):

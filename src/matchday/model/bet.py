@@ -37,8 +37,7 @@ class Result(StrEnum):
     HALF_LOST = "half_lost"
 
 
-_WON, _HALF_WON, _LOST, _VOIDED = Result.WON, Result.HALF_WON, Result.LOST, Result.VOID  # settling looks at little else
-_ALONE: Final = (1, 1)
+_WON, _HALF_WON, _VOIDED = Result.WON, Result.HALF_WON, Result.VOID  # asked of every leg: a member is not found at once
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     def ratio(self, price: int) -> tuple[int, int]:
         """What one unit of stake becomes at an accepted price of thousandths, as numerator and denominator."""
         result = self.result
-        if result is _WON and not self.void_halves and self.dead_heat == _ALONE:
+        if result is _WON and not self.void_halves and self.dead_heat == (1, 1):
             return price, UNIT
         if result is not _WON and result is not _HALF_WON:
             return self.void_halves, 2

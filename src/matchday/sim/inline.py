@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from matchday.backends.ledger_sqlite import Done as LedgerDone
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.ledger_sqlite_reads import LedgerReads
-from matchday.backends.log_sqlite import LogReads, SqliteLogCore, Tail
+from matchday.backends.log_sqlite import LogReads, SqliteLogCore, Tail, by_part
 from matchday.backends.partitions import Done as LogDone
 from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.model.ledger import AccountView, Command
@@ -54,10 +54,7 @@ class InlineLog(LogReads, PartitionedLog):
     def _appended(self, stored: Sequence[Stored], done: LogDone | None) -> None:
         if done is not None:
             done([record.offset for record in stored])
-        by_part: dict[Part, list[Stored]] = {}
-        for record in stored:
-            by_part.setdefault((record.topic, record.partition), []).append(record)
-        for part, records in by_part.items():
+        for part, records in by_part(stored).items():
             for tail in tuple(self._tails.get(part, ())):
                 if tail.caught_up:
                     tail.give(records)

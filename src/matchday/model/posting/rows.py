@@ -105,9 +105,8 @@ class Account(msgspec.Struct):
         if not (self.days and self.days[-1].day == today):
             self.days = [day for day in self.days if day.day > today - DAYS_MAX]
             self.days.append(Day(today, 0, 0))
-        last = self.days[-1]
-        last.staked += staked
-        last.returned += returned
+        self.days[-1].staked += staked
+        self.days[-1].returned += returned
 
     def view(self, now_ms: int) -> AccountView:
         """As readers see it."""
@@ -297,14 +296,14 @@ class Rows(msgspec.Struct):
         for name, amount in amounts:
             if amount:
                 total += amount
-                sums[name] = sums[name] + amount if name in sums else amount
+                sums[name] = sums.get(name, 0) + amount
         assert not total, amounts
         postings: list[Posting] = []
         for name, amount in sums.items():
             if name == own:
                 moved = amount
             else:
-                house[name] = house[name] + amount if name in house else amount
+                house[name] = house.get(name, 0) + amount
             if amount:
                 postings.append(Posting(name, amount))
         account.balance += moved
@@ -342,11 +341,11 @@ class Rows(msgspec.Struct):
 
     def reserve(self, placed: PlacedBet, sign: int) -> None:
         """Charge all that a bet holds (1), or release it (-1)."""
-        counted, bet = self.charged, placed.bet
+        counted = self.charged
         for held in placed.charges:
-            amount = sign * (charged(held.amount, bet) if bet.cashed else held.amount)
+            amount = sign * charged(held.amount, placed.bet)
             for number in held.guards:
-                counted[number] = counted[number] + amount if number in counted else amount
+                counted[number] = counted.get(number, 0) + amount
 
 
 def account_of(command: Command) -> str:
