@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from matchday.backends.checkpointer import Checkpointer
-from matchday.backends.ledger_sqlite_reads import LedgerReads, Said, placed_bets
+from matchday.backends.ledger_sqlite_ahead import Ahead
+from matchday.backends.ledger_sqlite_reads import LedgerReads, Said
 from matchday.backends.ledger_sqlite_rows import Players, RowStore
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
@@ -167,9 +168,11 @@ class SqliteLedger(LedgerReads):
         self._listeners: list[Callable[[], None]] = []
         self._checkpointer = Checkpointer(core.database, "ledger")
         self._writer: Writer[_Work] = Writer("ledger", self._write, _size, settings.batch_max, post, fatal)
+        self._ahead = Ahead(core.database, post, fatal)
 
     def close(self) -> None:
         """Write what is waiting and stop."""
+        self._ahead.close()
         self._writer.close()
         self._checkpointer.close()
 
@@ -179,15 +182,22 @@ class SqliteLedger(LedgerReads):
 
     def commit(self, commands: Sequence[Command], done: Done) -> None:
         """See ``Ledger.commit``."""
-        self._writer.submit(_Work(tuple(commands), self._read_ahead(commands), done), yields=_yields(commands))
+        yields = _yields(commands)
 
-    def _read_ahead(self, commands: Sequence[Command]) -> dict[int, PlacedBet]:
-        """What never changes of bets to be settled: read here, it need not be while others wait for the writer."""
-        numbers = [number for command in commands if isinstance(command, SettleBets) for number in command.numbers]
-        try:
-            return placed_bets(self._database.reader, numbers) if numbers else {}
-        except sqlite3.OperationalError:  # the writer reads it, or says why not
-            return {}
+        def submit(read: Mapping[int, PlacedBet]) -> None:
+            self._writer.submit(_Work(tuple(commands), read, done), yields=yields)
+
+        if numbers := [number for command in commands if isinstance(command, SettleBets) for number in command.numbers]:
+            self._ahead.read(numbers, submit)
+        else:
+            submit({})
+
+    def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
+        """See ``Ledger.bets_on``: they will be settled."""
+        found = super().bets_on(selections, after, limit)
+        if found:
+            self._ahead.look(found[0][1], found[-1][1])
+        return found
 
     def listen(self, heard: Callable[[], None]) -> None:
         """See ``Ledger.listen``."""

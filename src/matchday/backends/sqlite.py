@@ -33,6 +33,7 @@ class Database:
     def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
         """``schema``: scripts of statements, each of which takes a file from one format to the next."""
         self._moving: sqlite3.Connection | None = None
+        self._path: Path | None = None
         self._opened = contextlib.ExitStack()
         if path == MEMORY:
             self.writer = self.reader = sqlite3.connect(MEMORY, isolation_level=None)
@@ -41,7 +42,7 @@ class Database:
             return
         self._path = path = Path(path)
         try:
-            self._open(schema)
+            self._open(path, schema)
         except sqlite3.OperationalError as error:
             self.close()
             raise BackendError(
@@ -56,18 +57,25 @@ class Database:
             self.close()
             raise
 
-    def _open(self, schema: Sequence[str]) -> None:
-        self._opened.enter_context(_locked(self._path.with_suffix(".lock")))
-        self.writer = self._connect()
+    def _open(self, path: Path, schema: Sequence[str]) -> None:
+        self._opened.enter_context(_locked(path.with_suffix(".lock")))
+        self.writer = self._connect(path)
         self.writer.execute("PRAGMA journal_mode=WAL")
         self.writer.execute("PRAGMA synchronous=FULL")
         self.writer.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
-        self._prepare(schema, str(self._path))
-        self.reader = self._connect()
-        self.reader.execute("PRAGMA query_only=ON")
+        self._prepare(schema, str(path))
+        self.reader = self.another_reader()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    def another_reader(self) -> sqlite3.Connection:
+        """A connection that reads, for another thread; in memory it is the only one."""
+        if self._path is None:
+            return self.reader
+        reader = self._connect(self._path)
+        reader.execute("PRAGMA query_only=ON")
+        return reader
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         self._opened.callback(connection.close)
         return connection
 
@@ -101,7 +109,9 @@ class Database:
     def leave_checkpoints(self) -> None:
         """Somebody else calls ``checkpoint``, on a thread of its own. The writer only does so where that lags behind,
         and begins the write-ahead log anew."""
-        self._moving = self._connect()
+        if self._path is None:
+            return
+        self._moving = self._connect(self._path)
         self._moving.execute("PRAGMA synchronous=FULL")
         self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES_MAX}")
 

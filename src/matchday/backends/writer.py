@@ -29,15 +29,15 @@ CHORES_MAX: Final = 8
 class Writer(Generic[Work]):
     """A thread of its own for one store's writes.
 
-    ``write`` runs on the thread with a group of work and returns what to call on the room's thread; it may ask for what
-    has arrived meanwhile and is to be written with it. An exception that it lets through is a programmer's error:
-    ``fatal`` is called with it and nothing more is written.
+    ``write`` runs on the thread with a group of work and returns what to call on the room's thread, if anything; it may
+    ask for what has arrived meanwhile and is to be written with it. An exception that it lets through is a programmer's
+    error: ``fatal`` is called with it and nothing more is written.
     """
 
     def __init__(
         self,
         name: str,
-        write: Callable[[Sequence[Work], Callable[[], Sequence[Work]]], Callable[[], None]],
+        write: Callable[[Sequence[Work], Callable[[], Sequence[Work]]], Callable[[], None] | None],
         size: Callable[[Work], int],
         group_max: int,
         post: Post,
@@ -115,7 +115,8 @@ class Writer(Generic[Work]):
 
     def _commit(self, group: Sequence[Work], *, yields: bool) -> None:
         self._answered = not yields
-        self._hand_over(self._write(group, self._join if yields else tuple))
+        if (call := self._write(group, self._join if yields else tuple)) is not None:
+            self._hand_over(call)
 
     def _run(self) -> None:
         while (call := self._take()) is not None:

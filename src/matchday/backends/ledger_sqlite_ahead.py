@@ -1,0 +1,66 @@
+"""Reading ahead: what a settlement will need of the file is read on a thread of its own before it is needed.
+
+A match's bets were placed over days, and stand all over a file that may be larger than what the machine keeps of it in
+memory. Read where they are needed, in the order of their accounts, each would have every fan wait for the disk.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from matchday.backends.ledger_sqlite_reads import placed_bets
+from matchday.backends.sqlite import Database, each, each_pair
+from matchday.backends.writer import Post, Writer
+from matchday.model.posting import PlacedBet
+
+_BODIES: Final = "SELECT sum(length(charges)) FROM bets WHERE number BETWEEN ? AND ?"
+_STANDINGS: Final = (
+    "WITH v (player, number) AS (VALUES %s) SELECT count(status) FROM v JOIN standings USING (player, number)"
+)
+_OF_ACCOUNTS: Final = (
+    "SELECT sum(balance), sum((SELECT used FROM counters WHERE number = -player)), "
+    "sum((SELECT max(entry) FROM entries e WHERE e.player = a.player)) FROM accounts a WHERE player IN (%s)"
+)
+"""What is written of bets' accounts: their rows, their counters, and where their entries go."""
+
+
+class Ahead:
+    """Reads a file of the ledger, in the order in which it is asked to."""
+
+    def __init__(self, database: Database, post: Post, fatal: Callable[[BaseException], None]) -> None:
+        self._reader = database.another_reader()
+        self._thread: Writer[Callable[[], None]] = Writer("ledger reads", _call, lambda _: 1, 1, post, fatal)
+
+    def close(self) -> None:
+        """Do what was asked for, and stop."""
+        self._thread.close()
+
+    def look(self, first: int, last: int) -> None:
+        """Bets of these numbers will be asked for, in whatever order: now they are read in that of the file."""
+        self._thread.submit(partial(self._look, first, last))
+
+    def read(self, numbers: Sequence[int], then: Callable[[Mapping[int, PlacedBet]], None]) -> None:
+        """What never changes of these bets, for ``then``, which is called on this thread; and have what will be written
+        of them looked at. Of bets that cannot be read now nothing is said."""
+        self._thread.submit(lambda: then(self._read(numbers)))
+
+    def _look(self, first: int, last: int) -> None:
+        try:
+            self._reader.execute(_BODIES, (first, last)).fetchall()
+        except sqlite3.OperationalError:  # who needs them says what is wrong
+            return
+
+    def _read(self, numbers: Sequence[int]) -> Mapping[int, PlacedBet]:
+        try:
+            placed = placed_bets(self._reader, numbers)
+            each_pair(self._reader, _STANDINGS, [(bet.player, number) for number, bet in placed.items()])
+            each(self._reader, _OF_ACCOUNTS, {bet.player for bet in placed.values()})
+        except sqlite3.OperationalError:  # the writer reads it, or says why not
+            return {}
+        return placed
+
+
+def _call(group: Sequence[Callable[[], None]], _more: Callable[[], object]) -> None:
+    for call in group:
+        call()

@@ -1,0 +1,130 @@
+"""What is read ahead of a settlement is what was placed, by a thread that nobody waits for and no fault ends."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from matchday.backends.clock_wall import WallClock
+from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.ledger_sqlite_ahead import Ahead
+from matchday.backends.ledger_sqlite_reads import placed_bets
+from matchday.config import Storage
+from matchday.model.football import IncidentType, advance
+from matchday.model.football_markets import decisions
+from matchday.model.ledger import Answer, SettleBets
+from matchday.model.posting import PlacedBet
+from matchday.ports import LedgerUnavailable
+from matchday.sim.settle_population import FINAL, Population, decide, second_half
+from tests.real import poll
+
+BETS = 300
+
+
+@pytest.fixture
+def fatal() -> Iterator[list[BaseException]]:
+    found: list[BaseException] = []
+    yield found
+    assert not found
+
+
+@pytest.fixture
+def ahead(core: SqliteLedgerCore, fatal: list[BaseException]) -> Iterator[Ahead]:
+    with contextlib.closing(Ahead(core.database, lambda call: call(), fatal.append)) as found:
+        yield found
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[SqliteLedgerCore]:
+    """With open bets on one match, which is over and decided."""
+    with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as found:
+        Population(found, bets=BETS, accounts=30, now_ms=1_790_000_000_000, seed=1).place(lambda _: None)
+        state = advance(second_half(), IncidentType.FULL_TIME, None, 2_900)
+        outcomes = {name: outcome for name, outcome in decisions(state).items() if outcome is not None}
+        found.commit([decide(FINAL, outcomes, 1)])
+        yield found
+
+
+def missing(core: SqliteLedgerCore) -> Callable[[], None]:
+    """What can be read of the file now fails; how it is made whole again."""
+    core.database.writer.execute("ALTER TABLE counters RENAME TO away")
+    core.database.writer.execute("ALTER TABLE bets RENAME TO gone")
+
+    def again() -> None:
+        core.database.writer.execute("ALTER TABLE gone RENAME TO bets")
+        core.database.writer.execute("ALTER TABLE away RENAME TO counters")
+
+    return again
+
+
+def test_it_reads_bets_as_they_were_placed_on_its_own_thread(core: SqliteLedgerCore, ahead: Ahead) -> None:
+    found: list[tuple[str, Mapping[int, PlacedBet]]] = []
+    numbers = [7, 250, 8, BETS, BETS + 1]
+    ahead.look(1, BETS)
+    ahead.read(numbers, lambda placed: found.append((threading.current_thread().name, placed)))
+    ahead.close()
+    ((thread, placed),) = found
+    assert thread == "ledger reads"
+    assert placed == placed_bets(core.database.writer, numbers)
+    assert sorted(placed) == [7, 8, 250, BETS]
+
+
+def test_what_cannot_be_read_is_nobodys_end_and_closing_does_what_was_asked_for(
+    core: SqliteLedgerCore, ahead: Ahead
+) -> None:
+    found: list[Mapping[int, PlacedBet]] = []
+    again = missing(core)
+    ahead.look(1, BETS)
+    ahead.read([1], found.append)
+    assert poll(lambda: found == [{}])
+    again()
+    for number in range(1, 40):
+        ahead.read([number], found.append)
+    ahead.close()
+    assert [list(placed) for placed in found[1:]] == [[number] for number in range(1, 40)]
+
+
+def test_a_ledger_settles_what_was_not_read_ahead_and_says_what_it_cannot(
+    core: SqliteLedgerCore, fatal: list[BaseException]
+) -> None:
+    """Pages that were handed over before the ledger is closed are answered, each bet settled once."""
+    posted, lock = list[Callable[[], None]](), threading.Lock()
+    answers: list[Sequence[Answer] | LedgerUnavailable] = []
+
+    def post(call: Callable[[], None]) -> None:
+        with lock:
+            posted.append(call)
+
+    def answered(count: int) -> bool:
+        with lock:
+            calls, posted[:] = list(posted), []
+        for call in calls:
+            call()
+        return len(answers) >= count
+
+    def page(start: int) -> SettleBets:
+        numbers = tuple(range(start, min(start + 50, BETS + 1)))
+        return SettleBets(f"settle:{start}", FINAL, numbers, 1_790_000_000_001)
+
+    with (
+        contextlib.closing(asyncio.new_event_loop()) as loop,
+        contextlib.closing(SqliteLedger(core, WallClock(loop), post, Storage(), fatal.append)) as ledger,
+    ):
+        names = ledger.backed(FINAL)
+        assert [number for _, number in ledger.bets_on(names, 0, BETS)] == list(range(1, BETS + 1))
+        again = missing(core)
+        ledger.commit([page(1)], answers.append)
+        assert poll(lambda: answered(1))
+        assert isinstance(answers[0], LedgerUnavailable)
+        again()
+        for start in (1, *range(1, BETS, 50)):
+            ledger.commit([page(start)], answers.append)
+    assert answered(8)
+    assert not any(isinstance(answer, LedgerUnavailable) for answer in answers[1:])
+    rows = core.database.writer.execute("SELECT count(*), count(DISTINCT bet) FROM entries WHERE reason = 'settlement'")
+    assert rows.fetchone() == (BETS, BETS)
+    assert core.open_bets() == 0
+    assert set(core.totals().values()) == {0}
