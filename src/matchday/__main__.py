@@ -414,14 +414,16 @@ def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         "whose other matches are over), end the match, and time its settlement through the rooms of `matchday up`, "
         "durably, while bets on another match arrive at a rate of their own. Only the settlement is timed; making the "
         "bets takes longer. Says time, CPU, memory (resident, sampled while settling), entries, and how long the bets "
-        "took that were placed before and meanwhile. The exit status is 1 where a bet was not settled, or not once, or "
-        "the books do not balance.",
+        "took that were placed before, meanwhile and after. The exit status is 1 where a bet was not settled, or not "
+        "once, or the books do not balance.",
         epilog="A million bets need some 4 GB of disk. See docs/performance.md for measured figures.",
     )
     bench.add_argument("--bets", type=int, default=1_000_000, metavar="N", help="open bets (default: 1000000)")
     bench.add_argument("--accounts", type=int, default=100_000, metavar="N", help="that placed them (default: 100000)")
     bench.add_argument("--rate", type=float, default=200.0, metavar="N", help="bets a second meanwhile (default: 200)")
-    bench.add_argument("--idle", type=float, default=10.0, metavar="S", help="seconds of bets before (default: 10)")
+    bench.add_argument(
+        "--idle", type=float, default=10.0, metavar="S", help="seconds of bets before and after (default: 10)"
+    )
     bench.add_argument("--core", action="store_true", help="the ledger's core alone: no rooms, no bets meanwhile")
     bench.add_argument("--data", type=Path, metavar="DIR", help="an empty or new folder (default: a temporary one)")
     bench.add_argument("--seed", type=int, default=1, help="of the bets (default: 1)")

@@ -36,7 +36,9 @@ def test_through_the_rooms(tmp_path: Path) -> None:
     assert (found["bets"], found["entries"], found["sound"], found["rooms"]) == (400, 400, True, True)
     assert 0 < found["settle_s"] <= found["told_s"]
     assert found["idle"]["bets"] > 20
-    assert found["idle"]["refused"] == found["meanwhile"]["refused"] == 0
+    assert found["idle"]["refused"] == found["meanwhile"]["refused"] == found["idle_after"]["refused"] == 0
+    quiet = min(found["idle"]["p99_ms"], found["idle_after"]["p99_ms"])
+    assert found["p99_ratio"] == round(found["meanwhile"]["p99_ms"] / quiet, 2)
     assert found["rss_start_mb"] <= found["rss_peak_mb"]
     assert (tmp_path / "new" / "ledger.sqlite").exists()
 

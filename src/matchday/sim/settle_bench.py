@@ -82,7 +82,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     rate_per_s: float
     idle: Latency | None = None
     meanwhile: Latency | None = None
+    idle_after: Latency | None = None
     p99_ratio: float | None = None
+    """Meanwhile by idle, of whichever idle time was the quieter: a disk that is still busy with what was written before
+    makes no settlement look quick."""
     load_before: float = 0.0
     """Load average of the last minute."""
     load_after: float = 0.0
@@ -207,8 +210,8 @@ def run(folder: Path, *, bets: int, accounts: int, rate: float, idle_s: float, r
         told_s=timed.told_s, bets_per_s=round(bets / timed.settle_s), cpu_s=timed.cpu_s, entries=timed.entries,
         rss_start_mb=timed.rss[0], rss_peak_mb=max(timed.rss), rss_end_mb=timed.rss[-1],
         ledger_mb=round((folder / "ledger.sqlite").stat().st_size / 1e6), written_mb=timed.written_mb,
-        rate_per_s=rate if rooms else 0, idle=timed.idle, meanwhile=timed.meanwhile,
-        p99_ratio=round(timed.meanwhile.p99_ms / timed.idle.p99_ms, 2) if timed.idle and timed.meanwhile else None,
+        rate_per_s=rate if rooms else 0, idle=timed.idle, meanwhile=timed.meanwhile, idle_after=timed.idle_after,
+        p99_ratio=timed.p99_ratio,
         load_before=round(load_before, 2), load_after=round(os.getloadavg()[0], 2), sound=timed.sound,
     )  # fmt: skip
 
@@ -231,6 +234,7 @@ class _Timed:
         self.entries = 0
         self.idle: Latency | None = None
         self.meanwhile: Latency | None = None
+        self.idle_after: Latency | None = None
         self.placed = 0
         self.sound = False
 
@@ -252,6 +256,14 @@ class _Timed:
         self.told_s = round(perf_counter() - self._began, 2)
         self.cpu_s, self.written_mb = round(_cpu_s() - self._cpu, 1), round(_written_mb() - self._written)
         self.sample()
+
+    @property
+    def p99_ratio(self) -> float | None:
+        """See ``Outcome``."""
+        if self.idle is None or self.meanwhile is None or self.idle_after is None:
+            return None
+        quiet_ms = min(self.idle.p99_ms, self.idle_after.p99_ms)
+        return round(self.meanwhile.p99_ms / quiet_ms, 2) if quiet_ms else None
 
     def check(self) -> None:
         """Every bet once, and the books balance: from the file, by statements of our own."""
@@ -329,6 +341,10 @@ async def _through_rooms(timed: _Timed, accounts: list[str], facts: int, rate: f
         fans.begin()
         await _watch(timed, log, whistle, facts, until)
         timed.meanwhile = await fans.end()
+        ends = loop.time() + idle_s
+        fans.begin()
+        await until(lambda: loop.time() >= ends)
+        timed.idle_after = await fans.end()
         timed.placed = fans.accepted
 
 
