@@ -21,7 +21,7 @@ from matchday.ops.drill.failover.faults import Fault, NotHere
 from matchday.ops.drill.failover.record import Record, read
 from matchday.ops.drill.failover.rows import Row
 from matchday.ops.drill.failover.screens import HOME, Watcher, differing, missed
-from matchday.ops.drill.failover.stage import LOOK_S, MISSED, Stage, Struck
+from matchday.ops.drill.failover.stage import LOOK_S, Stage, Struck
 
 WELL_S_MAX: Final = 120.0
 """Seconds in which all must be well: before a fault, and after it was mended."""
@@ -137,7 +137,7 @@ class Drill:
     async def _struck(self, row: Row, struck: Struck) -> None:
         stage = self._stage
         row.fired, row.bets_pending_at_fault = struck.proof, struck.pending
-        row.moment_met = not struck.proof.startswith(MISSED)
+        row.moment_met = struck.met
 
         async def owned() -> float:
             await stage.until(stage.owned, row.seconds_bound + PATIENCE_S, OWNED_S)

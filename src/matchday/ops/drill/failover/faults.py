@@ -16,7 +16,7 @@ from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import processes
 from matchday.ops.drill.failover.engines import is_master
 from matchday.ops.drill.failover.processes import Seen, held, seen
-from matchday.ops.drill.failover.stage import MISSED, Stage, Struck
+from matchday.ops.drill.failover.stage import Stage, Struck
 
 IN_FLIGHT_S: Final = 0.08
 """Seconds for which a process stands still so that what it has handed to the ledger is committed there."""
@@ -49,12 +49,12 @@ class Fault(NamedTuple):
     """Whether it needs engines in high availability."""
 
 
-async def killed(stage: Stage, member: Member, moment: str = "") -> Struck:
-    """SIGKILL; mended by starting it again."""
+async def killed(stage: Stage, member: Member, found: str = "", *, met: bool = True) -> Struck:
+    """SIGKILL; mended by starting it again. ``found``: what it was, before the proof that it is no more."""
     was = seen(member)
     mark = stage.mark()
     proof = await asyncio.to_thread(processes.kill, member)
-    return mark.struck(f"{moment}{proof}", again(stage, was))
+    return mark.struck(found + proof, again(stage, was), met=met)
 
 
 def again(stage: Stage, *were: Seen) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -95,7 +95,7 @@ async def gate_answering(stage: Stage) -> Struck:
                 found = f"{len(waiting)} bets committed and not answered ({min(waiting)}, ...); "
                 return mark.struck(found + proof, again(stage, was))
         await asyncio.sleep(PAUSE_S)
-    return await killed(stage, member, MISSED)
+    return await killed(stage, member, met=False)
 
 
 # --- rooms that share their work --------------------------------------------------------------------------------------
@@ -131,8 +131,7 @@ async def odds_rebalancing(stage: Stage) -> Struck:
     mark = stage.mark()
     proof = await asyncio.to_thread(processes.kill, owner)
     shown = ", ".join(f"{name} held {count}" for name, count in counts.items())
-    moment = f"of {stage.shares} shares {shown}; " if met else MISSED
-    return mark.struck(moment + proof, again(stage, was))
+    return mark.struck(f"of {stage.shares} shares {shown}; {proof}", again(stage, was), met=met)
 
 
 async def settlement(stage: Stage) -> Struck:
@@ -156,7 +155,7 @@ async def settlement_settling(stage: Stage) -> Struck:
                     proof = await asyncio.to_thread(processes.kill, member)
                     return mark.struck(f"{left} bets decided and not settled; {proof}", again(stage, was))
         await asyncio.sleep(SLICE_S)
-    return await killed(stage, member, MISSED)
+    return await killed(stage, member, met=False)
 
 
 async def relay(stage: Stage) -> Struck:
@@ -179,7 +178,7 @@ async def relay_carrying(stage: Stage) -> Struck:
                 proof = await asyncio.to_thread(processes.kill, member)
                 return mark.struck(f"{newer} facts committed and not carried; {proof}", again(stage, was))
         await asyncio.sleep(PAUSE_S)
-    return await killed(stage, member, MISSED)
+    return await killed(stage, member, met=False)
 
 
 # --- what stands beside -----------------------------------------------------------------------------------------------

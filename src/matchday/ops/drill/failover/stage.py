@@ -47,10 +47,8 @@ class Struck(msgspec.Struct, frozen=True):
     """Put right what was broken, as an operator would."""
     timed: bool = False
     """Whether that waits for a time of its own, whatever becomes of bets meanwhile: such as a machine that hangs."""
-
-
-MISSED: Final = "moment not met; "
-"""How the proof begins of a fault that struck without its worst moment, which did not come."""
+    met: bool = True
+    """Whether it struck at the worst moment that it is named after; where it has none, any moment is."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -60,9 +58,12 @@ class Mark(msgspec.Struct, frozen=True):
     at_ms: int
     pending: int
 
-    def struck(self, proof: str, mend: Callable[[], Coroutine[Any, Any, None]], *, timed: bool = False) -> Struck:
+    def struck(
+        self, proof: str, mend: Callable[[], Coroutine[Any, Any, None]], *, timed: bool = False, met: bool = True
+    ) -> Struck:
         """It has happened."""
-        return Struck(self.at_s, self.at_ms, proof, self.pending, mend, timed)
+        shown = proof if met else f"moment not met; {proof}"
+        return Struck(self.at_s, self.at_ms, shown, self.pending, mend, timed, met)
 
 
 class Stage:
