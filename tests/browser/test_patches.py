@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Page
 
 from matchday.model.market import Market, MarketStatus, Selection
 from tests.browser.fake_platform import FakePlatform
-from tests.browser.test_page import browser as browser
 from tests.unit.pushing import GOALS, RESULT, Client, Desk, Line, market
 
 HISTORIES = 25
