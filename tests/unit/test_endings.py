@@ -277,6 +277,33 @@ def test_what_was_abandoned_counts_after_all_and_then_does_not(restarts: bool) -
         assert found == expected, status
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("status", "state", "expected"),
+    [
+        (S.CANCELLED, FootballState(), (VOID, VOID, VOID)),
+        (S.ABANDONED, FootballState(Period.FIRST), (VOID, VOID, VOID)),
+        (S.FINISHED, FootballState(Period.OVER), (OUTCOMES[Result.LOST], WON, WON)),
+    ],
+)
+def test_a_correction_that_knows_fewer_goals_settles_bets_on_them_anew(
+    status: FixtureStatus, state: FootballState, expected: tuple[Outcome, ...], restarts: bool
+) -> None:
+    """Two goals, and a market on each; then none counts, and nobody is left paid for one."""
+    house = House([announced(), *match(2, KICK_OFF)])
+    house.clock.run_until(KICK_OFF + HOUR)
+    names = ("next_goal@2/home", "next_goal@2/none", "next_goal@3/none")
+    assert [house[name] for name in names] == [WON, OUTCOMES[Result.LOST], WON]
+    if restarts:
+        house.start()
+    house.adapter.all.append(Corrected(house.clock.now_ms(), "F", 10, status, state, "the league"))
+    house.start_feed()
+    assert tuple(house[name] for name in names) == expected
+    house.adapter.all.append(Corrected(house.clock.now_ms(), "F", 11, S.CANCELLED, FootballState(), "the league"))
+    house.start_feed()
+    assert {house[name] for name in names} == {VOID}
+
+
 def test_the_tie_is_decided_after_the_shoot_out_and_the_rest_at_ninety_minutes() -> None:
     story = [I.KICK_OFF, I.HALF_TIME, I.SECOND_HALF, I.FULL_TIME, I.EXTRA_TIME, I.EXTRA_HALF_TIME, I.EXTRA_SECOND_HALF,
              I.EXTRA_FULL_TIME, I.SHOOT_OUT, I.SHOOT_OUT_SCORED, I.SHOOT_OUT_MISSED, I.OVER]  # fmt: skip

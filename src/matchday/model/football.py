@@ -133,7 +133,7 @@ class FootballState(msgspec.Struct, frozen=True):
     """Who got each goal of regular time, in order. Shorter than the score only in a state from before it was kept: then
     the earliest are missing."""
     cancelled: int = 0
-    """Goals of regular time that the referee has taken back."""
+    """Goals of regular time that there were and are no more: taken back by the referee, or by a corrected result."""
     knockout: bool = False
     """Whether the match must have a winner: a draw is followed by extra time, then by a shoot-out."""
 
@@ -146,6 +146,11 @@ class FootballState(msgspec.Struct, frozen=True):
     def regular_score(self) -> tuple[int, int]:
         """Home and away goals of regular time: what most markets are settled on."""
         return self.home.regular, self.away.regular
+
+    @property
+    def goals_asked(self) -> int:
+        """Goals of regular time that there are or were, each of which had a market."""
+        return sum(self.regular_score) + self.cancelled
 
     @property
     def regular_over(self) -> bool:

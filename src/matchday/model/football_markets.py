@@ -315,11 +315,11 @@ _NAMED_KNOCKOUT: Final = _named(KNOCKOUT)
 
 def asked(state: FootballState) -> Iterator[Named]:
     """Every market that has been asked of a match. Every goal so far has its market, and so has the next; likewise
-    those that were offered before a goal was taken back."""
+    those that were offered before a goal was taken back, or before a correction that knows fewer."""
     yield from _NAMED
     if state.knockout:
         yield from _NAMED_KNOCKOUT
-    yield from _named(map(next_goal, range(sum(state.regular_score) + state.cancelled + 1)))
+    yield from _named(map(next_goal, range(state.goals_asked + 1)))
 
 
 def decisions(state: FootballState) -> dict[str, Outcome | None]:

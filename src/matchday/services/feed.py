@@ -201,7 +201,10 @@ class Feed:
         if report.status not in ENDINGS:
             self._reject(report, f"{report.status} is no ending")
             return
-        state = msgspec.structs.replace(report.state, knockout=known.scheduled.knockout)
+        gone = known.state.goals_asked - sum(report.state.regular_score)
+        state = msgspec.structs.replace(  # bets on goals that are no more are settled anew, too
+            report.state, knockout=known.scheduled.knockout, cancelled=max(report.state.cancelled, gone)
+        )
         corrected = FixtureSnapshot(known.scheduled, known.seq, known.status, state, known.at_ms)
         self._say_result(corrected, report.seq, report.status, report.reason, report.at_ms)
 
