@@ -346,6 +346,37 @@ def test_what_a_trader_shifted_carries_over() -> None:
     assert shifted.price == on_ladder(2 * price(BEFORE, "1x2/home total_goals@2.5/over")) == 6_700
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.5, 2.0, 4.0])
+def test_an_opinion_that_lengthens_several_markets_carries_over_once(factor: float) -> None:
+    """Whoever shifts the result shifts its handicap, too: together they are one event, at its price."""
+    parts = [(key, outcome, int(was * factor)) for key, outcome, was in
+             offered(BEFORE, parts_of("1x2/home asian_handicap@-0.5/home"))]  # fmt: skip
+    found = combination_price(BEFORE, parts)
+    assert isinstance(found, Combination)
+    assert found.price == on_ladder(min(was for *_, was in parts))
+
+
+@given(situations(4), st.lists(st.floats(0.1, 10), min_size=4, max_size=4))
+def test_no_combination_is_longer_than_a_part_that_wins_only_with_it(
+    situation: tuple[PricedOn, list[PricedPart]], factors: list[float]
+) -> None:
+    """Whatever a trader made of each part: nor longer than the fair price lengthened by the largest share."""
+    inputs, asked = situation
+    moved = [(key, outcome, max(PRICE_MIN, min(PRICE_MAX, int(was * factor))))
+             for (key, outcome, was), factor in zip(asked, factors, strict=False)]  # fmt: skip
+    found = combination_price(inputs, moved)
+    if isinstance(found, Unpriced):
+        return
+    shares = [1.0]
+    for key, outcome, now in moved:
+        single = joint(inputs, [(key, outcome)])
+        assert isinstance(single, Joint)
+        shares.append(now / UNIT / single.fair)
+        if found.joint.won >= single.won * (1 - 1e-12):
+            assert found.price <= now
+    assert found.price <= UNIT * found.joint.fair * max(shares) * (1 + 1e-9)
+
+
 INTERVAL = PricedOn(PRIOR, FootballState(Period.HALF_TIME, home=Team(1), order=("home",)), 0)
 REASONS = [
     (BEFORE, "1x2/home 1x2/away", CONTRADICTORY),

@@ -9,8 +9,11 @@ that a lost part loses). Its fair price is (1 - P(void)) / P(won), as a single's
 
 so that parts which are independent cost what an accumulator of them costs, the overround of each part and what a trader
 shifted carry over, and correlated parts get their joint price. (An accumulator of 1.80 and 2.10 pays 3.78, where a book
-that knows how the two hang together offers 3.22: https://betcalc365.com/blog/bet-builder-pricing-maths.) A part at
-``PRICE_MIN`` brings at most its fair price: the floor lifts near certainties above it, and ten of them would add up.
+that knows how the two hang together offers 3.22: https://betcalc365.com/blog/bet-builder-pricing-maths.) What a trader
+lengthened carries over once, by its largest share: he moves all markets that his opinion is about, and parts that
+follow from each other would be lengthened by each of them. Nor is a combination longer than a part that cannot be won
+without all others. A part at ``PRICE_MIN`` brings at most its fair price: the floor lifts near certainties above it,
+and ten of them would add up.
 
 What a part comes to is what ``football_markets`` says of each score that may come, so that prices cannot disagree with
 settlement. Parts hang on the final score, on the score at half-time, or on who gets which goal; half-time/full-time is
@@ -163,9 +166,12 @@ def combination_price(inputs: PricedOn, parts: Sequence[PricedPart]) -> Combinat
     singles = [_joint(futures, [part]) for part in asked]
     if max(each.void for each in (whole, *singles)) > VOID_MAX:
         return Unpriced.COMBINATION_UNPRICED
-    margins = [_margin(offered, single) for (*_, offered), single in zip(parts, singles, strict=True)]
-    exact = UNIT * whole.fair * prod(sorted(margins)) * (1 + NOISE)  # sorted: whatever the order of the parts
-    price = on_ladder(int(min(exact, PRICE_MAX)))
+    offers = [(offered, single) for (*_, offered), single in zip(parts, singles, strict=True)]
+    margins = sorted(_margin(offered, single) for offered, single in offers)  # whatever the order of the parts
+    share = prod(min(margin, 1.0) for margin in margins) * max(margins[-1], 1.0)
+    exact = UNIT * whole.fair * share * (1 + NOISE)
+    same = [offered for offered, single in offers if whole.won >= single.won * (1 - NOISE)]
+    price = on_ladder(int(min(exact, PRICE_MAX, *same)))
     return Combination(price, whole) if price >= PRICE_MIN else Unpriced.COMBINATION_UNPRICED
 
 
