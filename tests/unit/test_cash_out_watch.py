@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from matchday.model.bet import Bet, BetStatus, Result
+from matchday.model.bet import Bet, BetStatus, Leg, Result
 from matchday.model.cash_out import automatic_id
-from matchday.model.ledger import CashOut, DecideLegs, GrantFreeBet, SetCashOut
+from matchday.model.ledger import CashOut, DecideLegs, GrantFreeBet, Refusal, SetCashOut
 from matchday.model.messages import BetCashedOut, Decision
+from matchday.services.bets.owners import Heard
+from matchday.services.cash_out.room import NoQuote
 from tests.unit.cashing import DELAY_MS, ELSEWHERE, OVER, SUSPENDED, WON, A, Counter, Gate
 
 W, L = Result.WON, Result.LOST
@@ -333,3 +335,34 @@ def test_an_id_hangs_on_all_that_a_bet_was_valued_by(counter: Counter) -> None:
     }  # fmt: skip
     assert len(made) == 4
     assert all(id_.startswith(f"auto:{bet.bet}:") for id_ in made)
+
+
+# --- a fault of ours --------------------------------------------------------------------------------------------------
+
+
+def test_a_bet_that_cannot_be_valued_holds_up_no_other(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every gate looks at every threshold, again after each start: one that broke it would break all of them."""
+    judge, whole = counter.gate.bets._judge, counter.gate.bets._judge.price
+
+    def poisoned(leg: Leg, heard: Heard) -> int | Refusal:
+        if leg.fixture == "F":
+            raise ZeroDivisionError("a grid of no goals")
+        return whole(leg, heard)
+
+    monkeypatch.setattr(judge, "price", poisoned)
+    broken, good = counter.place(OVER), counter.place(ELSEWHERE)
+    assert (counter.watch(broken, 1_125), counter.watch(good, 1_125)) == ("accepted", "accepted")
+    for market in (GOALS, OTHER):
+        counter.gate.book(market, 1600)
+    counter.run(100)
+    assert (counter.bet(broken).status, counter.bet(good).status) == (BetStatus.OPEN, BetStatus.CASHED_OUT)
+    quote = counter.gate.cash_outs.quote(A, broken.bet)
+    assert isinstance(quote, NoQuote)
+    assert (quote.refusal, quote.detail) == (Refusal.CASH_OUT_UNAVAILABLE, "leg 1: nobody can say what it is worth")
+    assert [record.message for record in caplog.records] == [f"bets on {GOALS} cannot be valued"]
+    monkeypatch.undo()
+    counter.gate.book(GOALS, 1599)
+    counter.run(100)
+    assert counter.bet(broken).status == BetStatus.CASHED_OUT

@@ -27,6 +27,7 @@ from typing import Final
 import msgspec
 
 from matchday.config import Bets as BetSettings
+from matchday.faults import Faults
 from matchday.model import lines
 from matchday.model.acceptance import StakeMax, TraderAnswer
 from matchday.model.bet import Leg, most_of
@@ -61,10 +62,6 @@ _ANSWERS_MAX: Final = 64
 """Answers that are given before anybody else has a turn on the loop."""
 _IN_FLIGHT_MAX: Final = 2
 """Batches that the ledger has at once: the one that it is at, and the next."""
-_LOG_MS: Final = 60_000
-"""Milliseconds in which a market's faults are logged once: to write a story takes longer than to judge a bet."""
-_FAULTY_MAX: Final = 1_000
-"""Markets of which is known when that was."""
 
 
 class _Waiting(msgspec.Struct):
@@ -91,8 +88,7 @@ class Bets:
         self._next: Timer | None = None
         """When the next batch is sealed."""
         self._watching = False
-        self._faulty: dict[str, int] = {}
-        """Market whose bets cannot be judged -> when that was last logged, by ``elapsed_ms``."""
+        self._faults = Faults(clock, _log, "bets on %s cannot be judged")
         self._books = books
         self._owners = Owners(clock, settings.odds_silence_ms_max)
         self.batches: dict[int, int] = {}
@@ -323,14 +319,8 @@ class Bets:
             self._clock.call_later(0, lambda: self._answer(batch, found, end))
 
     def _fault(self, command: PlaceBet, error: Exception) -> Moment:
-        """Something of ours or of its markets is broken: log it, not too often."""
-        market, now = command.asked[0].market, self._clock.elapsed_ms()
-        if now - self._faulty.get(market, now - _LOG_MS) >= _LOG_MS:
-            if len(self._faulty) >= _FAULTY_MAX:
-                self._faulty.clear()
-            self._faulty[market] = now
-            about = {"fixture": command.asked[0].fixture, "market": market, "request": command.id}
-            _log.error("bets on %s cannot be judged", market, exc_info=error, extra=about)
+        """Something of ours or of its markets is broken."""
+        self._faults.say(command.asked[0].fixture, command.asked[0].market, error, request=command.id)
         return Moment.INTERNAL_ERROR
 
     def _tell_later(self, done: Done, moment: Moment) -> None:

@@ -16,6 +16,7 @@ sealed, after the same delay; the id derives from the bet and what it was valued
 starts again, do it once.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -24,6 +25,7 @@ import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
 from matchday.config import Bets as BetSettings
+from matchday.faults import Faults
 from matchday.model.bet import Bet, BetStatus, Leg
 from matchday.model.book import Books
 from matchday.model.cash_out import Quote, automatic_id
@@ -36,6 +38,8 @@ from matchday.services.cash_out.watch import Watch
 Done = Callable[[Answer | Moment], None]
 Waits = Callable[[int], None]
 """Told until when a cash-out waits, in milliseconds since 1970."""
+
+_log = logging.getLogger(__name__)
 
 _SALT: Final = "matchday.quote.1"
 
@@ -75,7 +79,8 @@ class CashOuts:
         secret: bytes,
     ) -> None:
         self._clock, self._ledger, self._settings, self._in_play = clock, ledger, settings, in_play
-        self._valuer = Valuer(ledger, books, settings.cash_out_margin, price, worth)
+        faults = Faults(clock, _log, "bets on %s cannot be valued")
+        self._valuer = Valuer(ledger, books, settings.cash_out_margin, price, worth, faults)
         self._watch = Watch(clock, ledger, self._valuer, settings.cash_outs_watched_max, self._fire)
         self._signer = URLSafeSerializer(secret, salt=_SALT)
         self._queue: deque[_Queued] = deque()

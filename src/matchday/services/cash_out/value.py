@@ -1,8 +1,9 @@
 """Valuing a bet by the gate's books and the ledger's decisions, as both stand at this moment. Nothing is kept here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from matchday.faults import Faults
 from matchday.model.bet import Bet, BetStatus, Leg, Outcome
 from matchday.model.book import Books
 from matchday.model.cash_out import LegNow, decided, offer, rest_of, seen
@@ -15,6 +16,9 @@ Price = Callable[[Leg], int | Refusal]
 """The price of a leg now, in thousandths, or why there is none: its markets must be open, and the odds not stale."""
 Worth = Callable[[Mapping[str, Market], Leg, int], LegNow | None]
 """(a fixture's markets by id, an open leg on it, its price now) -> what it is worth, or None where nobody can say."""
+
+
+_NOBODY: Final = "nobody can say what it is worth"
 
 
 class Valued(NamedTuple):
@@ -33,9 +37,9 @@ class Valued(NamedTuple):
 class Valuer:
     """One gate's valuation, by the books it holds."""
 
-    def __init__(self, ledger: Ledger, books: Books, margin: int, price: Price, worth: Worth) -> None:
+    def __init__(self, ledger: Ledger, books: Books, margin: int, price: Price, worth: Worth, faults: Faults) -> None:
         self._ledger, self._books, self._margin = ledger, books, margin
-        self._price, self._worth = price, worth
+        self._price, self._worth, self._faults = price, worth, faults
 
     def value(self, bet: Bet, stake: int) -> Valued | str:
         """What is offered now for so many minor units of an open bet's stake, or why nothing is. LedgerUnavailable."""
@@ -85,12 +89,20 @@ class Valuer:
         return decided(leg.price, outcome)
 
     def _open(self, leg: Leg, markets: dict[str, int]) -> LegNow | str:
-        """What is still open; ``markets`` gets the generations of its markets."""
+        """What is still open; ``markets`` gets the generations of its markets. A model that breaks on what one market
+        has become is that bet's answer: a threshold is looked at by all gates, again and again."""
+        try:
+            return self._open_now(leg, markets)
+        except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
+            self._faults.say(leg.fixture, leg.market, error)
+            return _NOBODY
+
+    def _open_now(self, leg: Leg, markets: dict[str, int]) -> LegNow | str:
         price, book = self._price(leg), self._books.fixtures.get(leg.fixture)
         if isinstance(price, Refusal) or book is None:
             return price if isinstance(price, Refusal) else Refusal.SELECTION_UNKNOWN
         markets.update((name, book.markets[name].generation) for name in leg.markets)
-        return self._worth(book.markets, leg, price) or "nobody can say what it is worth"
+        return self._worth(book.markets, leg, price) or _NOBODY
 
     def _versions(self, legs: Sequence[Leg]) -> tuple[tuple[str, int, int], ...]:
         found = ((leg.fixture, self._books.fixtures.get(leg.fixture)) for leg in legs)
