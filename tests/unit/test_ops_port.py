@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from errno import EHOSTUNREACH, ETIMEDOUT
+from typing import cast
 
 import pytest
 
@@ -90,5 +92,69 @@ def test_over_a_socket_and_no_more_than_its_limits(monkeypatch: pytest.MonkeyPat
             assert await ask(b"GET /healthz HTTP/1.1\r\n") == b""
             monkeypatch.setattr(ops, "CONNECTIONS_MAX", 0)
             assert await ask(b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+
+    asyncio.run(story())
+
+
+class Gone:
+    """A peer that is gone: what was written to it is never taken."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error, self.aborted, self.closed = error, 0, 0
+        self.transport = self
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+    async def wait_closed(self) -> None:
+        if self._error is None:
+            await asyncio.Event().wait()
+        else:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError(ETIMEDOUT, "timed out"), OSError(EHOSTUNREACH, "no route"), ConnectionResetError(), None]
+)
+def test_a_peer_that_vanishes_is_forgotten(error: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What leaves a connection's task ends the process."""
+    monkeypatch.setattr(ops, "ANSWER_S_MAX", 0.01)
+    peer = Gone(error)
+    asyncio.run(ops._close(cast("asyncio.StreamWriter", peer)))
+    assert (peer.closed, peer.aborted) == (1, 1)
+
+
+def test_who_does_not_read_is_counted_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that hangs, with more to read than a socket takes."""
+    monkeypatch.setattr(ops, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(ops, "ANSWER_S_MAX", 0.3)
+
+    async def story() -> None:
+        samples = [Sample("up", "gauge", "x" * 20_000_000, 1)]
+        port = OpsPort(["odds"], list, lambda: samples)
+        async with await port.open("127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()[:2]
+
+            async def ask() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+                reader, writer = await asyncio.open_connection(*address)
+                writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+                return reader, writer
+
+            hanging = [await ask() for _ in range(2)]
+            while port._connections < 2:  # noqa: ASYNC110 - a server knows no event to wait for
+                await asyncio.sleep(0)
+            reader, third = await ask()
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            async with asyncio.timeout(10):
+                while port._connections:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            reader, writer = await ask()
+            assert (await reader.read(15)).startswith(b"HTTP/1.1 200 OK")
+            for one in (*(one for _, one in hanging), third, writer):
+                one.transport.abort()
 
     asyncio.run(story())

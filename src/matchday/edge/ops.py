@@ -8,7 +8,6 @@ now and then.
 """
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -19,6 +18,8 @@ HEAD_BYTES_MAX: Final = 8_192
 """Bytes of a request's line and headers; more are closed."""
 HEAD_S_MAX: Final = 5.0
 """Seconds in which they must have arrived."""
+ANSWER_S_MAX: Final = 5.0
+"""Seconds in which an answer must have been taken, too."""
 CONNECTIONS_MAX: Final = 32
 """Connections at a time; more are closed."""
 _REASONS: Final = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
@@ -87,14 +88,13 @@ class OpsPort:
                 async with asyncio.timeout(HEAD_S_MAX):
                     head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(self.answer(head))
-                await writer.drain()
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            pass  # whoever asked is gone, or asks too much
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            pass  # whoever asked is gone, or asks too much, or too slowly (``TimeoutError``)
         finally:
-            self._connections -= 1
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            try:
+                await _close(writer)
+            finally:
+                self._connections -= 1
 
     def answer(self, head: bytes) -> bytes:
         """A whole answer to a request's head."""
@@ -113,6 +113,16 @@ class OpsPort:
             case _:
                 status, kind, body = 404, "text/plain", b"/healthz, /readyz and /metrics are here\n"
         return _response(status, kind, body, with_body=method == b"GET")
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """When what was written has been taken, or was not in time. A peer that vanishes is any ``OSError``."""
+    writer.close()
+    try:
+        async with asyncio.timeout(ANSWER_S_MAX):
+            await writer.wait_closed()
+    except OSError:
+        writer.transport.abort()
 
 
 def _response(status: int, kind: str, body: bytes, *, with_body: bool = True) -> bytes:
