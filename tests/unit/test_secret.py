@@ -1,7 +1,9 @@
 """The key that signs tokens: one for all gates, and never shown."""
 
 import asyncio
+import os
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 import msgspec
@@ -58,6 +60,47 @@ def test_a_key_that_cannot_be_is_named(tmp_path: Path, clock: WallClock) -> None
     with pytest.raises(SettingsError, match=r"shorter than 16 characters.*doors") as refused:
         load(None, {"MATCHDAY_DOORS_SECRET": "tooshort"})
     assert "tooshort" not in str(refused.value)
+
+
+def test_a_key_that_was_cut_short_signs_nothing(tmp_path: Path, clock: WallClock) -> None:
+    """Anybody could sign with no bytes at all."""
+    for left in (b"", b"fifteen bytes..", None):
+        (tmp_path / "secret").unlink(missing_ok=True)
+        (tmp_path / "secret").mkdir() if left is None else (tmp_path / "secret").write_bytes(left)
+        says = "Is a directory" if left is None else "has less than 16 bytes.*remove it"
+        with pytest.raises(StartError, match=f"key .*secret.*{says}"):
+            secret_of(Settings(), tmp_path, clock)
+        with pytest.raises(StartError, match=f"key .*secret.*{says}"):
+            sign_token(tmp_path, Settings(), "tom", Role.TRADER)
+
+
+def test_a_full_disk_leaves_no_key_and_the_next_start_makes_one(
+    tmp_path: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StartError, match=r"key .*secret cannot be made: No space left on device; .*--data DIR"):
+        secret_of(Settings(), tmp_path, clock)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert len(secret_of(Settings(), tmp_path, clock)) == 32
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+def test_of_two_that_make_a_key_at_once_one_s_stays(
+    tmp_path: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def late(made: Path, path: Path) -> None:
+        path.write_bytes(KEY.encode())  # somebody else's, at this moment
+        link(made, path)
+
+    monkeypatch.setattr(os, "link", late)
+    assert secret_of(Settings(), tmp_path, clock) == KEY.encode()
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
 def test_a_key_is_never_shown() -> None:

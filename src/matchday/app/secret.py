@@ -1,6 +1,7 @@
 """The key that signs tokens, shared by all gates of a platform."""
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -25,13 +26,15 @@ def secret_of(settings: Settings, data: Path, clock: WallClock) -> bytes:
             "bytes (openssl rand -out FILE 32), or set MATCHDAY_DOORS_SECRET"
         )
     path = data / "secret"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        secret = clock.entropy(SECRET_BYTES)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret)
-        return secret
+    if not path.exists():
+        try:
+            _make(path, clock.entropy(SECRET_BYTES))
+        except OSError as error:
+            raise StartError(
+                f"key {path} cannot be made: {error.strerror}; the data folder must be writable, or choose another "
+                "with --data DIR"
+            ) from error
+    return _read(path)
 
 
 def sign_token(data: Path, settings: Settings, name: str, role: Role) -> str:
@@ -39,16 +42,46 @@ def sign_token(data: Path, settings: Settings, name: str, role: Role) -> str:
     be read."""
     secret = _set(settings)
     if secret is None:
-        path = data / "secret"
-        try:
-            secret = path.read_bytes()
-        except OSError as error:
-            raise StartError(
-                f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with "
-                "--data DIR, or settings that name its key, with --config TOML"
-            ) from error
+        secret = _read(data / "secret")
     with asyncio.Runner() as runner:
         return Tokens(WallClock(runner.get_loop()), settings, secret).sign(name, role)[0]
+
+
+def _make(path: Path, secret: bytes) -> None:
+    """Whole and on the disk before it has its name: a key that was cut short would be anybody's. One that somebody else
+    makes at this moment stays."""
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    made.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        made.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise StartError(
+            f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with "
+            "--data DIR, or settings that name its key, with --config TOML"
+        ) from error
+    if len(secret) < SECRET_MIN:
+        raise StartError(
+            f"key {path} has less than {SECRET_MIN} bytes, and anybody could guess it; put back a copy, or remove it: "
+            "a new one is made at the next start, and everybody signs in again"
+        )
+    return secret
 
 
 def _set(settings: Settings) -> bytes | None:
