@@ -102,6 +102,22 @@ def test_an_upgrade_to_what_we_do_not_speak_is_answered_and_what_follows_is_not_
 
 
 @pytest.mark.parametrize(
+    "body", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+def test_a_body_behind_such_an_upgrade_is_refused_and_never_left_out(body: bytes) -> None:
+    """As Java's client sends it by default: the request ran without its body."""
+
+    async def story(world: World) -> None:
+        (gate,) = world.gates
+        answer = await gate.exchange(POST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + body + HIDDEN)
+        assert problem(answer) == (400, "request_invalid")
+        assert b"HTTP/1.1" in answer.partition(b"\r\n\r\n")[2]
+        assert gate.served == []
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
     "said",
     [
         GET + b"".join(b"H%d: x\r\n" % i for i in range(30)) + b"\r\n" + HIDDEN,

@@ -165,6 +165,8 @@ class Guard(HttpToolsProtocol):
         self._streaming = is_stream and not upgrade
         if (self._streaming or (upgrade and self._should_upgrade())) and self._answering():
             raise _Refused(Problem("request_invalid", "wait for the answers before; then ask for a connection to keep"))
+        if upgrade and self._has_body() and not self._should_upgrade():  # the parser would stop before the body
+            raise _Refused(Problem("request_invalid", "a request with a body offers no upgrade; send it as HTTP/1.1"))
         if not self._streaming:
             super().on_headers_complete()
 
@@ -192,8 +194,7 @@ class Guard(HttpToolsProtocol):
         if not self._should_upgrade():  # to what we do not speak: answered as if it had not been asked for, the last
             self._deaf, self.cycle.keep_alive = True, False
             return
-        names = dict(self.headers)
-        if names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names:
+        if self._has_body():
             self._refuse(Problem("request_invalid", "a handshake has no body"))
             return
         self._stop_waiting()
@@ -201,6 +202,10 @@ class Guard(HttpToolsProtocol):
         if rest:
             cast("asyncio.Protocol", self.transport.get_protocol()).data_received(rest)
         self.parser = None  # type: ignore[assignment] # breaks the circle, so that the memory is free at once
+
+    def _has_body(self) -> bool:
+        names = dict(self.headers)
+        return names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names
 
     def _stream(self) -> None:
         self._stop_waiting()
