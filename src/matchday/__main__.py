@@ -2,9 +2,14 @@
 
 import argparse
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from matchday import __version__
 
@@ -431,8 +436,8 @@ def _add_settle_bench(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words, 130 where it was
-    interrupted (128 + SIGINT, as shells have it)."""
+    """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words, and 128 and a signal's
+    number where one ended it, as shells have it: 130 where it was interrupted."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -470,13 +475,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
 
     try:
-        return command(options)
+        with _ended_by_signals():
+            status = command(options)
+            sys.stdout.flush()
+            return status
     except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
+    except BrokenPipeError:  # whoever read our output has read enough; nothing is to be flushed at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except _Ended as ended:
+        sys.stderr.write(f"matchday: {ended.number.name}\n")
+        return 128 + ended.number
     except KeyboardInterrupt:
         sys.stderr.write("matchday: interrupted\n")
         return 130
+
+
+class _Ended(KeyboardInterrupt):
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A command that is terminated, or whose terminal is gone, stops what it started and removes what it made, as one
+    that is interrupted does. What is ignored (``nohup``) stays so; commands that have their own way take it."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise _Ended(signal.Signals(number))
+
+    of_us = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    numbers = [number for number in of_us if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _up(options: argparse.Namespace) -> int:

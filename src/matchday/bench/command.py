@@ -2,8 +2,6 @@
 
 import argparse
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,7 +67,6 @@ def bench(options: argparse.Namespace) -> int:
         raise StartError(f"--minutes {options.minutes:g} is outside 0.01 to 1440")
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part not in APART]
     profiles = {part: _profile(options.profile, part, parts) for part in parts}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     load, steal, rows = os.getloadavg()[0], dict[str, float](), list[Row]()
     with TemporaryDirectory(prefix="matchday-bench-", dir=ON_DISK) as name, steps() as (progress, say):
         for part in parts:

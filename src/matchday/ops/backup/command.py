@@ -58,6 +58,7 @@ def _ledger(options: argparse.Namespace) -> int:
         case "restore":
             return _restore(options, settings)
         case "verify":
+            _check_accounts(options)
             with open_books(settings, options.data) as books:
                 return _told(look(books, options.accounts), options)
         case "after":
@@ -69,6 +70,11 @@ def _ledger(options: argparse.Namespace) -> int:
             return 0
         case _:
             return _rejoin(options, settings)
+
+
+def _check_accounts(options: argparse.Namespace) -> None:
+    if options.accounts is not None and options.accounts < 1:
+        raise BackupError(f"--accounts {options.accounts} looks at none; name one at least")
 
 
 # --- backups ----------------------------------------------------------------------------------------------------------
@@ -105,12 +111,18 @@ def _archive(options: argparse.Namespace, settings: Settings) -> int:
 
 def _restore(options: argparse.Namespace, settings: Settings) -> int:
     backup, restored = read_named(options.backup), None
+    _check_accounts(options)
     if backup.kind == "postgres":
         address = settings.postgres.address or _ANY
         server = Asked(address).here(options.port or free_ports(1)[0])
         restored = Restoring(options.backup, options.into, options.archive, options.to, server).run(_say)
         settings = at_server(settings, server.whole("matchday"))
     else:
+        for word, given in (("--archive", options.archive), ("--port", options.port)):
+            if given:
+                raise BackupError(
+                    f"{word} {given}: {options.backup} is of an embedded ledger, and needs none; leave it out"
+                )
         with asyncio.Runner() as runner:
             embedded.restore(options.backup, options.into, options.to, WallClock(runner.get_loop()).new_id)
     with open_books(settings, options.into) as books:

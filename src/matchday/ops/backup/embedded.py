@@ -32,7 +32,8 @@ def take(data: Path, into: Path, platform: str, now_ms: Callable[[], int]) -> Ba
     new_folder(into, "--into")
     began_ms = now_ms()
     for name in (LOG, LEDGER):
-        _copied(data / name, into / name)
+        if name == LEDGER or (data / name).is_file():  # the log may have been lost: one begins anew
+            _copied(data / name, into / name)
     if (data / KEY).is_file():
         _write(into / KEY, (data / KEY).read_bytes())
     ended_ms = now_ms()
@@ -58,12 +59,24 @@ def restore(folder: Path, into: Path, to: str, new_epoch: Callable[[], str]) -> 
         if not path.is_file() or _digest(path) != digest:
             raise BackupError(f"the backup in {folder} is damaged: {name} is not what was copied; restore another")
     new_folder(into, "--into")
-    for name in backup.files:
-        shutil.copy2(folder / name, into / name)
-    with contextlib.closing(sqlite3.connect(into / LOG)) as log, log:
-        for (topic,) in log.execute("SELECT topic FROM topics").fetchall():
-            log.execute("UPDATE topics SET epoch = ? WHERE topic = ?", (new_epoch(), topic))
+    try:
+        for name in backup.files:
+            shutil.copy2(folder / name, into / name)
+        if LOG in backup.files:
+            _begin_anew(into / LOG, new_epoch)
+    except (OSError, sqlite3.Error) as error:
+        for path in into.iterdir():  # so that the same words do it when there is room
+            path.unlink()
+        raise BackupError(
+            f"{folder} could not be restored into {into}: {error}; free space, or choose another folder with --into DIR"
+        ) from error
     return backup
+
+
+def _begin_anew(log: Path, new_epoch: Callable[[], str]) -> None:
+    with contextlib.closing(sqlite3.connect(log)) as written, written:
+        for (topic,) in written.execute("SELECT topic FROM topics").fetchall():
+            written.execute("UPDATE topics SET epoch = ? WHERE topic = ?", (new_epoch(), topic))
 
 
 def _copied(source: Path, target: Path) -> None:

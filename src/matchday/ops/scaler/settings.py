@@ -24,7 +24,7 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Millis = Annotated[int, Meta(ge=1, le=600_000)]
 Minutes = Annotated[int, Meta(ge=0, le=1_440)]
 Text = Annotated[str, Meta(max_length=10_000)]
-Where = Literal["none", "cluster", "kubernetes", "keda", "aws", "google"]
+Where = Literal["none", "cluster", "kubernetes", "keda"]
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

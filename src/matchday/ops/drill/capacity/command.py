@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +50,6 @@ def capacity(options: argparse.Namespace) -> int:
     if not 1 <= options.rounds <= ROUNDS_MAX:
         raise StartError(f"--rounds {options.rounds} is outside 1 to {ROUNDS_MAX}")
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "database"]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     with TemporaryDirectory(prefix="matchday-capacity-", dir=ON_DISK) as name, steps() as (progress, say):
         run = _Run(Path(name), options.quick, progress, say, searches=options.rounds)
         if options.verify is not None:

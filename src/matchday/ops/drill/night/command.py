@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 import resource
-import signal
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -42,7 +40,6 @@ def night(options: argparse.Namespace) -> int:
     """``matchday drill night``."""
     wish = _wish(options)
     model = model_of(options.model)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"matchday: {signal.SIGTERM.name}"))  # processes are stopped too
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:

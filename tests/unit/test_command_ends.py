@@ -1,0 +1,67 @@
+"""How the command ends where somebody else ends it: by a signal, or by reading no more of what it prints."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from matchday.__main__ import _Ended, _ended_by_signals, main
+
+SLIP = '{"type": "single", "currency": "EUR", "stake": "1.00", "legs": [{"price": "2.0", "result": "won"}]}'
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_it_began_is_put_away_when_it_is_terminated(number: signal.Signals) -> None:
+    put_away = []
+
+    def terminated() -> None:
+        with _ended_by_signals():
+            try:
+                os.kill(os.getpid(), number)
+                signal.pause()
+            finally:
+                put_away.append(number)
+
+    with pytest.raises(_Ended) as ended:
+        terminated()
+    assert (ended.value.number, put_away) == (number, [number])
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_what_is_ignored_stays_so_and_a_way_of_one_s_own_counts() -> None:
+    """As ``nohup`` has it; and as processes that drain."""
+    heard = []
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+    try:
+        with _ended_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [1]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former[0])
+        signal.signal(signal.SIGTERM, former[1])
+
+
+def test_its_status_says_which_signal_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def terminated(_options: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+        return 0
+
+    monkeypatch.setattr("matchday.__main__._calc", terminated)
+    assert main(["calc", "-"]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "matchday: SIGTERM\n"
+
+
+def test_whoever_reads_no_more_of_it_gets_no_story() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as nobody:
+        words = [sys.executable, "-m", "matchday", "calc", "-"]
+        ended = subprocess.run(words, input=SLIP.encode(), stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
