@@ -25,6 +25,7 @@ WEB = Path(__file__).parents[2] / "src" / "matchday" / "web"
 CSP = "default-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:"
 EPOCH = "epoch-1"
 TOKEN = "token-1"
+TOKEN_INVALID = {"t": "error", "reason": "token_invalid", "detail": "the token has ended; sign in again"}
 Json = dict[str, Any]
 
 RESULT = {"home": "2.375", "draw": "3.40", "away": "3.10"}
@@ -94,6 +95,8 @@ class FakePlatform:
         self.silent = False
         """Say nothing at all: no frame, no heartbeat."""
         self.deaf_to_taps = False
+        self.refused_by_socket = self.refused_by_door = False
+        """Who takes the token no longer."""
         self._stale: Json = {"stale": False}
         """What is said of the prices' source."""
         self.boards: dict[str, Json] = {}
@@ -208,6 +211,11 @@ class FakePlatform:
         self._stale = {"stale": stale, **({"stale_fixtures": list(fixtures)} if fixtures else {})}
         self._now(lambda: self._to_all(None, {"t": "heartbeat", "at": self.now(), **self._stale}))
 
+    def end_token(self, *, door: bool) -> None:
+        """Sockets take it no longer and say so; ``door``: requests are answered 401, too."""
+        self.refused_by_socket, self.refused_by_door = True, door
+        self._now(lambda: self._to_all(None, TOKEN_INVALID))
+
     def heard_of(self, op: str, channel: str) -> list[Json]:
         """Messages of one kind about one channel."""
         return [message for message in self.heard if message["op"] == op and message.get("channel") == channel]
@@ -238,7 +246,9 @@ class FakePlatform:
             while True:
                 message = await each.receive_json()
                 self.heard.append(message)
-                if message["op"] == "subscribe":
+                if message["op"] == "auth" and self.refused_by_socket:
+                    await each.send_json(TOKEN_INVALID)
+                elif message["op"] == "subscribe":
                     await self._subscribe(each, message["channel"], message.get("resume"))
                 elif message["op"] == "taps" and not self.deaf_to_taps:
                     to = message["first"] + len(message["taps"]) - 1
@@ -286,6 +296,8 @@ class FakePlatform:
                                  "balance": self.purse}, 201)  # fmt: skip
 
         async def account(_: Request) -> Response:
+            if self.refused_by_door:
+                return JSONResponse({"reason": "not_signed_in"}, 401)
             return JSONResponse({"account": "fan", "currency": "EUR", "balance": self.purse, "status": "open",
                                  "free_bets": self.free_bets, "limits": [{
                                      "limit": "stake_day", "amount": "2000.00", "used": "30.00", "next_amount": None,

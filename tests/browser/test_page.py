@@ -583,6 +583,32 @@ def test_silence_is_a_lost_connection(browser: Browser) -> None:
         page.close()
 
 
+# --- tokens that end --------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_has_ended_signs_the_fan_out(page: Page, platform: FakePlatform) -> None:
+    sign_in(page)
+    platform.end_token(door=True)
+    expect(page.get_by_test_id("sign-in")).to_be_visible()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    assert [message["op"] for message in platform.heard].count("auth") == 1
+
+
+def test_a_token_that_another_gate_still_takes_is_said_again_after_a_pause(page: Page, platform: FakePlatform) -> None:
+    """Gates' clocks differ a little. The fan stays who he is, and his page asks no more often than one that was cut."""
+    sign_in(page)
+    platform.end_token(door=False)
+    page.wait_for_timeout(3_000)
+    said = [message["op"] for message in platform.heard].count("auth")
+    assert 2 <= said <= 15, said
+    platform.refused_by_socket = False
+    before = len(platform.heard_of("subscribe", "account"))
+    while len(platform.heard_of("subscribe", "account")) == before:
+        page.wait_for_timeout(100)
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+    expect(page.get_by_test_id("balance")).to_be_visible()
+
+
 # --- small screens ----------------------------------------------------------------------------------------------------
 
 

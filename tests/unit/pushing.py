@@ -11,6 +11,7 @@ from matchday.model.book import Books
 from matchday.model.ledger import OpenAccount, Transfer
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection
 from matchday.model.messages import Board, BookChanged, FixtureStatus
+from matchday.model.role import Role, SignedIn
 from matchday.services.push import Framing, Push
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger
@@ -75,6 +76,8 @@ class Desk:
         self.books = Books()
         self.ledger = InlineLedger(SqliteLedgerCore(":memory:"), self.clock)
         self.encoded = self.compressed = 0
+        self.token_ms = 43_200_000
+        """For how long a token is good yet when it is shown."""
         self.offset = 0
         self.restart()
 
@@ -83,8 +86,13 @@ class Desk:
         self.push = Push(
             self.clock, self.books, EPOCH, self.settings, ledger=self.ledger,
             framing=Framing(self._frame, self._frame, self._deflated), stale=lambda: False,
-            verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
+            verify=self.verify,
         )  # fmt: skip
+
+    def verify(self, token: str, kind: str = "token-") -> SignedIn | None:
+        """Whose a token is: ``token-anna`` is Anna's."""
+        until_ms = self.clock.now_ms() + self.token_ms
+        return SignedIn(token.removeprefix(kind), Role.FAN, until_ms) if token.startswith(kind) else None
 
     def _frame(self, payload: bytes) -> bytes:
         self.encoded += 1

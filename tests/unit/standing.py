@@ -38,12 +38,12 @@ class Gate:
         self.push = Push(
             world.clock, world.books, EPOCH, push, ledger=world.ledger,
             framing=Framing(frame_text, frame_binary, deflated), stale=lambda: False,
-            verify=lambda token: token.removeprefix("token-") if token.startswith("token-") else None,
+            verify=world.verify,
         )  # fmt: skip
         self.entrance = Admission(world.clock, push, self.push)
         streams = Streams(
-            self.push, push, self.entrance, origins=[ORIGIN], verify=self.push._verify, retry_ms=lambda: 700,
-            verify_ticket=lambda ticket: ticket.removeprefix("ticket-") if ticket.startswith("ticket-") else None,
+            self.push, push, self.entrance, origins=[ORIGIN], verify=world.verify, retry_ms=lambda: 700,
+            verify_ticket=lambda ticket: world.verify(ticket, "ticket-"),
         )  # fmt: skip
         self.served: list[tuple[str, str, bytes]] = []
         """(method, path, body) of what the application was asked."""

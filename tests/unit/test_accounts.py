@@ -46,6 +46,12 @@ class Desk:
         return answer
 
 
+def account_of(room: Accounts, token: str) -> str | None:
+    """Whose a token is."""
+    fan = room.verify(token)
+    return None if fan is None else fan.account
+
+
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     with closing(SqliteLedgerCore(":memory:")) as core:
@@ -61,7 +67,7 @@ def test_a_guest_is_an_account_with_its_grant_and_its_limit(desk: Desk) -> None:
     assert view is not None
     assert (view.balance, view.limit(LimitName.STAKE_DAY).amount, view.currency) == (5_000, 700, "EUR")
     assert desk.ledger.totals() == {"EUR": 0}
-    assert desk.room.verify(guest.token) == guest.account
+    assert account_of(desk.room, guest.token) == guest.account
 
 
 def test_account_and_grant_are_known_by_ids_that_derive_from_the_account(desk: Desk) -> None:
@@ -96,21 +102,57 @@ def test_a_token_is_good_until_it_expires_by_the_platform_s_clock(desk: Desk, af
     token, expires_ms = desk.room.sign("fan")
     assert expires_ms == desk.clock.now_ms() + 60_000
     desk.clock.run_for(after_ms)
-    assert desk.room.verify(token) == ("fan" if good else None)
+    assert account_of(desk.room, token) == ("fan" if good else None)
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 40_400, 60_999])
+def test_when_a_token_ends_is_the_same_however_late_it_is_shown(desk: Desk, after_ms: int) -> None:
+    desk.clock.run_for(700)
+    token, _ = desk.room.sign("fan")
+    signed_s = desk.clock.now_ms() // 1_000
+    desk.clock.run_until(signed_s * 1_000 + max(700, after_ms))
+    until_ms = (signed_s + 61) * 1_000
+    for _ in range(2):  # reckoned, and known again
+        assert desk.room.verify(token) == SignedIn("fan", Role.FAN, until_ms)
+    desk.clock.run_until(until_ms - 1)
+    assert desk.room.verify(token) is not None
+    desk.clock.run_for(1)
+    assert desk.room.verify(token) is None
+
+
+def test_a_ticket_opens_what_ends_with_the_token_that_it_was_asked_for_with(desk: Desk) -> None:
+    token, _ = desk.room.sign("fan")
+    fan = desk.room.verify(token)
+    assert fan is not None
+    desk.clock.run_for(45_000)
+    found = desk.room.ticket(token)
+    assert found is not None
+    assert found[1] == fan.until_ms, "the sooner of both"
+    assert desk.room.verify_ticket(found[0]) == fan
+    desk.clock.run_until(fan.until_ms)
+    assert desk.room.verify_ticket(found[0]) is None
+    assert desk.room.ticket(token) is None
+    assert desk.room.ticket(desk.room.sign("tom", Role.TRADER)[0]) is None
+
+
+@pytest.mark.parametrize("signed", ["fan", ["fan"], ["fan", None], ["fan", 0], [7, 10**15], {"fan": 10**15}])
+def test_what_is_signed_as_a_ticket_but_says_no_end_opens_nothing(desk: Desk, signed: object) -> None:
+    assert desk.tokens.verify_ticket(str(desk.tokens._tickets.dumps(signed))) is None
 
 
 def test_another_gate_with_the_same_secret_knows_the_token_and_one_with_another_does_not(desk: Desk) -> None:
     token, _ = desk.room.sign("fan")
-    assert Accounts(desk.clock, desk.ledger, SETTINGS, SECRET).verify(token) == "fan"
+    assert account_of(Accounts(desk.clock, desk.ledger, SETTINGS, SECRET), token) == "fan"
     assert Accounts(desk.clock, desk.ledger, SETTINGS, b"another secret" * 3).verify(token) is None
 
 
 def test_a_token_is_of_one_role_and_a_fan_s_is_as_it_always_was(desk: Desk) -> None:
     """Tokens that were signed before there were roles are fans'."""
     fan, trader = desk.room.sign("anna")[0], desk.room.sign("anna", Role.TRADER)[0]
-    assert desk.room.identify(fan) == SignedIn("anna", Role.FAN)
-    assert desk.room.identify(trader) == SignedIn("anna", Role.TRADER)
-    assert (desk.room.verify(fan), desk.room.verify(trader)) == ("anna", None)
+    until_ms = desk.clock.now_ms() + 61_000
+    assert desk.room.identify(fan) == SignedIn("anna", Role.FAN, until_ms)
+    assert desk.room.identify(trader) == SignedIn("anna", Role.TRADER, until_ms)
+    assert (account_of(desk.room, fan), desk.room.verify(trader)) == ("anna", None)
     before = URLSafeTimedSerializer(SECRET, salt="matchday.token.1")
     made, _, _ = before.dumps("anna").partition(".")  # its time is not the platform's
     assert fan.startswith(f"{made}.")
@@ -133,7 +175,7 @@ def test_no_changed_character_of_a_token_goes_unnoticed(desk: Desk) -> None:
     token, _ = desk.room.sign("fan")
     for place, character in enumerate(token):
         changed = token[:place] + ("A" if character != "A" else "B") + token[place + 1 :]
-        assert desk.room.verify(changed) in (None, "fan")
+        assert account_of(desk.room, changed) in (None, "fan")
         if place < token.rindex("."):
             assert desk.room.verify(changed) is None, place
 

@@ -331,7 +331,10 @@ def test_a_ticket_is_the_fan_s_who_asks_and_ends_soon(site: Site) -> None:
     assert answer.status == 201
     ticket, until_ms = answer.json["ticket"], answer.json["expires_ms"]
     assert until_ms - site.clock.now_ms() == 30_000
-    assert site.accounts.verify_ticket(ticket) == account
+    fan = site.accounts.verify_ticket(ticket)
+    assert fan == site.accounts.verify(token)
+    assert fan is not None
+    assert fan.account == account
     assert site.accounts.verify_ticket(token) is None
     assert site.accounts.verify(ticket) is None
     assert site.accounts.verify_ticket(ticket[:-1] + "\udcff") is None

@@ -102,7 +102,10 @@ def test_debug_lines_of_libraries_are_never_written(programs: Desk) -> None:
 
 def tokens() -> list[str]:
     signer = Tokens(VirtualClock(1), Settings(), b"a secret of the test")
-    return [signer.sign("0198a1b2-anna")[0], signer.sign("tom", Role.TRADER)[0], signer.ticket("0198a1b2-anna")[0]]
+    token = signer.sign("0198a1b2-anna")[0]
+    ticket = signer.ticket(token)
+    assert ticket is not None
+    return [token, signer.sign("tom", Role.TRADER)[0], ticket[0]]
 
 
 @pytest.mark.parametrize("token", tokens())

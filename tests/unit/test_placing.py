@@ -164,8 +164,9 @@ def test_a_referred_bet_is_pending_and_then_has_its_end(
     body = site.bet(stake="900.00", refer=True)
     frame = site.placed(line, body)
     assert (frame["status"], frame["answer"]["answer"]) == (202, "pending")
-    account = site.accounts.verify(token)
-    assert account is not None
+    fan = site.accounts.verify(token)
+    assert fan is not None
+    account = fan.account
     found: list[Answer | Moment | None] = []
     site.room.answer_referral(account, body["id"], says, found.append)
     site.clock.run_for(0)
@@ -215,6 +216,30 @@ def test_requests_of_both_doors_count_together(tmp_path: Path) -> None:
         assert site.ask("GET", "/api/account", None, token).status == 200
     found = [site.placed(line, site.bet(stake="1.00"))["status"] for _ in range(3)]
     assert found == [201, 201, 429]
+
+
+def test_a_token_that_has_ended_places_no_bet(tmp_path: Path) -> None:
+    """Where requests were answered 401, a socket that had been signed in with the same token went on to bet."""
+    site = Screens(tmp_path, token_s_max=6)
+    token = site.guest()
+    line = site.open(token)
+    assert site.placed(line, site.bet())["status"] == 201
+    site.clock.run_for(7_000)
+    line.read()
+    assert site.ask("POST", "/api/bets", site.bet(), token).status == 401
+    site.say(line, site.bet())
+    site.push.received(line, json.dumps({"op": "auth", "token": token}).encode())
+    site.push.received(line, json.dumps({"op": "subscribe", "channel": "account"}).encode())
+    site.clock.run_for(0)
+    told, placed, *rest = line.read()
+    assert told["reason"] == "token_invalid"
+    assert (placed["status"], placed["problem"]["reason"]) == (401, "not_signed_in")
+    assert [frame["reason"] for frame in rest] == ["token_invalid", "not_signed_in"]
+    assert site.ledger.open_bets() == 1
+    site.push.received(line, json.dumps({"op": "auth", "token": site.guest()}).encode())
+    site.clock.run_for(0)
+    line.read()
+    assert site.placed(line, site.bet())["problem"]["reason"] == "market_suspended", "says the room, asked again"
 
 
 def test_a_client_that_left_is_told_nothing_and_its_bet_stands(site: Screens) -> None:

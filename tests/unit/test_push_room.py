@@ -446,6 +446,82 @@ def test_a_revoked_token_takes_the_account_off_the_screen() -> None:
     assert line.read() == []
 
 
+def test_a_token_that_has_ended_takes_the_account_off_the_screen_and_leaves_the_rest() -> None:
+    """A screen that was signed in once stayed so for as long as it was connected, and was told of all that happened."""
+    desk = Desk(heartbeat_ms=1_000)
+    desk.token_ms = 6_000
+    desk.account("A")
+    desk.price("F", 2_000)
+    line, other = signed_in(desk), signed_in(desk)
+    desk.say(line, op="subscribe", channel="fixture:F")
+    desk.clock.run_for(5_999)
+    desk.pay("A", 100)
+    assert [frame["channel"] for frame in line.read() if frame["t"] == "delta"] == ["account"]
+    desk.token_ms = 60_000
+    assert desk.told(other, op="auth", token="token-A")[0]["t"] == "signed_in", "in time, and it goes on"
+    desk.clock.run_for(1_000)
+    errors = [frame for frame in line.read() if frame["t"] == "error"]
+    assert [(error["reason"], error.get("channel")) for error in errors] == [("token_invalid", None)], "told once"
+    assert "ended" in errors[0]["detail"]
+    other.read()
+    desk.pay("A", 100)
+    desk.price("F", 2_001)
+    assert [frame["channel"] for frame in line.read()] == ["fixture:F"]
+    assert [frame["channel"] for frame in other.read()] == ["account"]
+    assert desk.push._screens == {"A": 1}
+    assert kinds(desk.told(line, op="auth", token="token-A")) == ["signed_in"]
+    assert kinds(desk.told(line, op="subscribe", channel="account")) == ["snapshot"]
+
+
+def test_a_token_that_has_ended_is_found_out_by_what_needs_it() -> None:
+    """No sweep has passed yet."""
+    desk = Desk(heartbeat_ms=3_600_000)
+    desk.token_ms = 6_000
+    desk.account("A")
+    line = desk.open()
+    desk.say(line, op="auth", token="token-A")
+    desk.clock.run_for(5_999)
+    assert kinds(desk.told(line, op="subscribe", channel="account")) == ["snapshot"]
+    desk.say(line, op="unsubscribe", channel="account")
+    desk.clock.run_for(1)
+    for reasons in (["token_invalid", "not_signed_in"], ["not_signed_in"]):
+        found = desk.told(line, op="subscribe", channel="account")
+        assert [frame.get("reason") for frame in found] == reasons
+    assert kinds(desk.told(line, op="subscribe", channel="home")) == ["snapshot"], "which is everybody's"
+    assert desk.push._screens == {}
+
+
+def test_a_slow_screen_s_token_ends_too() -> None:
+    desk = Desk(heartbeat_ms=1_000, slow_ms_max=600_000)
+    desk.token_ms = 6_000
+    desk.account("A")
+    desk.price("F", 2_000)
+    line = signed_in(desk)
+    desk.say(line, op="subscribe", channel="fixture:F")
+    stuck(desk, line)
+    desk.pay("A", 100)
+    desk.clock.run_for(7_000)
+    line.stuck, line.waiting = False, []
+    line.read()
+    desk.push.drained(line)
+    desk.settle()
+    assert "account" not in [frame.get("channel") for frame in line.read()]
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_jumps_ends_no_token_and_lengthens_none(jump_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(heartbeat_ms=1_000)
+    desk.token_ms = 6_000
+    desk.account("A")
+    line = signed_in(desk)
+    shown = desk.clock.now_ms
+    monkeypatch.setattr(desk.clock, "now_ms", lambda: shown() + jump_ms)
+    desk.clock.run_for(5_900)
+    assert "error" not in kinds(line.read())
+    desk.clock.run_for(1_000)
+    assert "error" in kinds(line.read())
+
+
 # --- what clients say -------------------------------------------------------------------------------------------------
 
 

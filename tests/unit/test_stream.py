@@ -139,6 +139,27 @@ def test_a_fan_s_own_channel_by_token_or_ticket(by: str) -> None:
     tell(story)
 
 
+@pytest.mark.parametrize("by", ["header", "ticket"])
+def test_a_fan_s_own_channel_ends_with_the_token(by: str) -> None:
+    async def story(world: World) -> None:
+        (gate,) = world.gates
+        world.token_ms = 500
+        world.account("anna")
+        await until(lambda: world.ledger.account("anna") is not None)
+        listener = await (
+            listen(gate, "channels=account,home", "Authorization: Bearer token-anna") if by == "header"
+            else listen(gate, "channels=account,home&ticket=ticket-anna")
+        )  # fmt: skip
+        assert (await listener.heard("snapshot"))["data"]["account"] == "anna"
+        assert (await listener.heard("error"))["reason"] == "token_invalid"
+        assert not gate.push.accounts
+        world.price("F", 2_001)
+        assert (await listener.heard("delta"))["channel"] == "home", "which is everybody's"
+        listener.leave()
+
+    tell(story, heartbeat_ms=1_000)
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "problem"),
     [

@@ -29,7 +29,8 @@ def test_the_platform_of_the_folder_takes_the_token(data: Path, capsys: pytest.C
     said = capsys.readouterr()
     with asyncio.Runner() as runner:
         found = Tokens(WallClock(runner.get_loop()), Settings(), SECRET).identify(said.out.strip())
-    assert found == SignedIn("tom@desk-1", Role.TRADER)
+    assert found is not None
+    assert found == SignedIn("tom@desk-1", Role.TRADER, found.until_ms)
     assert said.out.count("\n") == 1  # nothing but the token, for a shell's $()
     assert said.out.strip() not in said.err
     assert "43200 s" in said.err

@@ -124,7 +124,7 @@ class AccountsRoom(FreeBetsRoom, Protocol):
     def identify(self, token: str) -> SignedIn | None:
         """Who a token speaks for."""
 
-    def ticket(self, account: str) -> tuple[str, int]:
+    def ticket(self, token: str) -> tuple[str, int] | None:
         """What opens an account's stream, and until when."""
 
     def open_guest(self, done: Callable[[NewGuest | Moment], None]) -> None:
@@ -278,10 +278,13 @@ class Door:
         balance = format_amount(guest.balance, guest.currency)
         return 201, GuestAnswer(guest.account, guest.token, guest.expires_ms, guest.currency, balance)
 
-    async def ticket(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
+    async def ticket(self, request: Request, _: str) -> tuple[int, msgspec.Struct]:
         """POST /api/stream/ticket."""
         await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
-        return 201, TicketAnswer(*self._accounts.ticket(account))
+        ticket = self._accounts.ticket(request.headers["authorization"].partition(" ")[2])
+        if ticket is None:
+            raise Problem("not_signed_in", "the token has ended meanwhile; send one of POST /api/guest")
+        return 201, TicketAnswer(*ticket)
 
     async def account(self, _: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account."""

@@ -19,6 +19,7 @@ from matchday.edge.guard import OpenStream, say_goodbye
 from matchday.edge.problems import Problem
 from matchday.edge.stream_events import MarkInvalid, Marks, Reader, events
 from matchday.edge.visitors import may_connect
+from matchday.model.role import SignedIn
 
 PATH: Final = b"/api/stream"
 FIELDS_MAX: Final = 8
@@ -39,7 +40,7 @@ class Room(Protocol):
     def opened(self, connection: Any) -> None:
         """A client is there."""
 
-    def follow(self, connection: Any, account: str | None, channels: Any) -> None:
+    def follow(self, connection: Any, fan: SignedIn | None, channels: Any) -> None:
         """What it follows, and as whom."""
 
     def account_full(self, account: str) -> bool:
@@ -66,7 +67,7 @@ class Asked(msgspec.Struct, frozen=True):
     """What a request for a stream asks for."""
 
     channels: tuple[str, ...]
-    account: str | None
+    fan: SignedIn | None
     """Whom the client proved to be."""
     resume: dict[str, Place]
 
@@ -76,7 +77,8 @@ class Streams:
 
     def __init__(
         self, room: Room, settings: PushSettings, entrance: Entrance, *, origins: Sequence[str] = (),
-        verify: Callable[[str], str | None], verify_ticket: Callable[[str], str | None], retry_ms: Callable[[], int],
+        verify: Callable[[str], SignedIn | None], verify_ticket: Callable[[str], SignedIn | None],
+        retry_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         """``verify`` and ``verify_ticket`` say whose a fan's token or ticket is; ``retry_ms`` draws when a client whose
         connection is lost is to come back."""
@@ -101,10 +103,10 @@ class Streams:
         if not 1 <= len(channels) <= self.settings.subscriptions_max:
             detail = f"name 1 to {self.settings.subscriptions_max} channels, separated by commas"
             raise Problem("parameter_invalid", detail, field="channels")
-        account = self._account(found.get(b"authorization"), query.get("ticket"))
-        if account is None and "account" in channels:
+        fan = self._fan(found.get(b"authorization"), query.get("ticket"))
+        if fan is None and "account" in channels:
             raise Problem("not_signed_in", "channel account is a fan's own: send Authorization or a ticket")
-        if account is not None and self.room.account_full(account):
+        if fan is not None and self.room.account_full(fan.account):
             most = self.settings.connections_per_account_max
             raise Problem("connections_full", f"at most {most} connections of an account at once; close one")
         last = found.get(b"last-event-id") or query.get("last_event_id")
@@ -112,20 +114,20 @@ class Streams:
             known = Marks(channels).resume(last) if last else {}
         except MarkInvalid as error:
             raise Problem("parameter_invalid", str(error), field="last_event_id") from error
-        return Asked(channels, account, {channel: Place(*place) for channel, place in known.items()})
+        return Asked(channels, fan, {channel: Place(*place) for channel, place in known.items()})
 
-    def _account(self, authorization: str | None, ticket: str | None) -> str | None:
+    def _fan(self, authorization: str | None, ticket: str | None) -> SignedIn | None:
         if authorization is not None:
             scheme, _, token = authorization.partition(" ")
-            account = self.verify(token) if scheme.lower() == "bearer" else None
+            fan = self.verify(token) if scheme.lower() == "bearer" else None
         elif ticket is not None:
-            account = self.verify_ticket(ticket)
+            fan = self.verify_ticket(ticket)
         else:
             return None
-        if account is None:
+        if fan is None:
             remedy = "send a fan's token as Authorization: Bearer, or a new ticket of POST /api/stream/ticket"
             raise Problem("not_signed_in", remedy)
-        return account
+        return fan
 
 
 class Stream(asyncio.Protocol):
@@ -171,7 +173,7 @@ class Stream(asyncio.Protocol):
         self._transport.write(f"{_HEADERS}{allow}\r\nretry: {self._shared.retry_ms()}\n\n".encode("latin-1"))
         room = self._shared.room
         room.opened(self)
-        room.follow(self, asked.account, [(channel, asked.resume.get(channel)) for channel in asked.channels])
+        room.follow(self, asked.fan, [(channel, asked.resume.get(channel)) for channel in asked.channels])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See ``asyncio.Protocol``."""

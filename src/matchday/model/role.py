@@ -18,3 +18,5 @@ class SignedIn(msgspec.Struct, frozen=True):
     account: str
     """A fan's account, or a trader's name."""
     role: Role
+    until_ms: int
+    """When the token has ended, milliseconds since 1970."""

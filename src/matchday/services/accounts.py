@@ -70,35 +70,47 @@ class Tokens:
             return None
         match signed:
             case str(account):
-                found = SignedIn(account, Role.FAN)
+                who, role = account, Role.FAN
             case [Role.TRADER.value, str(name)]:
-                found = SignedIn(name, Role.TRADER)
+                who, role = name, Role.TRADER
             case _:
                 return None
+        signed_s = int(signed_at.timestamp())
+        found = SignedIn(who, role, (signed_s + self._token_s + 1) * 1000)
         if len(self._good) >= TOKENS_KEPT:
             self._good.clear()
-        self._good[token] = found, int(signed_at.timestamp())
+        self._good[token] = found, signed_s
         return found
 
-    def verify(self, token: str) -> str | None:
-        """The account of a fan's token; None for one that is no fan's, forged, damaged or expired."""
+    def verify(self, token: str) -> SignedIn | None:
+        """Whose a fan's token is; None for one that is no fan's, forged, damaged or expired."""
         signed_in = self.identify(token)
-        return signed_in.account if signed_in is not None and signed_in.role == Role.FAN else None
+        return signed_in if signed_in is not None and signed_in.role == Role.FAN else None
 
-    def ticket(self, account: str) -> tuple[str, int]:
-        """A ticket for an account's stream, and until when it is surely good (milliseconds since 1970). It may stand in
-        an address, where others can come to read it: it ends soon and opens nothing but a stream."""
-        return str(self._tickets.dumps(account)), self._clock.now_ms() + self._ticket_s * 1000
+    def ticket(self, token: str) -> tuple[str, int] | None:
+        """A ticket for the stream of a token's fan, and until when it is surely good (milliseconds since 1970); None
+        for what is no fan's token. It may stand in an address, where others can come to read it: it ends soon and opens
+        nothing but a stream, which ends as one by the token does."""
+        fan = self.verify(token)
+        if fan is None:
+            return None
+        until_ms = min(self._clock.now_ms() + self._ticket_s * 1000, fan.until_ms)
+        return str(self._tickets.dumps([fan.account, fan.until_ms])), until_ms
 
-    def verify_ticket(self, ticket: str) -> str | None:
-        """The account of a ticket; None for one that is none, forged, damaged or expired."""
+    def verify_ticket(self, ticket: str) -> SignedIn | None:
+        """Whose a ticket is, and until when its token is good; None for one that is none, forged, damaged or expired,
+        or whose token is."""
         if not ticket.isascii():
             return None
         try:
-            account = self._tickets.loads(ticket, max_age=self._ticket_s)
+            signed = self._tickets.loads(ticket, max_age=self._ticket_s)
         except BadData:
             return None
-        return account if isinstance(account, str) else None
+        match signed:
+            case [str(account), int(until_ms)] if self._clock.now_ms() < until_ms:
+                return SignedIn(account, Role.FAN, until_ms)
+            case _:
+                return None
 
 
 class Accounts:

@@ -260,8 +260,10 @@ const listener = {
   },
   tapped: taps.heard,
   error(frame) {
-    if (frame.reason === "token_invalid" || frame.reason === "not_signed_in") {
-      if (token()) api.account(token()).catch(checkSignedOut);
+    const refused = frame.reason === "token_invalid";
+    if (refused || frame.reason === "not_signed_in") {
+      // Where another gate still takes the token, a new connection says it again, after the pause of one that was lost.
+      if (token()) api.account(token()).then(() => refused && socket.lost(), checkSignedOut);
     } else checkMissing();
   },
 };

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from matchday.config import Push as PushSettings
 from matchday.model.book import Books
 from matchday.model.messages import AccountFact, BookChanged
+from matchday.model.role import SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.push import wire
 from matchday.services.push.channel import Channel, Step
@@ -22,7 +23,7 @@ from matchday.services.push.drain import Drain
 from matchday.services.push.moves import Move
 from matchday.services.push.outbox import Outbox
 from matchday.services.push.pacing import Pacing, period_ms
-from matchday.services.push.session import Connection, Session
+from matchday.services.push.session import FOREVER_MS, Connection, Session
 from matchday.services.push.sources import AccountSource, FixtureSource, HomeSource, Source
 from matchday.services.push.wire import Framing, Shared
 
@@ -36,6 +37,7 @@ ERROR_COST: Final = 5
 """Messages that one in error counts as."""
 REPLAY_BUFFERS: Final = 4
 """Buffers' worth of missed frames that are sent again; beyond it a snapshot is shorter."""
+_ENDED: Final = "the token has ended; sign in again"
 _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
@@ -66,7 +68,7 @@ class Push:
         settings: PushSettings,
         *,
         ledger: Ledger,
-        verify: Callable[[str], str | None],
+        verify: Callable[[str], SignedIn | None],
         framing: Framing,
         stale: Callable[[], bool],
         stale_fixtures: Callable[[], tuple[str, ...]] = tuple,
@@ -211,7 +213,7 @@ class Push:
         elif isinstance(said, wire.Ping):
             self._out.tell(session, wire.Pong(self._clock.now_ms()))
         else:
-            self._doors[type(said)].said(session.account, said, lambda answer: self._answer(session, answer))
+            self._doors[type(said)].said(self._account(session), said, lambda answer: self._answer(session, answer))
 
     def _unreadable(self, session: Session, payload: bytes, error: Exception) -> None:
         for door in self._doors.values():
@@ -228,15 +230,15 @@ class Push:
             self._out.tell(session, answer)
 
     def follow(
-        self, connection: Connection, account: str | None, channels: Sequence[tuple[str, wire.Resume | None]]
+        self, connection: Connection, fan: SignedIn | None, channels: Sequence[tuple[str, wire.Resume | None]]
     ) -> None:
-        """What a client that has no words of its own follows from the start; ``account`` is whom its door knows it
-        for. Nothing of it counts as a message."""
+        """What a client that has no words of its own follows from the start; ``fan`` is whom its door knows it for.
+        Nothing of it counts as a message."""
         session = self._sessions.get(connection)
         if session is None:
             return
-        if account is not None:
-            self._sign_in(session, account)
+        if fan is not None:
+            self._sign_in(session, fan)
         for name, resume in channels:
             session.paid = 0
             self._subscribe(session, wire.Subscribe(name, resume))
@@ -253,8 +255,7 @@ class Push:
         """An account's tokens were revoked: its screens are told and follow it no longer."""
         for session in self._sessions.values():
             if session.account == account:
-                self._sign(session, None)
-                self._out.error(session, "token_invalid", "the token was revoked; sign in again")
+                self._sign_out(session, "the token was revoked; sign in again")
 
     def _pay(self, session: Session, messages: int) -> bool:
         """Count messages against the client's rate; False where it was closed for it."""
@@ -276,23 +277,34 @@ class Push:
         session.connection.close(code, reason)
 
     def _auth(self, session: Session, token: str) -> None:
-        account = self._verify(token)
-        if account is None:
+        fan = self._verify(token)
+        if fan is None:
             self._refuse(session, "token_invalid", "token is forged, damaged or expired; sign in again")
             return
-        self._sign_in(session, account)
+        self._sign_in(session, fan)
 
-    def _sign_in(self, session: Session, account: str) -> None:
+    def _sign_in(self, session: Session, fan: SignedIn) -> None:
+        account = fan.account
         if session.account != account and self.account_full(account):
             most = self._settings.connections_per_account_max
             self._refuse(session, "connections_full", f"at most {most} connections of an account at once; close one")
             return
-        self._sign(session, account)
+        self._sign(session, account, self._clock.elapsed_ms() + fan.until_ms - self._clock.now_ms())
         self._out.tell(session, wire.SignedIn(account))
 
-    def _sign(self, session: Session, account: str | None) -> None:
-        """A connection is an account's from now on, and no other's."""
-        before = session.account
+    def _account(self, session: Session) -> str | None:
+        """Whose a connection is: nobody's once its token has ended."""
+        if session.until_ms <= self._clock.elapsed_ms():
+            self._sign_out(session, _ENDED)
+        return session.account
+
+    def _sign_out(self, session: Session, why: str) -> None:
+        self._sign(session, None)
+        self._out.error(session, "token_invalid", why)
+
+    def _sign(self, session: Session, account: str | None, until_ms: int = FOREVER_MS) -> None:
+        """A connection is an account's from now on, and no other's, until its token has ended."""
+        before, session.until_ms = session.account, until_ms
         if before == account:
             return
         if before is not None:
@@ -313,7 +325,7 @@ class Push:
                 session, "subscriptions_full", f"channel: at most {most} at once; unsubscribe from one first", name
             )
             return
-        if name == wire.ACCOUNT and session.account is None:
+        if name == wire.ACCOUNT and self._account(session) is None:
             self._refuse(
                 session, "not_signed_in", "channel account is a fan's own; send op auth with a token first", name
             )
@@ -575,7 +587,8 @@ class Push:
             self._clock.call_later(max(1, self._settings.heartbeat_ms // (SWEEPS * SLOTS)), self._sweep)
 
     def _sweep(self) -> None:
-        """One part of the connections: heartbeats for the silent, goodbye to the idle and the slow."""
+        """One part of the connections: heartbeats for the silent, goodbye to the idle and the slow, and no account any
+        more for those whose token has ended."""
         self._sweeping = False
         now, shown, settings = self._clock.elapsed_ms(), self._clock.now_ms(), self._settings
         period = settings.heartbeat_ms // SWEEPS
@@ -583,6 +596,8 @@ class Push:
         beat = Shared(lambda: self._heartbeat(shown))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
+            if session.until_ms <= now:
+                self._sign_out(session, _ENDED)
             if session.behind is not None:
                 if connection.buffered() <= settings.buffer_bytes_max:
                     self.drained(connection)

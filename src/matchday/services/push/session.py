@@ -1,10 +1,13 @@
 """A connection, as the push room sees it, and where it stands."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from matchday.services.push import wire
 from matchday.services.push.channel import Channel
 from matchday.services.push.wire import BINARY, DEFLATED
+
+FOREVER_MS: Final = 1 << 62
+"""Until when a connection that is nobody's stays so."""
 
 
 class Connection(Protocol):
@@ -33,7 +36,7 @@ class Session:
 
     __slots__ = (
         "account", "behind", "buffered", "channels", "connection", "heard_ms", "kind", "pace_ms", "paces_ms", "paid",
-        "pending", "send", "sent_ms", "several", "slot", "slow_ms",
+        "pending", "send", "sent_ms", "several", "slot", "slow_ms", "until_ms",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, elapsed_ms: int, slot: int) -> None:
@@ -48,6 +51,8 @@ class Session:
         self.paces_ms: dict[str, int] = {}
         """Channel -> the same, where its subscription says so."""
         self.account: str | None = None
+        self.until_ms = FOREVER_MS
+        """When the token that made it the account's has ended, by time elapsed."""
         self.channels: dict[str, Channel] = {}
         self.several = False
         """Whether they are more than one."""
