@@ -73,6 +73,7 @@ HANDED_ON = {
     "ops/scaler/foresight.py",
     "sim/run.py",
     "services/bets/room.py",
+    "services/cash_out/value.py",
 }
 """Where any exception is caught because it is handed on: to what stops the process, as a broken invariant, or to the
 log and the one fan whose bet it was, so that one market's fault does not hold up the others. A cache is away, whatever

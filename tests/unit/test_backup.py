@@ -3,9 +3,11 @@
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from errno import ENOSPC
 from itertools import count
 from pathlib import Path
 
@@ -233,3 +235,55 @@ def test_what_an_embedded_ledger_cannot_do_is_named(
     ):
         assert main(line) == 1
         assert says in capsys.readouterr().err
+
+
+def test_a_restore_that_found_no_room_can_be_said_again(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqliteLedgerCore(data / "ledger.sqlite")), closing(SqliteLogCore(data / "log.sqlite", epochs())):
+        embedded.take(data, tmp_path / "backup", "matchday", lambda: 1)
+
+    def full(_source: Path, target: Path) -> None:
+        target.write_bytes(b"a part")
+        raise OSError(ENOSPC, "No space left on device")
+
+    restored = tmp_path / "restored"
+    monkeypatch.setattr("matchday.ops.backup.embedded.shutil.copy2", full)
+    with pytest.raises(BackupError, match=r"No space left on device; free space, or choose another folder with --into"):
+        embedded.restore(tmp_path / "backup", restored, "", epochs())
+    assert list(restored.iterdir()) == []
+    monkeypatch.undo()
+    embedded.restore(tmp_path / "backup", restored, "", epochs())
+    assert {path.name for path in restored.iterdir()} == {"ledger.sqlite", "log.sqlite", "secret"}
+
+
+def test_a_folder_whose_log_is_lost_is_backed_up_without(tmp_path: Path, data: Path) -> None:
+    with closing(SqliteLedgerCore(data / "ledger.sqlite")) as core:
+        core.commit([*opened(), bet(1_000)])
+    backup = embedded.take(data, tmp_path / "backup", "matchday", lambda: 1)
+    assert list(backup.files) == ["ledger.sqlite", "secret"]
+    embedded.restore(tmp_path / "backup", tmp_path / "restored", "", epochs())
+    with closing(SqliteLedgerCore(tmp_path / "restored" / "ledger.sqlite")) as core:
+        assert look(core, None).bets_read == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["restore", "--archive", "somewhere"], "--archive somewhere: .* is of an embedded ledger, and needs none"),
+        (["restore", "--port", "5433"], "--port 5433: .* is of an embedded ledger, and needs none"),
+        (["restore", "--accounts", "0"], "--accounts 0 looks at none"),
+        (["verify", "--accounts", "-3"], "--accounts -3 looks at none"),
+    ],
+)
+def test_words_that_would_do_nothing_are_refused(
+    words: list[str], says: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(SqliteLedgerCore(data / "ledger.sqlite")):
+        embedded.take(data, tmp_path / "backup", "matchday", lambda: 1)
+    command, *more = words
+    where = ["--from", str(tmp_path / "backup"), "--into", str(tmp_path / "r")] if command == "restore" else [
+        "--data", str(data)]  # fmt: skip
+    assert main(["ledger", command, *where, *more]) == 1
+    assert re.search(says, capsys.readouterr().err)
+    assert not (tmp_path / "r").exists()
