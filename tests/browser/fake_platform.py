@@ -246,6 +246,8 @@ class FakePlatform:
             while True:
                 message = await each.receive_json()
                 self.heard.append(message)
+                if self.silent:
+                    continue
                 if message["op"] == "auth" and self.refused_by_socket:
                     await each.send_json(TOKEN_INVALID)
                 elif message["op"] == "subscribe":

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -581,6 +582,33 @@ def test_silence_is_a_lost_connection(browser: Browser) -> None:
         expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
         assert platform.connections >= 2
         page.close()
+
+
+def test_a_platform_that_hangs_is_tried_less_and_less_often(browser: Browser, platform: FakePlatform) -> None:
+    """It accepts and never says hello. Ten seconds of that are no connection that lasted: the pauses grow."""
+    page = browser.new_page()
+    page.clock.install()
+    page.goto(platform.url)
+    expect(page.get_by_test_id("match-row-m1")).to_be_visible()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1_000 + 1)
+    page.evaluate("""() => {
+        const Real = WebSocket;
+        window.triedAt = [];
+        window.WebSocket = class extends Real {
+            constructor(url) { super(url); triedAt.push(performance.now()); }
+        };
+        Math.random = () => 1;
+    }""")
+    platform.silent = True
+    platform.drop()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "reconnecting")
+    page.clock.run_for(70_000)
+    tried = page.evaluate("triedAt")
+    pauses = [later - earlier - 10_000 for earlier, later in pairwise(tried)]
+    assert len(pauses) >= 4
+    for least, pause in zip((800, 1_600, 3_200, 6_400), pauses, strict=False):
+        assert least <= pause < least + 1_000
+    page.close()
 
 
 # --- tokens that end --------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from matchday.client import Client, GivenUp, Pauses
 from matchday.client.backoff import Backoff
 from matchday.services.push.session import Session
 from matchday.services.push.shapes import fixture_view, home_row
-from tests.unit.listening import soon
+from tests.unit.listening import soon, until
 from tests.unit.pushing import GOALS, RESULT, Desk, market
 from tests.unit.test_websocket import Served, serving
 
@@ -252,6 +253,72 @@ def test_it_turns_to_another_address_where_one_does_not_answer() -> None:
             await asyncio.gather(running, return_exceptions=True)
 
     run(story)
+
+
+@pytest.mark.parametrize("shakes_hands", [False, True])
+def test_it_gives_up_on_a_server_that_hangs(shakes_hands: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts and says nothing. That takes longer to fail than a good connection has to last, and is none: the
+    pauses grow, and the third failure is the last."""
+    opening_s, pauses = 0.1, Pauses(first_s=0.1, steady_s=0.05, budget=2)
+    monkeypatch.setattr("matchday.client.connection.OPENING_S_MAX", opening_s)
+
+    async def main() -> None:
+        tried_s: list[float] = []
+        gone: list[object] = []
+
+        def tried() -> None:
+            tried_s.append(asyncio.get_running_loop().time())
+
+        async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tried()
+            await reader.read()
+            writer.close()
+            gone.append(writer)
+
+        async def hangs_later(server: ServerConnection) -> None:
+            tried()
+            await server.wait_closed()
+            gone.append(server)
+
+        if shakes_hands:
+            served: Any = serve(hangs_later, "127.0.0.1", 0)
+        else:
+            served = await asyncio.start_server(hangs, "127.0.0.1", 0)
+        async with asyncio.timeout(10), served as server:
+            (listener,) = server.sockets
+            client = Client(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", Certain(1), print, pauses=pauses)
+            with pytest.raises(GivenUp, match="2 connections failed in a row"):
+                await client.run()
+            await until(lambda: len(gone) == len(tried_s))
+            first, second, third = tried_s
+            assert second - first > pauses.first_s
+            assert third - second > 2 * pauses.first_s
+
+    asyncio.run(main())
+
+
+def test_a_server_that_greets_and_stays_a_while_is_come_back_to_for_ever() -> None:
+    async def main() -> None:
+        came = 0
+
+        async def restarts(server: ServerConnection) -> None:
+            nonlocal came
+            came += 1
+            await server.send('{"t":"hello","heartbeat_ms":1000,"stale":false}')
+            await asyncio.sleep(0.1)
+            await server.close(1012)
+
+        async with asyncio.timeout(10), serve(restarts, "127.0.0.1", 0) as server:
+            (listener,) = server.sockets
+            pauses = Pauses(first_s=0.001, longest_s=0.002, steady_s=0.05, budget=1)
+            client = Client(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", Certain(1), print, pauses=pauses)
+            running = asyncio.create_task(client.run())
+            await until(lambda: came == 4 or running.done())
+            assert not running.done()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(main())
 
 
 def test_it_gives_up_where_the_server_has_no_use_for_it() -> None:

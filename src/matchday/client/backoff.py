@@ -51,7 +51,8 @@ class Backoff:
         self.failures = 0
 
     def pause_s(self, code: int | None, lasted_s: float, reason: str = "") -> float:
-        """Seconds until the next attempt, after a connection that lasted so long and was closed with a code and reason.
+        """Seconds until the next attempt, after a connection that lasted so long from its ``hello`` on (0 without one)
+        and was closed with a code and reason.
 
         None: it was never open, or broke. GivenUp where the code says so or the budget is spent.
         """

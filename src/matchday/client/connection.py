@@ -65,6 +65,8 @@ class Client:
         self._said: asyncio.Queue[Json] | None = None
         """Of a connection: what is to be said, at most ``SAID_MAX``."""
         self._silent_s = OPENING_S_MAX
+        self._greeted_s: float | None = None
+        """When the server of this connection, or of the one that was lost, said ``hello``, by the loop's time."""
         self.held: dict[str, Held] = {}
         """By channel."""
         self.stale = False
@@ -116,9 +118,7 @@ class Client:
 
     async def run(self) -> None:
         """Connect, and connect again whenever the connection is lost. GivenUp where there is no use in it."""
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
             try:
                 await self._connected()
             except InvalidStatus as refused:
@@ -130,10 +130,14 @@ class Client:
                 code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
                 if code is None:
                     self._turn()
-                await asyncio.sleep(self._backoff.pause_s(code, loop.time() - began, reason))
+                await asyncio.sleep(self._backoff.pause_s(code, self._lasted_s(), reason))
             except (OSError, InvalidHandshake, TimeoutError):
                 self._turn()
-                await asyncio.sleep(self._backoff.pause_s(None, loop.time() - began))
+                await asyncio.sleep(self._backoff.pause_s(None, self._lasted_s()))
+
+    def _lasted_s(self) -> float:
+        """For how long the connection that was lost was one: what took its time to fail has not lasted."""
+        return 0.0 if self._greeted_s is None else asyncio.get_running_loop().time() - self._greeted_s
 
     def _turn(self) -> None:
         """To the next address: what is behind this one does not answer."""
@@ -141,7 +145,7 @@ class Client:
 
     async def _connected(self) -> None:
         """One connection, until it is lost: then ConnectionClosed, or TimeoutError where it only fell silent."""
-        self._silent_s = OPENING_S_MAX
+        self._silent_s, self._greeted_s = OPENING_S_MAX, None
         async with connect(
             self._urls[0],
             subprotocols=cast("Any", [self._subprotocol]),
@@ -180,6 +184,7 @@ class Client:
         kind, channel = frame["t"], frame.get("channel", "")
         if kind == "hello":
             self._silent_s = SILENT_HEARTBEATS * frame["heartbeat_ms"] / 1_000
+            self._greeted_s = asyncio.get_running_loop().time()
         if kind in ("hello", "heartbeat"):
             self.stale, self.stale_fixtures = frame["stale"], frozenset(frame.get("stale_fixtures", ()))
         elif kind == "snapshot" and channel in self.held:

@@ -6,7 +6,7 @@ import * as retries from "./retries.js";
 
 const BACKOFF_MS = 400; // doubles with each failure
 const BACKOFF_MS_MAX = 15_000;
-const STEADY_MS = 5_000; // a connection that lasted this long begins the backoff anew
+const STEADY_MS = 5_000; // a connection that lasted this long from its hello on begins the backoff anew
 const OPENING_MS_MAX = 10_000;
 const PING_MS = 20_000; // the server closes connections that say nothing for a minute
 const SILENT_HEARTBEATS = 2.5;
@@ -34,7 +34,8 @@ export class Socket {
   connect() {
     clearTimeout(this.timer);
     this.heartbeatMs = OPENING_MS_MAX / SILENT_HEARTBEATS;
-    this.heardAt = this.openedAt = performance.now();
+    this.heardAt = performance.now();
+    this.greetedAt = null;
     const socket = (this.socket = new WebSocket(this.url));
     socket.onopen = () => this.opened();
     socket.onmessage = (event) => this.hear(JSON.parse(event.data));
@@ -82,6 +83,7 @@ export class Socket {
     if (frame.at !== undefined) this.listener.at(frame.at);
     if (frame.t === "hello") {
       this.heartbeatMs = frame.heartbeat_ms;
+      this.greetedAt = this.heardAt;
       this.listener.state("live");
       this.listener.heartbeat(Boolean(frame.stale), frame.stale_fixtures);
     } else if (frame.t === "heartbeat") this.listener.heartbeat(frame.stale, frame.stale_fixtures);
@@ -118,7 +120,7 @@ export class Socket {
   }
 
   lost(code, reason = "") {
-    if (performance.now() - this.openedAt > STEADY_MS) this.failures = 0;
+    if (this.greetedAt !== null && performance.now() - this.greetedAt > STEADY_MS) this.failures = 0;
     if (LATER.has(code)) this.failures = Math.max(this.failures, LATER_FAILURES);
     const told = code === DRAINING && /retry_ms=(\d+)/.exec(reason);
     const span = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** this.failures);
