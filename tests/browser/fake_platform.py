@@ -94,6 +94,8 @@ class FakePlatform:
         self.connections = 0
         self.silent = False
         """Say nothing at all: no frame, no heartbeat."""
+        self.full = False
+        """Whether all connections that the account may have are there."""
         self.deaf_to_taps = False
         self.refused_by_socket = self.refused_by_door = False
         """Who takes the token no longer."""
@@ -265,6 +267,9 @@ class FakePlatform:
     async def _subscribe(self, each: WebSocket, channel: str, resume: Json | None) -> None:
         if channel not in self.offset:
             await each.send_json({"t": "error", "reason": "channel_unknown", "detail": channel})
+            return
+        if channel == "account" and self.full:
+            await each.send_json({"t": "error", "reason": "not_signed_in", "detail": channel, "channel": channel})
             return
         self._sockets[each].add(channel)
         if resume and resume["epoch"] == EPOCH:

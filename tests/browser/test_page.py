@@ -584,6 +584,39 @@ def test_silence_is_a_lost_connection(browser: Browser) -> None:
         page.close()
 
 
+def test_an_account_without_room_is_asked_for_again_in_a_while(browser: Browser) -> None:
+    """All connections that it may have were there. The page keeps its own, and asks on it until there is room."""
+    with FakePlatform(heartbeat_ms=3_600_000) as platform:
+        page = browser.new_page(locale="en-GB")
+        page.clock.install()
+        page.goto(platform.url)
+        expect(page.get_by_test_id("match-row-m1")).to_be_visible()
+        platform.full = True
+        sign_in(page)
+
+        def asked(times: int, within_s: int = 300) -> bool:
+            """Whether it has asked so often in all."""
+            for _ in range(within_s):
+                if len(platform.heard_of("subscribe", "account")) >= times:
+                    return True
+                page.clock.run_for(1_000)
+            return False
+
+        assert asked(2)
+        assert asked(3)
+        platform.full = False
+        assert asked(4)
+        assert not asked(5, within_s=60)
+        pick(page)
+        place(page)
+        expect(page.get_by_test_id("balance")).to_have_text("€990.00")
+        platform.settle("b1", "won", 2375)
+        expect(page.get_by_test_id("balance")).to_have_text("€1,013.75")
+        assert platform.connections == 1
+        assert sum(said["op"] == "auth" for said in platform.heard) == 4
+        page.close()
+
+
 def test_a_platform_that_hangs_is_tried_less_and_less_often(browser: Browser, platform: FakePlatform) -> None:
     """It accepts and never says hello. Ten seconds of that are no connection that lasted: the pauses grow."""
     page = browser.new_page()

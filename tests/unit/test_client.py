@@ -1,25 +1,28 @@
 """The client: when it comes back, and that it holds what the room holds through lost connections and lost frames."""
 
 import asyncio
+import contextlib
 import heapq
 import json
 import random
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from matchday.client import Client, GivenUp, Pauses
 from matchday.client.backoff import Backoff
+from matchday.model.role import Role, SignedIn
 from matchday.services.push.session import Session
 from matchday.services.push.shapes import fixture_view, home_row
 from tests.unit.listening import soon, until
 from tests.unit.pushing import GOALS, RESULT, Desk, market
-from tests.unit.test_websocket import Served, serving
+from tests.unit.test_websocket import Served, heard, say, serving
 
 QUICK = Pauses(first_s=0.001, longest_s=0.002, later_s=0.001)
 
@@ -153,6 +156,10 @@ class Listener:
 
     def kinds(self) -> list[str]:
         return [frame["t"] for frame in self.frames if frame["t"] != "heartbeat"]
+
+    def reasons(self) -> list[str]:
+        """Of errors."""
+        return [frame["reason"] for frame in self.frames if frame["t"] == "error"]
 
 
 def plain(view: Any) -> Any:
@@ -342,6 +349,87 @@ def test_it_hears_at_once_that_prices_are_stale_and_that_they_are_no_longer() ->
             await soon(lambda: not listener.client.stale)
 
     run(story)
+
+
+# --- what is refused for now ------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def without_room(desk: Served) -> AsyncIterator[tuple[Listener, ClientConnection]]:
+    """A client that follows its account, and the one other connection that the account may have."""
+    desk.account("anna")
+    anna = SignedIn("anna", Role.FAN, 2**62)
+    desk.push._verify = lambda token: anna if token == "token-anna" else None
+    async with desk.connect() as other:
+        await say(other, op="auth", token="token-anna")
+        await heard(other, "signed_in")
+        async with Listener(desk, token="token-anna") as listener:
+            listener.client.follow("account")
+            await soon(lambda: "not_signed_in" in listener.reasons())
+            yield listener, other
+
+
+async def goes(desk: Served, other: ClientConnection) -> None:
+    await other.close()
+    await soon(lambda: desk.push.connections == 1)
+
+
+def test_an_account_without_room_is_followed_by_the_next_connection() -> None:
+    async def story(desk: Served) -> None:
+        async with without_room(desk) as (listener, other):
+            await goes(desk, other)
+            (session,) = desk.push._sessions.values()
+            session.connection._transport.abort()  # type: ignore[attr-defined]
+            await soon(lambda: listener.kinds().count("hello") == 2)
+            await soon(lambda: "account" in listener.client.held and listener.client.held["account"].whole)
+
+    run(story, connections_per_account_max=1)
+
+
+def test_an_account_without_room_is_asked_for_again_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same connection, and once each time, however often there was none."""
+    monkeypatch.setattr("matchday.client.connection.FULL_S", 0.4)
+
+    async def story(desk: Served) -> None:
+        async with without_room(desk) as (listener, other):
+            await soon(lambda: listener.reasons().count("not_signed_in") == 2)
+            await goes(desk, other)
+            await soon(lambda: listener.client.held["account"].whole)
+            await asyncio.sleep(0.3)
+            assert listener.reasons() == ["connections_full", "not_signed_in"] * 2
+            assert Counter(listener.kinds()) == {"hello": 1, "error": 4, "signed_in": 1, "snapshot": 1}
+
+    run(story, connections_per_account_max=1)
+
+
+def test_a_token_that_is_not_good_is_not_signed_in_with_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matchday.client.connection.FULL_S", 0.0)
+
+    async def story(desk: Served) -> None:
+        async with Listener(desk, token="token-forged") as listener:
+            listener.client.follow("account")
+            await soon(lambda: "not_signed_in" in listener.reasons())
+            await asyncio.sleep(0.05)
+            assert listener.reasons() == ["token_invalid", "not_signed_in"]
+            assert listener.client.held == {}
+
+    run(story)
+
+
+def test_a_channel_without_room_is_followed_once_there_is_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matchday.client.connection.FULL_S", 0.2)
+
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            listener.client.follow("home")
+            listener.client.follow("fixture:F")
+            await soon(lambda: "subscriptions_full" in listener.reasons())
+            listener.client.leave("home")
+            await soon(lambda: "fixture:F" in listener.client.held and listener.client.held["fixture:F"].whole)
+            desk.price("F", 3000)
+            await listener.at(desk)
+
+    run(story, subscriptions_max=1)
 
 
 def test_a_channel_that_is_not_there_is_followed_no_longer() -> None:

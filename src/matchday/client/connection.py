@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from matchday.client.backoff import Backoff, Pauses
-from matchday.client.held import Gap, Held, Json
+from matchday.client.held import ACCOUNT, Gap, Held, Json
 
 JSON: Final = "matchday.v1.json"
 MSGPACK: Final = "matchday.v1.msgpack"
@@ -32,6 +32,10 @@ SAID_MAX: Final = 1_000
 """Messages that wait to be sent; one more is an error of whoever follows so many channels."""
 UNAVAILABLE_S: Final = 5.0
 """Seconds at most until a channel that could not be read is subscribed to again."""
+FULL_S: Final = 30.0
+"""Seconds at most until what had no room is asked for again: it is an error to ask, and those cost most."""
+GONE: Final = frozenset({"channel_unknown", "channel_gone"})
+"""Errors of a channel of which nothing will come."""
 
 
 class Client:
@@ -62,6 +66,10 @@ class Client:
         self._rates: dict[str, float | None] = {}
         self._asked: set[str] = set()
         """Channels whose snapshot is on its way: deltas before it are of no use."""
+        self._due: set[str] = set()
+        """Channels that this connection was refused, and will ask for again in a while."""
+        self._signed_in: bool | None = None
+        """Whether this connection is; None: not yet, or there was no room. False: the token is no longer good."""
         self._said: asyncio.Queue[Json] | None = None
         """Of a connection: what is to be said, at most ``SAID_MAX``."""
         self._silent_s = OPENING_S_MAX
@@ -98,8 +106,10 @@ class Client:
         self._rates.pop(channel, None)
         self.held.pop(channel, None)
         self._asked.discard(channel)
+        self._due.discard(channel)
 
     def _subscribe(self, channel: str) -> None:
+        self._due.discard(channel)
         if channel not in self._rates:
             return
         said: Json = {"op": "subscribe", "channel": channel, "max_rate_hz": self._rates[channel]}
@@ -173,10 +183,15 @@ class Client:
 
     def _greet(self) -> None:
         self._asked.clear()
-        if self._token:
-            self._say({"op": "auth", "token": self._token})
+        self._due.clear()
+        self._signed_in = None
+        self._sign_in()
         for channel in self._rates:
             self._subscribe(channel)
+
+    def _sign_in(self) -> None:
+        if self._token and not self._signed_in:
+            self._say({"op": "auth", "token": self._token})
 
     # --- what is heard ------------------------------------------------------------------------------------------------
 
@@ -192,7 +207,9 @@ class Client:
             self.held[channel].snapshot(frame)
         elif kind == "delta" and channel in self.held and not self._delta(channel, frame):
             return
-        elif kind == "error" and channel:
+        elif kind == "signed_in":
+            self._signed_in = True
+        elif kind == "error":
             self._failed(channel, frame["reason"])
         self._heard(frame)
 
@@ -209,7 +226,31 @@ class Client:
             return False
 
     def _failed(self, channel: str, reason: str) -> None:
-        if reason == "unavailable":
-            asyncio.get_running_loop().call_later(UNAVAILABLE_S * self._chance.random(), self._subscribe, channel)
-        else:
+        """An error; of no channel: "". What may be there later stays among what is followed."""
+        if reason == "token_invalid":
+            self._signed_in = False
+        elif reason == "connections_full":
+            self._later(ACCOUNT, FULL_S)
+        elif reason == "not_signed_in" and channel:
+            if self._token and self._signed_in is not False:
+                self._later(channel, FULL_S)
+            else:
+                self._forget(channel)
+        elif reason == "subscriptions_full":
+            self._later(channel, FULL_S)
+        elif reason == "unavailable":
+            self._later(channel, UNAVAILABLE_S)
+        elif reason in GONE:
             self._forget(channel)
+
+    def _later(self, channel: str, within_s: float) -> None:
+        """Ask for a channel again in a while, once, if this connection lasts: the next asks for all of them anyway."""
+        if channel not in self._due:
+            self._due.add(channel)
+            asyncio.get_running_loop().call_later(within_s * self._chance.random(), self._again, self._said, channel)
+
+    def _again(self, connection: asyncio.Queue[Json] | None, channel: str) -> None:
+        if connection is self._said and channel in self._due:
+            if channel == ACCOUNT:
+                self._sign_in()
+            self._subscribe(channel)

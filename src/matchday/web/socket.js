@@ -14,6 +14,7 @@ const FAULTS = new Set([1002, 1003, 1007, 1009]); // we said what the server doe
 const AT_ONCE = new Set([4009]); // it had not heard of us for long, as after sleep
 const LATER = new Set([4008, 4013, 4029]); // too slow, full, too much said: not soon
 const DRAINING = 4012; // the gate stops, and says when to come back
+const AGAIN_MS = { unavailable: 5_000, not_signed_in: 30_000, subscriptions_full: 30_000 }; // refused for now: at most
 const LATER_FAILURES = 4; // how far the backoff has got then, at least
 
 export class Socket {
@@ -22,6 +23,7 @@ export class Socket {
     this.url = url;
     this.listener = listener;
     this.token = null;
+    this.forged = null; // the token that was refused, if one was
     this.channels = new Map(); // name -> {watchers, epoch, to, waiting}
     this.failures = 0;
     this.heartbeatMs = OPENING_MS_MAX / SILENT_HEARTBEATS;
@@ -90,7 +92,24 @@ export class Socket {
     else if (frame.t === "snapshot") this.snapshot(frame);
     else if (frame.t === "delta") this.delta(frame);
     else if (frame.t === "tapped") this.listener.tapped(frame);
-    else if (frame.t === "error") this.listener.error(frame);
+    else if (frame.t === "error") {
+      this.refused(frame);
+      this.listener.error(frame);
+    }
+  }
+
+  /** What was refused for now stays among what is followed, and is asked for again in a while if this connection lasts. */
+  refused(frame) {
+    const { socket, token } = this;
+    const channel = this.channels.get(frame.channel);
+    if (frame.reason === "token_invalid") this.forged = token;
+    const signIn = frame.reason === "not_signed_in"; // as all connections that the account may have were there
+    if (!channel || !(frame.reason in AGAIN_MS) || (signIn && (!token || token === this.forged))) return;
+    setTimeout(() => {
+      if (this.socket !== socket || this.channels.get(frame.channel) !== channel) return;
+      if (signIn && this.token) this.send({ op: "auth", token: this.token });
+      this.subscribe(frame.channel, channel);
+    }, Math.max(retries.turn(), AGAIN_MS[frame.reason]) * Math.random());
   }
 
   snapshot(frame) {
