@@ -356,6 +356,7 @@ def test_an_opinion_that_lengthens_several_markets_carries_over_once(factor: flo
     assert found.price == on_ladder(min(was for *_, was in parts))
 
 
+@settings(deadline=None)
 @given(situations(4), st.lists(st.floats(0.1, 10), min_size=4, max_size=4))
 def test_no_combination_is_longer_than_a_part_that_wins_only_with_it(
     situation: tuple[PricedOn, list[PricedPart]], factors: list[float]

@@ -6,7 +6,7 @@ from math import floor
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.model.bet import OUTCOMES, Bet, BetStatus, Leg, Outcome, Policy, Result, dead_heat, return_of, status_of
@@ -245,6 +245,7 @@ def test_a_bet_is_the_sum_of_its_lines(bet: tuple[str, list[tuple[int, Outcome]]
     assert back_of(bet[0], unit, bet[1], free=True) == sum(max(0, floor(worth) - unit) for worth in worths)
 
 
+@settings(deadline=None)
 @given(bets(), units)
 def test_rounding_costs_less_than_a_minor_unit_a_line(bet: tuple[str, list[tuple[int, Outcome]]], unit: int) -> None:
     worths = by_hand(bet[0], unit, bet[1])
