@@ -67,39 +67,6 @@ def test_which_bets_wait(legs: tuple[str, ...], settings_: BetSettings, waits: b
     assert (bool(told.waits), bool(told.answers)) == (waits, not waits)
 
 
-@pytest.mark.parametrize(
-    ("heard_at", "refusal"),
-    [
-        ([0], Refusal.MARKET_SUSPENDED),  # what the owner said before the bet was asked
-        ([0, 400], Refusal.MARKET_SUSPENDED),
-        ([0, 600], None),
-        ([0, 3_900], None),
-    ],
-)
-def test_it_is_judged_by_what_was_said_after_it_was_asked(heard_at: list[int], refusal: Refusal | None) -> None:
-    """Books that take longer to the gate than the delay would let a fan bet on a goal that has fallen: asked half a
-    second after the last word, five seconds of silence were no reason yet."""
-    desk = Match()
-    begun = desk.clock.now_ms()
-    for at_ms in heard_at:
-        desk.clock.call_later(at_ms, desk.heard)
-    desk.clock.run_for(500)
-    told = desk.place(desk.bet(100))
-    desk.clock.run_until(begun + 500 + DELAY)
-    assert told.refusal == refusal
-    early = desk.place(desk.bet(100, "G:1x2/home"))  # which waits for nothing
-    desk.clock.run_for(1)
-    assert early.refusal is None
-
-
-def test_a_delay_shorter_than_owners_speak_covers_as_much_less() -> None:
-    desk = Match(BetSettings(delay_ms=500))
-    desk.clock.run_for(1_900)
-    told = desk.place(desk.bet(100))
-    desk.clock.run_for(501)
-    assert told.refusal is None
-
-
 def nothing(desk: Match) -> None:
     pass
 

@@ -10,7 +10,7 @@ from matchday.model.ledger import CashOut, DecideLegs, GrantFreeBet, Refusal, Se
 from matchday.model.messages import BetCashedOut, Decision
 from matchday.services.bets.owners import Heard
 from matchday.services.cash_out.room import NoQuote
-from tests.unit.cashing import DELAY_MS, ELSEWHERE, OVER, SUSPENDED, WON, A, Counter, Gate, Told
+from tests.unit.cashing import DELAY_MS, ELSEWHERE, OVER, SUSPENDED, WON, A, Counter, Gate
 
 W, L = Result.WON, Result.LOST
 GOALS, OTHER = "F:total_goals@2.5", "G:total_goals@2.5"
@@ -335,25 +335,6 @@ def test_an_id_hangs_on_all_that_a_bet_was_valued_by(counter: Counter) -> None:
     }  # fmt: skip
     assert len(made) == 4
     assert all(id_.startswith(f"auto:{bet.bet}:") for id_ in made)
-
-
-@pytest.mark.parametrize(("beats", "status"), [(False, BetStatus.OPEN), (True, BetStatus.CASHED_OUT)])
-def test_in_play_it_is_judged_by_what_was_said_after_it_was_reached(
-    in_play: Counter, beats: bool, status: BetStatus
-) -> None:
-    """By hand and by itself: the owner's last word is from before, and silent for less than the limit."""
-    by_hand, by_itself = in_play.place(OVER), in_play.place(OVER)
-    assert in_play.watch(by_itself, 1_125) == "accepted"
-    if beats:
-        in_play.clock.call_later(500, in_play.gate.beat)
-    in_play.clock.run_for(300)
-    in_play.gate.book(GOALS, 1600)
-    told = Told(in_play.clock)
-    command = in_play.command(in_play.quote(by_hand))
-    in_play.gate.cash_outs.cash_out(command, told.answer, told.wait)
-    in_play.clock.run_for(DELAY_MS + 100)  # nobody is heard meanwhile but as is said
-    in_play.hear()
-    assert (in_play.bet(by_hand).status, in_play.bet(by_itself).status) == (status, status)
 
 
 # --- a fault of ours --------------------------------------------------------------------------------------------------

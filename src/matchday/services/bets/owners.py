@@ -36,12 +36,10 @@ class Owners:
         if epoch >= owner.epoch:
             owner.epoch, owner.alive = epoch, (self._clock.elapsed_ms(), at_ms)
 
-    def heard(self, within_ms: int | None = None) -> Heard:
-        """Those who are neither silent for too long (or for as long as is said), nor heard late, nor with a clock so
-        far from ours that nobody can tell: all other books count as suspended. Silence is measured by time elapsed,
-        since clocks may jump."""
-        elapsed, now = self._clock.elapsed_ms(), self._clock.now_ms()
-        most = self._most if within_ms is None else min(self._most, within_ms)
+    def heard(self) -> Heard:
+        """Those who are neither silent for too long, nor heard late, nor with a clock so far from ours that nobody can
+        tell: all other books count as suspended. Silence is measured by time elapsed, since clocks may jump."""
+        elapsed, now, most = self._clock.elapsed_ms(), self._clock.now_ms(), self._most
         found = {}
         for share, owner in self._owners.items():
             if owner.alive is None:

@@ -60,8 +60,6 @@ _SWEEP_MS = 30_000
 _SWEEP_MAX = 100
 _ANSWERS_MAX: Final = 64
 """Answers that are given before anybody else has a turn on the loop."""
-_HEARD_MS_MIN: Final = 3_000
-"""Milliseconds of silence that are nothing yet: owners speak every second. A shorter delay covers as much less."""
 _IN_FLIGHT_MAX: Final = 2
 """Batches that the ledger has at once: the one that it is at, and the next."""
 
@@ -146,14 +144,9 @@ class Bets:
         """Requests that wait their delay in play."""
         return self._delayed.all
 
-    def price(self, leg: Leg, *, waited: bool = False) -> int | Refusal:
-        """The price of a leg now, in thousandths, or why there is none; also for what ``waited`` its delay."""
-        return self._judge.price(leg, self._heard(waited=waited))
-
-    def _heard(self, *, waited: bool) -> Heard:
-        """Whose books count. What waited its delay is judged by what was said after it was asked: a delay is there so
-        that what happened before that is known, and one that the books' way here outlasts would be none."""
-        return self._owners.heard(max(self._settings.delay_ms, _HEARD_MS_MIN) if waited else None)
+    def price(self, leg: Leg) -> int | Refusal:
+        """The price of a leg now, in thousandths, or why there is none."""
+        return self._judge.price(leg, self._owners.heard())
 
     def in_play(self, legs: Sequence[Leg]) -> bool:
         """Whether what is asked about these legs has to wait its delay."""
@@ -269,9 +262,9 @@ class Bets:
             self._next = None
         batch: list[Queued] = []
         judged: list[PlaceBet] = []
-        heard = {waited: self._heard(waited=waited) for waited in (False, True)}
+        heard = self._owners.heard()
         for queued in self._queue.take(self._settings.batch_max):
-            found = self._sealed(queued.command, heard[queued.command.waited])
+            found = self._sealed(queued.command, heard)
             if isinstance(found, Moment):
                 self._tell_later(queued.done, found)
             else:

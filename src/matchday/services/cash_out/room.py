@@ -196,7 +196,7 @@ class CashOuts:
         bet = self._ledger.bet(command.bet)
         if bet is None or bet.account != command.account or bet.status != BetStatus.OPEN:
             return self._now(command)
-        valued = self._valuer.value(bet, command.stake, waited=command.waited)
+        valued = self._valuer.value(bet, command.stake)
         if isinstance(valued, str):
             return self._now(command, refusal=Refusal.CASH_OUT_UNAVAILABLE, detail=valued)
         asked = (command.account, command.bet, command.stake, command.asked)
@@ -273,12 +273,11 @@ class CashOuts:
         """Cash out a bet that has reached its threshold, after the same delay; False where this gate is busy."""
         if self._full:
             return False
-        waits = self._in_play(bet.legs)
         queued = _Queued(
-            lambda: self._automatic(bet.bet, valued.markets, waited=waits),
+            lambda: self._automatic(bet.bet, valued.markets),
             lambda answer: self._watch.fired(bet.bet, retry=isinstance(answer, Moment)),
         )
-        if not waits:
+        if not self._in_play(bet.legs):
             self._enqueue(queued)
             return True
 
@@ -290,12 +289,12 @@ class CashOuts:
         self._clock.call_later(self._settings.delay_ms, over)
         return True
 
-    def _automatic(self, name: str, markets: str, *, waited: bool) -> CashOut | None:
+    def _automatic(self, name: str, markets: str) -> CashOut | None:
         """The command, where the bet still reaches its threshold and nothing material has happened meanwhile."""
         bet = self._ledger.bet(name)
         if bet is None or bet.status != BetStatus.OPEN or bet.cash_out_at is None:
             return None
-        valued = self._valuer.value(bet, bet.remaining, waited=waited)
+        valued = self._valuer.value(bet, bet.remaining)
         if isinstance(valued, str) or valued.markets != markets or valued.amount < bet.cash_out_at:
             return None
         return CashOut(

@@ -1,7 +1,7 @@
 """Valuing a bet by the gate's books and the ledger's decisions, as both stand at this moment. Nothing is kept here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from matchday.faults import Faults
 from matchday.model.bet import Bet, BetStatus, Leg, Outcome
@@ -12,15 +12,8 @@ from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
 from matchday.ports import Ledger
 
-
-class Price(Protocol):
-    """The price of a leg now, in thousandths, or why there is none: its markets must be open, and the odds not stale;
-    for what ``waited`` its delay, newer than when it was asked."""
-
-    def __call__(self, leg: Leg, *, waited: bool = False) -> int | Refusal:
-        """See the class."""
-
-
+Price = Callable[[Leg], int | Refusal]
+"""The price of a leg now, in thousandths, or why there is none: its markets must be open, and the odds not stale."""
 Worth = Callable[[Mapping[str, Market], Leg, int], LegNow | None]
 """(a fixture's markets by id, an open leg on it, its price now) -> what it is worth, or None where nobody can say."""
 
@@ -48,20 +41,19 @@ class Valuer:
         self._ledger, self._books, self._margin = ledger, books, margin
         self._price, self._worth, self._faults = price, worth, faults
 
-    def value(self, bet: Bet, stake: int, *, waited: bool = False) -> Valued | str:
-        """What is offered now for so many minor units of an open bet's stake, or why nothing is; also to one who
-        ``waited`` the delay. LedgerUnavailable."""
-        return self._values([(bet, stake)], waited=waited)[0]
+    def value(self, bet: Bet, stake: int) -> Valued | str:
+        """What is offered now for so many minor units of an open bet's stake, or why nothing is. LedgerUnavailable."""
+        return self._values([(bet, stake)])[0]
 
     def values(self, bets: Sequence[Bet]) -> list[Valued | str]:
         """The same for all that remains of each bet."""
         return self._values([(bet, bet.remaining) for bet in bets])
 
-    def _values(self, asked: Sequence[tuple[Bet, int]], *, waited: bool = False) -> list[Valued | str]:
+    def _values(self, asked: Sequence[tuple[Bet, int]]) -> list[Valued | str]:
         legs = [leg for bet, _ in asked for leg in bet.legs]
         held = self._ledger.decisions(list(dict.fromkeys(name for leg in legs for name in leg.selections)))
         windows = self._ledger.windows(list(dict.fromkeys(leg.fixture for leg in legs)))
-        return [self._value(bet, stake, held, windows, waited=waited) for bet, stake in asked]
+        return [self._value(bet, stake, held, windows) for bet, stake in asked]
 
     def _value(
         self,
@@ -69,8 +61,6 @@ class Valuer:
         stake: int,
         held: Mapping[str, tuple[int, Outcome | None]],
         windows: Mapping[str, Sequence[Window]],
-        *,
-        waited: bool,
     ) -> Valued | str:
         if bet.status != BetStatus.OPEN or bet.free:
             return f"the bet is {bet.status}" if bet.status != BetStatus.OPEN else "a free bet cannot be cashed out"
@@ -81,10 +71,7 @@ class Valuer:
             return "all of its legs are decided: it is being settled"
         worth, markets = list[LegNow](), dict[str, int]()
         for index, (leg, outcome) in enumerate(zip(bet.legs, outcomes, strict=True)):
-            if outcome is not None:
-                found = self._decided(leg, outcome)
-            else:
-                found = self._open(rest_of(leg, held), markets, waited=waited)
+            found = self._decided(leg, outcome) if outcome is not None else self._open(rest_of(leg, held), markets)
             if isinstance(found, str):
                 return f"leg {index + 1}: {found}"
             worth.append(found)
@@ -101,17 +88,17 @@ class Valuer:
             return Refusal.MARKET_SUSPENDED
         return decided(leg.price, outcome)
 
-    def _open(self, leg: Leg, markets: dict[str, int], *, waited: bool) -> LegNow | str:
+    def _open(self, leg: Leg, markets: dict[str, int]) -> LegNow | str:
         """What is still open; ``markets`` gets the generations of its markets. A model that breaks on what one market
         has become is that bet's answer: a threshold is looked at by all gates, again and again."""
         try:
-            return self._open_now(leg, markets, waited=waited)
+            return self._open_now(leg, markets)
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
             self._faults.say(leg.fixture, leg.market, error)
             return _NOBODY
 
-    def _open_now(self, leg: Leg, markets: dict[str, int], *, waited: bool) -> LegNow | str:
-        price, book = self._price(leg, waited=waited), self._books.fixtures.get(leg.fixture)
+    def _open_now(self, leg: Leg, markets: dict[str, int]) -> LegNow | str:
+        price, book = self._price(leg), self._books.fixtures.get(leg.fixture)
         if isinstance(price, Refusal) or book is None:
             return price if isinstance(price, Refusal) else Refusal.SELECTION_UNKNOWN
         markets.update((name, book.markets[name].generation) for name in leg.markets)
