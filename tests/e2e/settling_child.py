@@ -25,7 +25,8 @@ async def main(folder: Path) -> None:
     with stores(folder, clock, loop.call_soon_threadsafe, Settings(), lambda error: os.abort()) as (log, ledger):
         room = SettlementByAccount(clock, log, ledger, Settlement(page_max=PAGE, wave_max=400))
         room.start()
-        relay.Relay(clock, log, ledger).start()
+        carrier = relay.Relay(clock, log, ledger)
+        carrier.start()
         if log.end(Topic.DECISIONS) < 0:
             state = advance(second_half(), IncidentType.FULL_TIME, None, 2_900)
             outcomes = {name: outcome for name, outcome in decisions(state).items() if outcome is not None}
@@ -36,8 +37,9 @@ async def main(folder: Path) -> None:
         sys.stdout.flush()
 
         def at_rest() -> bool:
-            told = log.position(relay.GROUP, Topic.ACCOUNTS)
-            return log.position(GROUP_ACCOUNT, Topic.DECISIONS) >= 0 and room.idle and not ledger.outbox(told, 1)
+            """Where the relay stood may have been lost with the process before: it finds what is on the log."""
+            carried = not carrier.backlog and not ledger.outbox(carrier._seq, 1)
+            return log.position(GROUP_ACCOUNT, Topic.DECISIONS) >= 0 and room.idle and carried
 
         while not at_rest():  # noqa: ASYNC110 - rooms know no event
             await asyncio.sleep(0.01)
