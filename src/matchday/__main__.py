@@ -5,13 +5,11 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from matchday import __version__
+from matchday.ended import Ended, ended_by_signals
 
 _FEED_HELP = "simulated (default), or Wyscout files and folders to be shown as live matches"
 
@@ -475,7 +473,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
 
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             status = command(options)
             sys.stdout.flush()
             return status
@@ -485,36 +483,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has read enough; nothing is to be flushed at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except _Ended as ended:
+    except Ended as ended:
         sys.stderr.write(f"matchday: {ended.number.name}\n")
         return 128 + ended.number
     except KeyboardInterrupt:
         sys.stderr.write("matchday: interrupted\n")
         return 130
-
-
-class _Ended(KeyboardInterrupt):
-    def __init__(self, number: signal.Signals) -> None:
-        self.number = number
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """A command that is terminated, or whose terminal is gone, stops what it started and removes what it made, as one
-    that is interrupted does. What is ignored (``nohup``) stays so; commands that have their own way take it."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise _Ended(signal.Signals(number))
-
-    of_us = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
-    numbers = [number for number in of_us if signal.getsignal(number) is signal.SIG_DFL]
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from matchday.__main__ import _Ended, _ended_by_signals, main
+from matchday.__main__ import main
+from matchday.ended import Ended, ended_by_signals
 
 SLIP = '{"type": "single", "currency": "EUR", "stake": "1.00", "legs": [{"price": "2.0", "result": "won"}]}'
 
@@ -17,14 +18,14 @@ def test_what_it_began_is_put_away_when_it_is_terminated(number: signal.Signals)
     put_away = []
 
     def terminated() -> None:
-        with _ended_by_signals():
+        with ended_by_signals():
             try:
                 os.kill(os.getpid(), number)
                 signal.pause()
             finally:
                 put_away.append(number)
 
-    with pytest.raises(_Ended) as ended:
+    with pytest.raises(Ended) as ended:
         terminated()
     assert (ended.value.number, put_away) == (number, [number])
     assert signal.getsignal(number) is signal.SIG_DFL
@@ -35,7 +36,7 @@ def test_what_is_ignored_stays_so_and_a_way_of_one_s_own_counts() -> None:
     heard = []
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             os.kill(os.getpid(), signal.SIGHUP)
             os.kill(os.getpid(), signal.SIGTERM)
         assert heard == [1]

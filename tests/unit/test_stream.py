@@ -122,16 +122,20 @@ def quoted(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
 
 
+async def anna_s(gate: Gate, channels: str, by: str) -> Listener:
+    """A stream of Anna's, by a token in its header or by a ticket."""
+    if by == "header":
+        return await listen(gate, f"channels={channels}", "Authorization: Bearer token-anna")
+    return await listen(gate, f"channels={channels}&ticket=ticket-anna")
+
+
 @pytest.mark.parametrize("by", ["header", "ticket"])
 def test_a_fan_s_own_channel_by_token_or_ticket(by: str) -> None:
     async def story(world: World) -> None:
         (gate,) = world.gates
         world.account("anna")
         await until(lambda: world.ledger.account("anna") is not None)
-        listener = await (
-            listen(gate, "channels=account", "Authorization: Bearer token-anna") if by == "header"
-            else listen(gate, "channels=account&ticket=ticket-anna")
-        )  # fmt: skip
+        listener = await anna_s(gate, "account", by)
         assert (await listener.heard("signed_in"))["account"] == "anna"
         assert (await listener.heard("snapshot"))["data"]["account"] == "anna"
         listener.leave()
@@ -146,10 +150,7 @@ def test_a_fan_s_own_channel_ends_with_the_token(by: str) -> None:
         world.token_ms = 500
         world.account("anna")
         await until(lambda: world.ledger.account("anna") is not None)
-        listener = await (
-            listen(gate, "channels=account,home", "Authorization: Bearer token-anna") if by == "header"
-            else listen(gate, "channels=account,home&ticket=ticket-anna")
-        )  # fmt: skip
+        listener = await anna_s(gate, "account,home", by)
         assert (await listener.heard("snapshot"))["data"]["account"] == "anna"
         assert (await listener.heard("error"))["reason"] == "token_invalid"
         assert not gate.push.accounts

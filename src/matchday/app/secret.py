@@ -69,19 +69,14 @@ def _make(path: Path, secret: bytes) -> None:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        secret = path.read_bytes()
-    except OSError as error:
-        raise StartError(
-            f"key {path}: {error.strerror}; name the data folder of a platform that has been started, with "
-            "--data DIR, or settings that name its key, with --config TOML"
-        ) from error
-    if len(secret) < SECRET_MIN:
-        raise StartError(
-            f"key {path} has less than {SECRET_MIN} bytes, and anybody could guess it; put back a copy, or remove it: "
-            "a new one is made at the next start, and everybody signs in again"
-        )
-    return secret
+    """The key of a data folder."""
+    return _key(
+        path, f"key {path}",
+        "; name the data folder of a platform that has been started, with --data DIR, or settings that name its key, "
+        "with --config TOML",
+        ", and anybody could guess it; put back a copy, or remove it: a new one is made at the next start, and "
+        "everybody signs in again",
+    )  # fmt: skip
 
 
 def _set(settings: Settings) -> bytes | None:
@@ -91,12 +86,16 @@ def _set(settings: Settings) -> bytes | None:
         return doors.secret.encode()
     if not doors.secret_file:
         return None
+    named = f"setting doors.secret_file: {doors.secret_file}"
+    return _key(Path(doors.secret_file), named, "; name a file with the key of all gates", "")
+
+
+def _key(path: Path, named: str, unread: str, short: str) -> bytes:
+    """A key, whole. StartError with what to do where it cannot be read, or is so short that anybody could guess it."""
     try:
-        secret = Path(doors.secret_file).read_bytes()
+        key = path.read_bytes()
     except OSError as error:
-        raise StartError(
-            f"setting doors.secret_file: {doors.secret_file}: {error.strerror}; name a file with the key of all gates"
-        ) from error
-    if len(secret) < SECRET_MIN:
-        raise StartError(f"setting doors.secret_file: {doors.secret_file} has less than {SECRET_MIN} bytes")
-    return secret
+        raise StartError(f"{named}: {error.strerror}{unread}") from error
+    if len(key) < SECRET_MIN:
+        raise StartError(f"{named} has less than {SECRET_MIN} bytes{short}")
+    return key

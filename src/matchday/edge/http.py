@@ -50,7 +50,7 @@ from matchday.edge.placing import Outcome, Placing, status_of
 from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, of_moment
 from matchday.edge.shared_counts import SharedCounts
-from matchday.edge.sign_in import signed_in
+from matchday.edge.sign_in import bearer, signed_in
 from matchday.edge.slips import answer_of, command_of, of_slip, pending, question_of, quote_of, wrong_bet
 from matchday.edge.trader import TraderDoor, TradingRoom
 from matchday.edge.visitors import UNKNOWN, limit_key
@@ -281,7 +281,7 @@ class Door:
     async def ticket(self, request: Request, _: str) -> tuple[int, msgspec.Struct]:
         """POST /api/stream/ticket."""
         await read_body(request, Nothing, self._clock, self._settings.body_bytes_max)
-        ticket = self._accounts.ticket(request.headers["authorization"].partition(" ")[2])
+        ticket = self._accounts.ticket(bearer(request.headers["authorization"]))
         if ticket is None:
             raise Problem("not_signed_in", "the token has ended meanwhile; send one of POST /api/guest")
         return 201, TicketAnswer(*ticket)

@@ -14,11 +14,17 @@ class Identities(Protocol):
         """Who a token speaks for."""
 
 
+def bearer(authorization: str) -> str:
+    """The token of an ``Authorization`` header; "" where it has none, or one of another scheme."""
+    scheme, _, token = authorization.partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
 def signed_in(authorization: str, role: Role, accounts: Identities, placing: Placing) -> str:
     """The account, or a trader's name, of an ``Authorization`` header; a problem where it is none of that role's, or
     one that has asked too often."""
-    scheme, _, token = authorization.partition(" ")
-    found = accounts.identify(token) if scheme.lower() == "bearer" else None
+    token = bearer(authorization)
+    found = accounts.identify(token) if token else None
     if found is None:
         source = "POST /api/guest" if role == Role.FAN else "`matchday token`"
         raise Problem("not_signed_in", f"send Authorization: Bearer with a token of {source}")

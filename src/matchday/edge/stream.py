@@ -17,6 +17,7 @@ from matchday.config import Push as PushSettings
 from matchday.edge.admission import Entrance
 from matchday.edge.guard import OpenStream, say_goodbye
 from matchday.edge.problems import Problem
+from matchday.edge.sign_in import bearer
 from matchday.edge.stream_events import MarkInvalid, Marks, Reader, events
 from matchday.edge.visitors import may_connect
 from matchday.model.role import SignedIn
@@ -118,8 +119,8 @@ class Streams:
 
     def _fan(self, authorization: str | None, ticket: str | None) -> SignedIn | None:
         if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            fan = self.verify(token) if scheme.lower() == "bearer" else None
+            token = bearer(authorization)
+            fan = self.verify(token) if token else None
         elif ticket is not None:
             fan = self.verify_ticket(ticket)
         else:

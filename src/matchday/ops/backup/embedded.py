@@ -31,9 +31,9 @@ def take(data: Path, into: Path, platform: str, now_ms: Callable[[], int]) -> Ba
         )
     new_folder(into, "--into")
     began_ms = now_ms()
-    for name in (LOG, LEDGER):
-        if name == LEDGER or (data / name).is_file():  # the log may have been lost: one begins anew
-            _copied(data / name, into / name)
+    if (data / LOG).is_file():  # it may have been lost: one begins anew
+        _copied(data / LOG, into / LOG)
+    _copied(data / LEDGER, into / LEDGER)
     if (data / KEY).is_file():
         _write(into / KEY, (data / KEY).read_bytes())
     ended_ms = now_ms()

@@ -1,0 +1,33 @@
+"""A command that somebody else ends: it stops what it started and removes what it made, as one that is interrupted."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class Ended(KeyboardInterrupt):
+    """A signal has ended this command."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP as a terminal that is gone sends it, raise ``Ended`` in the main thread. What is ignored
+    (``nohup``) stays so; commands that have their own way take it."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise Ended(signal.Signals(number))
+
+    of_us = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    numbers = [number for number in of_us if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
