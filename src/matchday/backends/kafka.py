@@ -62,6 +62,7 @@ _SOON: Final = frozenset(
         KafkaError._UNKNOWN_PARTITION,
         KafkaError._TIMED_OUT,
         KafkaError._TRANSPORT,
+        KafkaError._DESTROY_BROKER,  # the client has given up one that is no longer in the cluster
     }
 )
 """What is heard of a partition that is new, or whose leader has just changed."""
