@@ -31,12 +31,16 @@ from .conftest import World, fatal, fresh_kafka, real_world
 
 pytest.importorskip("confluent_kafka", reason="pip install 'matchday[cluster]'")
 from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
     Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from matchday.backends import log_kafka_tails
+from matchday.backends.kafka import ends
 from matchday.backends.kafka_topics import Topics
 from matchday.backends.log_kafka import KafkaLog
 from matchday.backends.shares_kafka import SharesKafka
@@ -277,10 +281,13 @@ def test_whoever_only_looks_opens_no_log_and_claims_none(wall: World, settings: 
         pass
 
 
+@pytest.mark.parametrize("batch_max", [1, 1_000])
 def test_how_far_tails_are_behind_is_known_while_they_are(
-    wall: World, settings: Kafka, monkeypatch: pytest.MonkeyPatch
+    wall: World, settings: Kafka, monkeypatch: pytest.MonkeyPatch, batch_max: int
 ) -> None:
+    """Also where as many batches as may be are on their way to a room that hears none."""
     monkeypatch.setattr(log_kafka_tails, "LOOK_MS", 20)
+    monkeypatch.setattr(log_kafka_tails, "BATCH_MAX", batch_max)
     with opened(wall, settings) as log, opened(wall, settings) as other:
         heard: list[Stored] = []
         log.tail(Topic.BOOKS, -1, heard.extend)
@@ -480,6 +487,32 @@ def test_of_three_brokers_one_may_be_lost(wall: World, kafka_engine: KafkaEngine
             wall.until(lambda: speaker.quiet and len({stored.value for stored in heard}) >= len(speaker.acked))
             for topic, key in itertools.product((Topic.ACCOUNTS, Topic.FIXTURES), ("k0", "k1", "k2")):
                 assert said_in_order(of_key(log, topic, key)) == speaker.acked
+
+
+class Changing:
+    """A client that finds, so often, that the broker it asks is no longer in the cluster; and then another."""
+
+    def __init__(self, times: int) -> None:
+        self.asked, self._times = 0, times
+
+    def get_watermark_offsets(self, _part: TopicPartition, _within_s: float) -> tuple[int, int]:
+        self.asked += 1
+        if self.asked <= self._times:
+            raise KafkaException(KafkaError(KafkaError._DESTROY_BROKER))
+        return 3, 7
+
+    def list_topics(self, _topic: str, _within_s: float) -> None:
+        """Who leads what now."""
+
+
+def test_who_asks_a_broker_that_has_just_left_asks_the_next_leader_and_not_for_ever() -> None:
+    part = TopicPartition("some", 0)
+    moved, gone = Changing(1), Changing(1_000)
+    assert ends(cast("Consumer", moved), part, 5.0) == (3, 7)
+    assert moved.asked == 2
+    with pytest.raises(KafkaException, match="destroyed without termination"):
+        ends(cast("Consumer", gone), part, 0.2)
+    assert 2 < gone.asked < 10
 
 
 def stand_still_while_too_few_have_it(wall: World, settings: Kafka, speaker: Speaker) -> None:

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
 """Seconds until a tail that begins or ends is noticed. The library's consumer is spoken to by one thread alone: with
 two of them, an assignment was seen to wait for ever."""
-_BATCH_MAX: Final = 1_000
+BATCH_MAX: Final = 1_000
 _BATCHES_MAX: Final = 4
 """Batches on their way to the room's thread."""
 _ASK_S: Final = 5.0
@@ -163,13 +163,12 @@ class _Reader:
         while not self._closing.is_set():
             while not self._asked.empty():
                 self._asked.get()()
-            if self._clock.elapsed_ms() - self._looked_ms >= LOOK_MS:
-                self._look()
+            self._look_now_and_then()
             message = self._consumer.poll(_POLL_S)
             if message is None:
                 continue
             batch: dict[Tail, list[Stored]] = {}
-            for one in (message, *self._consumer.consume(_BATCH_MAX, 0)):
+            for one in (message, *self._consumer.consume(BATCH_MAX, 0)):
                 if one.error() is not None:
                     self._failed(one)
                 else:
@@ -180,6 +179,10 @@ class _Reader:
             if batch and self._wait_for_room():
                 self._hand_over(partial(self._give, batch))
         self._consumer.close()
+
+    def _look_now_and_then(self) -> None:
+        if self._clock.elapsed_ms() - self._looked_ms >= LOOK_MS:
+            self._look()
 
     def _look(self) -> None:
         """How far tails are behind, and whether a leader answers."""
@@ -214,6 +217,7 @@ class _Reader:
         while not self._room.acquire(timeout=_POLL_S):
             if self._closing.is_set():
                 return False
+            self._look_now_and_then()  # a room that hears nothing is behind, and more so the longer it lasts
         return True
 
     def _failed(self, message: Message) -> None:
