@@ -1,9 +1,11 @@
 """How the command ends where somebody else ends it: by a signal, or by reading no more of what it prints."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +15,21 @@ from matchday.ended import Ended, ended_by_signals
 SLIP = '{"type": "single", "currency": "EUR", "stake": "1.00", "legs": [{"price": "2.0", "result": "won"}]}'
 
 
+@pytest.fixture(autouse=True)
+def _as_a_shell_starts_it() -> Iterator[None]:
+    """Whoever runs these tests may have signals ignored himself, as ``nohup`` does."""
+    former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+def be_sent(number: signal.Signals) -> None:
+    """And wait for what that does, for a moment."""
+    os.kill(os.getpid(), number)
+    select.select([], [], [], 10.0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_it_began_is_put_away_when_it_is_terminated(number: signal.Signals) -> None:
     put_away = []
@@ -20,8 +37,7 @@ def test_what_it_began_is_put_away_when_it_is_terminated(number: signal.Signals)
     def terminated() -> None:
         with ended_by_signals():
             try:
-                os.kill(os.getpid(), number)
-                signal.pause()
+                be_sent(number)
             finally:
                 put_away.append(number)
 
@@ -34,24 +50,20 @@ def test_what_it_began_is_put_away_when_it_is_terminated(number: signal.Signals)
 def test_what_is_ignored_stays_so_and_a_way_of_one_s_own_counts() -> None:
     """As ``nohup`` has it; and as processes that drain."""
     heard = []
-    former = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
-    try:
-        with ended_by_signals():
-            os.kill(os.getpid(), signal.SIGHUP)
-            os.kill(os.getpid(), signal.SIGTERM)
-        assert heard == [1]
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, former[0])
-        signal.signal(signal.SIGTERM, former[1])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+    with ended_by_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == [1]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_its_status_says_which_signal_it_was(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def terminated(_options: object) -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
+        be_sent(signal.SIGTERM)
         return 0
 
     monkeypatch.setattr("matchday.__main__._calc", terminated)
