@@ -126,8 +126,8 @@ def test_two_processes_race_one_balance(two: Processes) -> None:
 
 
 def test_two_processes_race_one_guard(two: Processes) -> None:
-    """A guard of a name that neither of them has met."""
-    for number, fan in enumerate(fans(two.cores[0], RACES, 1_000)):
+    """A guard of a name that neither of them has met. Whoever is in all races may win each."""
+    for number, fan in enumerate(fans(two.cores[0], RACES, 10 * RACES)):
         charge = (Charge(f"exposure:F{number}#0", 60, 100, Refusal.EXPOSURE_REACHED),)
         bets = [bet(10, name=f"b{number}-{n}", account=f, charges=charge) for n, f in enumerate((fan, "fan0"))]
         found = two.at_once(*(commits(each) for each in bets))
