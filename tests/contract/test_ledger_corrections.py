@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
-from matchday.model.bet import BetStatus, Outcome
+from matchday.model.bet import BetStatus, Leg, Outcome, Policy
 from matchday.model.ledger import (
     Charge,
     Command,
     DecideLegs,
+    PlaceBet,
     Refusal,
     SetCashOut,
     SettleBet,
@@ -109,6 +110,56 @@ def test_a_bet_placed_on_what_was_known_is_void_whatever_comes(
     assert (held.status, balance(ledger)) == (status, back)
     assert ledger.windows(["F", "G"])["F"][0].version == 6
     assert "G" not in ledger.windows(["F", "G"])
+
+
+AWAY = "G:1x2/away"
+CAPS = tuple(Charge(f"exposure:{fixture}#0", 4_000, 4_000, Refusal.EXPOSURE_REACHED) for fixture in "FG")
+
+
+def double(name: str = "b1") -> PlaceBet:
+    """1,000 at 2.00 and 2.50, for all that the house may lose on both matches."""
+    legs = (Leg("F", "F:1x2", HOME, 2_000, 0), Leg("G", "G:1x2", AWAY, 2_500, 0))
+    return PlaceBet(IDS.new_id(), A, "EUR", 1_000, Policy.BETTER, legs, name, NOW, legs, CAPS)
+
+
+def stands(ledger: Ledger, name: str = "b1") -> tuple[BetStatus, int, int]:
+    held = ledger.bet(name)
+    assert held is not None
+    return held.status, held.returns, held.version
+
+
+def test_a_bet_whose_lines_are_all_lost_is_settled_before_its_other_legs_are(world: World, ledger: Ledger) -> None:
+    commit(world, ledger, [*opened(), double()])
+    assert commit(world, ledger, [double("b2")])[0].refusal == Refusal.EXPOSURE_REACHED
+    commit(world, ledger, [decide(5, LOST), settle(5)])
+    assert (stands(ledger), ledger.open_bets(), balance(ledger)) == ((BetStatus.SETTLED, 0, 5), 0, 9_000)
+    last = ledger.entries(0, 99)[-1]
+    assert {posting.account: posting.amount for posting in last.postings} == {
+        "stakes:EUR:0": -1_000, "house:EUR:0": 1_000,
+    }  # fmt: skip
+    assert commit(world, ledger, [double("b2")])[0].refusal is None  # nothing of it is held on either match any more
+    told = len(ledger.facts(0, 99))
+    commit(world, ledger, [decide(4, WON, AWAY), settle(9)])
+    assert (stands(ledger), len(ledger.facts(0, 99))) == ((BetStatus.SETTLED, 0, 5), told)
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "back"),
+    [(None, BetStatus.OPEN, 9_000), (WON, BetStatus.SETTLED, 14_000), (LOST, BetStatus.SETTLED, 9_000)],
+)
+def test_a_leg_that_was_lost_and_is_not_any_more_counts_again_with_the_others(
+    world: World, ledger: Ledger, other: Outcome | None, status: BetStatus, back: int
+) -> None:
+    commit(world, ledger, [*opened(), double(), decide(5, LOST), settle(5)])
+    if other is not None:
+        commit(world, ledger, [decide(4, other, AWAY), settle(9)])
+    commit(world, ledger, [decide(6, WON), settle(10)])
+    assert (stands(ledger)[0], balance(ledger), ledger.open_bets()) == (status, back, int(other is None))
+    again = commit(world, ledger, [double("b2")])[0].refusal
+    assert again == (Refusal.EXPOSURE_REACHED if other is None else None)
+    if other is None:
+        commit(world, ledger, [decide(7, WON, AWAY), settle(13)])
+        assert (stands(ledger), balance(ledger)) == ((BetStatus.SETTLED, 5_000, 13), 14_000)
 
 
 def test_a_window_voids_a_bet_that_is_still_undecided(world: World, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import Postgres
+from matchday.model import lines
 from matchday.model.bet import (
     OUTCOMES,
     Bet,
@@ -270,6 +271,8 @@ class Ledger(RuleBasedStateMachine):
         for bet in self.bets:
             self.batch.append(SettleBet(self.name("settle"), bet.bet, bet.account, self.now))
         self.commit()
+        for bet in self.bets:
+            assert bet.status == BetStatus.CASHED_OUT or (bet.status, bet.returns) == self.comes_to(bet)
 
     @precondition(lambda self: self.core.open_bets() > 0)
     @rule(data=st.data(), asked=st.integers(1, 4_000), stands=st.sampled_from([True, True, True, False]))
@@ -337,6 +340,16 @@ class Ledger(RuleBasedStateMachine):
         fixtures = [leg.fixture for leg in bet.legs]
         return standing(bet, self.core.decisions(selections), self.core.windows(fixtures))
 
+    def comes_to(self, bet: Bet) -> tuple[BetStatus, int]:
+        """Where its legs bring a bet: open while one is undecided, unless each line has one that lost."""
+        _, outcomes = self.stands(bet)
+        decided = [outcome for outcome in outcomes if outcome is not None]
+        if len(decided) == len(outcomes):
+            return status_of(decided), return_of(bet.remaining, bet.legs, decided, bet.type, free=bet.free)
+        each = lines.lines(bet.type, len(bet.legs))
+        lost = all(any(outcomes[leg] == OUTCOMES[Result.LOST] for leg in line) for line in each)
+        return (BetStatus.SETTLED if lost else BetStatus.OPEN), 0
+
     @invariant()
     def every_currency_sums_to_zero_and_balances_are_what_was_posted(self) -> None:
         balances = {name: amount for name, amount in self.core.balances().items() if amount}
@@ -380,16 +393,10 @@ class Ledger(RuleBasedStateMachine):
     def a_bet_is_where_its_legs_stood(self) -> None:
         """Or it is still to be settled."""
         for bet in self.bets:
-            version, outcomes = self.stands(bet)
+            version, _ = self.stands(bet)
             assert bet.version <= version
-            if bet.status == BetStatus.CASHED_OUT or (bet.version < version and bet.status != BetStatus.OPEN):
-                continue
-            decided = [outcome for outcome in outcomes if outcome is not None]
-            if len(decided) < len(outcomes):
-                assert (bet.status, bet.returns) == (BetStatus.OPEN, 0)
-            elif bet.version == version and version:
-                returns = return_of(bet.remaining, bet.legs, decided, bet.type, free=bet.free)
-                assert (bet.status, bet.returns) == (status_of(decided), returns)
+            if bet.status != BetStatus.CASHED_OUT and bet.version == version:
+                assert (bet.status, bet.returns) == self.comes_to(bet)
 
     @invariant()
     def limits_count_what_was_staked_and_lost_in_their_windows(self) -> None:

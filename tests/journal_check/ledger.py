@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import chain, combinations
 from typing import Final, NamedTuple
 
 from tests.journal_check.books import true_of
 from tests.journal_check.guards import Guards
-from tests.journal_check.lines import combined, multiplier, returns
+from tests.journal_check.lines import combined, multiplier, returns, sizes_of
 from tests.journal_check.report import Row
 from tests.journal_check.state import DAY_MS, Account, Bet, FreeBet, Leg, State
 
@@ -190,10 +191,12 @@ class Ledger:
         bet.status, bet.returned, bet.owed, bet.version, bet.told = status, back, owed, version, False
 
     def _by_results(self, bet: Bet, results: list[str | None]) -> tuple[str, int]:
-        """(status, what comes back): open while a leg is undecided, void where all are."""
+        """(status, what comes back): void where all legs are; open while a leg is undecided, unless each line has one
+        that lost, which then needs no other."""
         decided = [result for result in results if result is not None]
         if len(decided) < len(results):
-            return "open", 0
+            lines = chain.from_iterable(combinations(results, size) for size in sizes_of(bet.type, len(results)))
+            return ("settled" if all("lost" in line for line in lines) else "open"), 0
         found = [multiplier(result, leg.price) for result, leg in zip(decided, bet.legs, strict=True)]
         back = returns(bet.type, bet.remaining, found, free=bool(bet.free_bet))
         return ("void" if set(decided) == {"void"} else "settled"), back
@@ -298,13 +301,13 @@ class Ledger:
             return
         results = [state.result_of(leg, bet.placed_ms) for leg in bet.legs]
         over = all(self._is_over(selection) for leg in bet.legs for selection in leg.selections)
-        if bet.status == "open" and None in results and not over:
+        last = self._by_results(bet, results)
+        if bet.status == last[0] == "open" and not over:
             state.report.unchecked("settled", "a fixture of the bet is not over in the journal")
             return
         state.report.judge(bet.status != "open", bet.line, "settled", f"bet {bet.id}: never settled")
         if bet.status == "open":
             return
-        last = self._by_results(bet, results)
         text = f"bet {bet.id}: {bet.status}, {bet.returned}, expected {last}"
         state.report.judge(last == (bet.status, bet.returned), bet.line, "last decisions are paid", text)
         truths = [self._true_result(leg, bet.placed_ms) for leg in bet.legs]

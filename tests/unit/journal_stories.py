@@ -164,7 +164,8 @@ def day() -> list[Row]:
 
 def systems() -> list[Row]:
     """Legs on three matches: b1 a trixie with a lost leg, b2 a patent with a half-won one, b3 a system of 2 in 3, b4 a
-    treble; and the refusals of legs among themselves."""
+    treble; b10 and b11 are lost before all is decided, b11 with the second of its legs; and the refusals of legs among
+    themselves."""
     tale = opened(ONE, TWO, THREE, stake_min=1)
     draw, half = (f"{ONE}:1x2/draw", "3.25", 0), (f"{ONE}:total_goals@2.25/under", "2.05", 0)
     home, lost, away = (f"{TWO}:1x2/home", "2", 0), (f"{THREE}:1x2/home", "2", 0), (f"{THREE}:1x2/away", "4.1", 0)
@@ -177,8 +178,13 @@ def systems() -> list[Row]:
     tale.bet("stake_below_minimum", 6, draw, home, away, type="patent")  # seven lines
     tale.bet("price_moved", 100, (f"{ONE}:1x2/draw", "3.4", 0), tolerance=44)  # 3.25 is 4.41 % less
     tale.bet("accepted", 100, (f"{ONE}:1x2/draw", "3.4", 0), tolerance=45, at=["3.25"])
+    gone, too = (f"{ONE}:1x2/home", "2", 0), (f"{TWO}:1x2/away", "4.1", 0)
+    tale.bet("accepted", 20, gone, home, away)
+    tale.bet("accepted", 30, gone, too, away, type="trixie")
     first_match(tale)
+    tale.settle(10, 20, 0)
     second_match(tale)
+    tale.settle(11, 30, 0, version=2)
     third_match(tale)
     # 100 a line: draw and home 650; every other line has the lost leg
     tale.settle(1, 400, 650, version=3)

@@ -69,6 +69,9 @@ def test_a_quote_is_what_it_is_worth_less_the_margin(
     assert counter.balance == 99_000  # nothing is reserved or posted
 
 
+IN_SETTLEMENT = "what comes back of it is decided: it is being settled"
+
+
 def suspended(counter: Counter) -> None:
     counter.gate.book(GOALS, status=SUSPENDED, generation=2)
 
@@ -99,9 +102,13 @@ def settled(counter: Counter) -> None:
     counter.decide(1, over=L, under=W)
 
 
-def decided_but_not_settled(counter: Counter) -> None:
-    said = (Decision(GOALS, OVER, OUTCOMES[W]),)
+def decided_but_not_settled(counter: Counter, result: Result = W) -> None:
+    said = (Decision(GOALS, OVER, OUTCOMES[result]),)
     counter.commit(DecideLegs("decide:F:1", "F", 1, said, counter.clock.now_ms()))
+
+
+def lost_but_not_settled(counter: Counter) -> None:
+    decided_but_not_settled(counter, L)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +119,11 @@ def decided_but_not_settled(counter: Counter) -> None:
         ([OVER], closed, "cash_out_unavailable", "leg 1: market_closed"),
         ([OVER], gone, "cash_out_unavailable", "leg 1: selection_unknown"),
         ([OVER], silent, "cash_out_unavailable", "leg 1: market_suspended"),
-        ([OVER, ELSEWHERE], lost, "cash_out_unavailable", "it is worth nothing now"),
+        ([OVER, ELSEWHERE], lost, "bet_not_open", "the bet is settled"),
+        ([OVER, ELSEWHERE], lost_but_not_settled, "cash_out_unavailable", IN_SETTLEMENT),
         ([OVER, ELSEWHERE], decided_elsewhere_in_a_suspension, "cash_out_unavailable", "leg 1: market_suspended"),
         ([OVER], settled, "bet_not_open", "the bet is settled"),
-        ([OVER], decided_but_not_settled, "cash_out_unavailable", "all of its legs are decided: it is being settled"),
+        ([OVER], decided_but_not_settled, "cash_out_unavailable", IN_SETTLEMENT),
     ],
 )
 def test_when_nothing_is_offered(
@@ -247,7 +255,8 @@ def won_elsewhere(counter: Counter) -> None:
         (suspended, "cash_out_unavailable", "leg 1: market_suspended"),
         (closed, "cash_out_unavailable", "leg 1: market_closed"),
         (silent, "cash_out_unavailable", "leg 1: market_suspended"),
-        (lost, "cash_out_unavailable", "it is worth nothing now"),
+        (lost, "bet_not_open", "the bet is settled"),
+        (lost_but_not_settled, "cash_out_unavailable", IN_SETTLEMENT),
     ],
 )
 def test_a_quote_is_judged_again_as_it_is_taken_up(

@@ -145,6 +145,16 @@ def settle_again(rows: list[Row]) -> None:
     rows[end:end] = [{**row, "t_ms": rows[end]["t_ms"]} for row in again]
 
 
+def lost_too_soon(rows: list[Row]) -> None:
+    """The trixie of which the first leg has lost, but two are left, along with the treble."""
+    at = find(rows, kind="state", bet="b10")
+    ours = [
+        row for row in rows if row.get("bet") == "b11" and (row["kind"] == "state" or row.get("reason") == "settlement")
+    ]
+    rows[:] = [row for row in rows if row not in ours]
+    rows[at:at] = [{**row, "t_ms": rows[at]["t_ms"]} for row in ours]
+
+
 def swap_books(rows: list[Row]) -> None:
     first, second = [i for i, row in enumerate(rows) if row["kind"] == "book" and row["fixture"] == ONE][1:3]
     rows[first]["n"], rows[second]["n"] = rows[second]["n"], rows[first]["n"]
@@ -327,6 +337,10 @@ SPOILERS: dict[str, tuple[str, Spoiler, set[str]]] = {
     "a trixie paid as if its lost leg had won": ("systems", pay(1, 300), {"return by the decisions"}),
     "a patent rounded once for all": ("systems", pay(2, 1), {"return by the decisions"}),
     "a system that does not divide, rounded once": ("systems", pay(3, 1), {"return by the decisions"}),
+    "a treble that waits though it is lost": (
+        "systems", both(without(bet="b10", reason="settlement"), drop(kind="state", bet="b10")), {"settled"},
+    ),
+    "lost with a leg while a line is left": ("systems", lost_too_soon, {"return by the decisions"}),
     "a system settled as an accumulator": ("systems", of_bet(3, type="accumulator"), {"answered as asked"}),
     "a system with another number of legs": (
         "systems", both(of_bet(1, type="yankee"), put({"type": "yankee"}, kind="ask", type="trixie")),

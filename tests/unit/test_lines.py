@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchday.model.bet import OUTCOMES, Bet, BetStatus, Leg, Outcome, Policy, Result, dead_heat, return_of, status_of
+from matchday.model.bet import (
+    OUTCOMES,
+    Bet,
+    BetStatus,
+    Leg,
+    Outcome,
+    Policy,
+    Result,
+    dead_heat,
+    return_of,
+    status_of,
+    undecided,
+)
 from matchday.model.ledger import AccountStatus, SettleBet
 from matchday.model.lines import LEGS_MAX, LINES_MAX, LinesError, count, default_type, lines, returns
 from matchday.model.posting import Account, PlacedBet, Rows, apply
@@ -323,6 +335,39 @@ def test_all_lost_returns_nothing_and_all_void_the_stake(bet: tuple[str, list[tu
     assert back_of(type_, unit, [(price, V) for price, _ in legs]) == unit * count(type_, len(legs))
     assert back_of(type_, unit, [(price, V) for price, _ in legs], free=True) == 0
     assert status_of([V] * len(legs)) == BetStatus.VOID
+
+
+@given(bets(), st.data())
+def test_a_bet_is_undecided_until_what_is_left_cannot_change_what_comes_back(
+    bet: tuple[str, list[tuple[int, Outcome]]], data: st.DataObject
+) -> None:
+    """Large enough a stake returns something of every line that has no lost leg, and nothing of the others."""
+    type_, legs = bet
+    known = [data.draw(st.sampled_from([outcome, None])) for _, outcome in legs]
+    at_best = [(price, W if outcome is None else outcome) for (price, _), outcome in zip(legs, known, strict=True)]
+    some_left = None in known and back_of(type_, 10**9, at_best) > 0
+    assert undecided(known, type_) == some_left
+    if None in known and not some_left:
+        assert back_of(type_, 10**9, legs) == 0
+
+
+@pytest.mark.parametrize(
+    ("type_", "outcomes", "waits"),
+    [
+        ("", [None], True),
+        ("", [L, None], False),
+        ("", [W, None, L], False),
+        ("", [Outcome(Result.LOST, void_halves=1), None], True),  # half lost
+        ("trixie", [L, None, None], True),
+        ("trixie", [L, L, None], False),
+        ("patent", [L, L, None], True),
+        ("system:3/4", [L, None, None, None], True),
+        ("system:3/4", [L, None, None, L], False),
+        ("", [L, W], False),
+    ],
+)
+def test_which_bets_wait_for_a_leg(type_: str, outcomes: list[Outcome | None], waits: bool) -> None:
+    assert undecided(outcomes, type_) == waits
 
 
 def test_the_biggest_system_is_settled_line_by_line() -> None:

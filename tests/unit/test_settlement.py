@@ -289,6 +289,24 @@ def test_an_accumulator_waits_for_all_of_its_legs() -> None:
     assert (held.status, held.returns, held.version) == (BetStatus.SETTLED, 40, 12)
 
 
+def test_an_accumulator_is_lost_with_its_first_leg_and_not_heard_of_again() -> None:
+    desk = Desk()
+    desk.place("F:1x2/home", "G:1x2/home")
+    desk.start()
+    desk.say(5, home=LOST)
+    desk.clock.run_for(100)
+    assert desk.statuses() == [BetStatus.SETTLED]
+    facts = desk.core.last_fact
+    desk.append(LegsDecided("G", 7, "full_time", NOW, (Decision("G:1x2", "G:1x2/home", WON),)))
+    desk.clock.run_for(100)
+    assert desk.core.last_fact == facts
+    desk.say(8, home=WON)  # corrected: both have won
+    desk.clock.run_for(100)
+    held = desk.core.bet("bet0")
+    assert held is not None
+    assert (held.status, held.returns, held.version) == (BetStatus.SETTLED, 40, 15)
+
+
 # --- bets that commit after their leg was decided -------------------------------------------------------------------
 
 

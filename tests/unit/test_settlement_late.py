@@ -33,11 +33,11 @@ class Settling:
         self.log.append([Record(Topic.DECISIONS, "M", encode(message)) for message in messages], lambda _: None)
         self.clock.run_for(10_000)
 
-    def bet(self, name: str) -> None:
+    def bet(self, name: str, *others: Leg) -> None:
         """Committed now, placed at NOW; heard of as the relay says it."""
-        before, leg = self.core.last_fact, Leg("M", "M:next_goal@1", HOME, 2_500, 1)
+        before, legs = self.core.last_fact, (Leg("M", "M:next_goal@1", HOME, 2_500, 1), *others)
         self.core.commit([PlaceBet(
-            self.clock.new_id(), "ann", "EUR", 1_000, Policy.ANY, (leg,), name, NOW, (leg,)
+            self.clock.new_id(), "ann", "EUR", 1_000, Policy.ANY, legs, name, NOW, legs
         )])  # fmt: skip
         facts = self.core.facts(before, 10)
         self.log.append([Record(Topic.ACCOUNTS, "ann", encode(fact)) for fact in facts], lambda _: None)
@@ -58,6 +58,14 @@ def test_a_bet_that_comes_after_its_leg_was_decided(outcome: Outcome, status: Be
     settling.said(LegsDecided("M", 4, "goal", NOW, (Decision("M:next_goal@1", HOME, outcome),)))
     settling.bet("late")
     assert settling.stands("late") == (status, returns)
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(WON, BetStatus.OPEN), (LOST, BetStatus.SETTLED)])
+def test_a_double_that_comes_after_one_of_its_legs_was_decided(outcome: Outcome, status: BetStatus) -> None:
+    settling = Settling()
+    settling.said(LegsDecided("M", 4, "goal", NOW, (Decision("M:next_goal@1", HOME, outcome),)))
+    settling.bet("late", Leg("N", "N:1x2", "N:1x2/home", 2_000, 1))
+    assert settling.stands("late") == (status, 0)
 
 
 def test_a_bet_that_comes_after_its_time_was_voided() -> None:

@@ -239,6 +239,16 @@ def combined(outcomes: Sequence[Outcome | None]) -> Outcome | None:
     return won if all(outcome == won for outcome in outcomes) else VOID
 
 
+def undecided(outcomes: Sequence[Outcome | None], bet_type: str = "") -> bool:
+    """Whether what comes back of a bet still depends on a leg that is undecided (None). Where each of its lines has a
+    leg that lost nothing does, whatever the others come to: an accumulator is lost with its first leg, a system once
+    fewer legs are left than its shortest lines have (sportsbook rules §3.2, "any m = 0 kills it")."""
+    if None not in outcomes:
+        return False
+    left = sum(outcome is None or outcome.ratio(UNIT)[0] > 0 for outcome in outcomes)
+    return left >= lines.shortest(bet_type or lines.default_type(len(outcomes)), len(outcomes))
+
+
 def status_of(outcomes: Sequence[Outcome]) -> BetStatus:
     """The state of a bet whose legs are all decided: void where every leg is."""
     for outcome in outcomes:

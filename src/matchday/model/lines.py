@@ -104,6 +104,12 @@ def count(bet_type: str, legs: int) -> int:
     return sum(comb(legs, size) for size in sizes(bet_type, legs))
 
 
+@lru_cache(maxsize=1_024)
+def shortest(bet_type: str, legs: int) -> int:
+    """How many legs the shortest lines of a bet have; LinesError as ``sizes``."""
+    return sizes(bet_type, legs)[0]
+
+
 def lines(bet_type: str, legs: int) -> Iterator[tuple[int, ...]]:
     """The lines as tuples of leg indexes: shorter ones first, those of one size in lexicographic order.
 

@@ -6,8 +6,9 @@ still to come can change, and what becomes of the rest by how a match ended (``f
 provider's word of the ending confirms it. A goal taken back or a corrected result withdraws or changes what was decided
 before. A match that has not kicked off in the time that its announcement names is void by the clock; what still waits
 for that is read from ``fixtures``, so that a restart forgets none. Stage two, by account: has the ledger remember what
-stage one says, and settles the bets concerned page by page, again where they were settled otherwise; hears
-``BetAccepted``, and settles at once a bet that committed after its leg was decided.
+stage one says, and settles the bets concerned page by page, once nothing that is undecided can change what comes back
+of them, and again where they were settled otherwise; hears ``BetAccepted``, and settles at once a bet that committed
+after its leg was decided.
 
 Owns nothing that the log and the ledger do not hold: every decision carries the ``seq`` of its cause as its version,
 and every settling command's id derives from bet and version, so that hearing anything twice changes nothing. Never
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from matchday.config import Settlement as SettlementSettings
 from matchday.letters import Letters
-from matchday.model.bet import Bet, Outcome
+from matchday.model.bet import Bet, Outcome, undecided
 from matchday.model.football_markets import decisions
 from matchday.model.football_rules import out_of_time, outcomes, waits
 from matchday.model.ledger import Answer, Command, DecideLegs, SettleBet, SettleBets, VoidLegs, standing
@@ -427,14 +428,14 @@ class SettlementByAccount:
     # --- bets that came late ------------------------------------------------------------------------------------------
 
     def _settle_late(self, bets: Sequence[Bet]) -> None:
-        """Settle those of them whose legs are decided by what the ledger holds."""
+        """Settle those of them of which what the ledger holds decides what comes back."""
         legs = [leg for bet in bets for leg in bet.legs]
         held = self._ledger.decisions(list(dict.fromkeys(name for leg in legs for name in leg.selections)))
         windows = self._ledger.windows(list(dict.fromkeys(leg.fixture for leg in legs)))
         commands: list[Command] = []
         for bet in bets:
             version, outcomes = standing(bet, held, windows)
-            if version and None not in outcomes:
+            if version and not undecided(outcomes, bet.type):
                 commands.append(SettleBet(f"settle:{bet.bet}:{version}", bet.bet, bet.account, self._clock.now_ms()))
         if commands:
             self._commit(commands, self._accepted.next)

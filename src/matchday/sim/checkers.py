@@ -5,7 +5,7 @@ judgement and every answer. None asks a room what it thinks. A broken invariant 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -16,9 +16,18 @@ from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settings
 from matchday.model import lines
-from matchday.model.bet import Bet, BetStatus, Leg, Outcome, Policy, Result
+from matchday.model.bet import Bet, BetStatus, Leg, Policy
 from matchday.model.football import MATERIAL, Period
-from matchday.model.ledger import Answer, CashOut, Command, DecideLegs, Entry, LimitName, PlaceBet, Refusal, is_player
+from matchday.model.ledger import (
+    Answer,
+    CashOut,
+    Command,
+    Entry,
+    LimitName,
+    PlaceBet,
+    Refusal,
+    is_player,
+)
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
     AccountFact,
@@ -39,6 +48,7 @@ from matchday.model.messages import (
     decode,
 )
 from matchday.ports import Stored
+from matchday.sim.decided import LATE_BET, LOST_EARLY, Decided
 from matchday.sim.trace import Violation
 
 DAY_MS: Final = 86_400_000
@@ -48,12 +58,11 @@ _WINDOWS: Final = {
 }  # fmt: skip
 LATE_MS: Final = 2_000
 """Milliseconds allowed for wires and clocks beyond the limits that settings name."""
-LATE_BET: Final = "bet committed after a leg of it was decided"
 DAY_BEFORE: Final = "bet on the day before one on which the fan had bet"
 SETTLED_AGAIN: Final = "bet settled or opened again"
 REOPENED: Final = "bet opened again"
 OWED: Final = "settlement that left something owed"
-SITUATIONS: Final = (LATE_BET, DAY_BEFORE, SETTLED_AGAIN, REOPENED, OWED)
+SITUATIONS: Final = (LATE_BET, DAY_BEFORE, SETTLED_AGAIN, REOPENED, OWED, LOST_EARLY)
 """What worlds must get into, or some promises are not tested."""
 
 
@@ -226,72 +235,6 @@ class Bets:
             for command, answer in said:
                 if isinstance(command, PlaceBet) and answer.bet is not None and core.bet(answer.bet.bet) is None:
                     raise Violation("durable_before_answered", f"{answer}", [command.id])
-
-
-class Decided:
-    """What the ledger holds of a selection is the word of the highest version that it was told."""
-
-    def __init__(self, reached: Counter[str]) -> None:
-        self._held: dict[str, tuple[int, Outcome | None]] = {}
-        self._taken_up: set[str] = set()
-        """Offers."""
-        self._changed: dict[str, int] = {}
-        """Selection -> the version that brought what it has come to: the same said again changes nothing."""
-        self._reached = reached
-
-    def committed(self, commands: Sequence[Command], answers: Sequence[Answer], core: SqliteLedgerCore) -> None:
-        """A batch was committed."""
-        said: list[str] = []
-        for command, answer in zip(commands, answers, strict=True):
-            if isinstance(command, DecideLegs) and answer.refusal is None and not answer.repeated:
-                said += self._decide(command)
-            elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
-                self._take_up(command)
-                self._reached[LATE_BET] += any(
-                    self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
-                )
-            elif isinstance(command, CashOut) and answer.bet and answer.refusal is None and not answer.repeated:
-                self._paid(command, answer.bet)
-        held = core.decisions(said)
-        for selection in said:
-            if held.get(selection, (0, None))[1] != self._held[selection][1]:
-                detail = f"{selection} is {self._held[selection]}, the ledger holds {held.get(selection)}"
-                raise Violation("decisions_are_held", detail, [selection])
-
-    def version(self, selection: str) -> int:
-        """Of the decision that brought what a selection has come to; 0 before."""
-        return self._changed.get(selection, 0)
-
-    def of(self, selection: str) -> Outcome | None:
-        """What a selection came to, as far as the ledger was told."""
-        return self._held.get(selection, (0, None))[1]
-
-    def _take_up(self, command: PlaceBet) -> None:
-        if command.offer and command.offer in self._taken_up:
-            raise Violation("offer_is_taken_once", f"{command.offer} by {command.id}", [command.id, command.account])
-        self._taken_up.add(command.offer)
-
-    def _paid(self, command: CashOut, bet: Bet) -> None:
-        """A bet was cashed out, whole or in part: for no more than the gate offered, by what is decided of it now; and
-        not all of its lines may have been lost for certain by then."""
-        keys = [bet.bet, command.id]
-        if command.asked > command.offered:
-            raise Violation("paid_as_offered", f"{command} was paid", keys)
-        if (stands := sum(self.version(name) for leg in bet.legs for name in leg.selections)) > command.standing:
-            raise Violation("valued_as_it_stands", f"{command} was paid, its bet stands at {stands}: {bet}", keys)
-        lost = [any((found := self.of(name)) is not None and found.result == Result.LOST for name in leg.selections)
-                for leg in bet.legs]  # fmt: skip
-        if all(any(lost[place] for place in line) for line in lines.lines(bet.type, len(bet.legs))):
-            raise Violation("cashed_out_before_it_is_known", f"{bet} was lost when it was cashed out", keys)
-
-    def _decide(self, command: DecideLegs) -> Iterator[str]:
-        for decision in command.decisions:
-            held, outcome = self._held.get(decision.selection, (-1, None))
-            if command.version > held:
-                if outcome != decision.outcome:
-                    self._changed[decision.selection] = command.version
-                self._held[decision.selection] = (command.version, decision.outcome)
-                yield decision.selection
 
 
 class Limits:
@@ -513,7 +456,8 @@ class Acceptance:
         silent = any(reader.owner(leg.fixture) is None for leg in bet.legs)
         now_open = all(
             (market := reader.markets.get(name.rpartition("/")[0])) is not None and market.status == MarketStatus.OPEN
-            for leg in bet.legs for name in leg.selections if decided.of(name) is None
+            for leg in bet.legs if decided.leg(leg, bet.placed_ms) is None
+            for name in leg.selections if decided.of(name) is None
         )  # fmt: skip
         known_lost = command.standing != sum(decided.version(name) for leg in bet.legs for name in leg.selections)
         if not known_lost and (silent or not now_open):

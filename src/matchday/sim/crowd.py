@@ -177,9 +177,10 @@ class Crowd:
                 self._later(fan.chance.randrange(5_000, 60_000), lambda: self._withdraw(fan))
 
     def _cash_out_quickly(self, fan: Fan, fixture: str) -> None:
-        """Take what is offered for bets on a fixture, before the goal is known to who offers it."""
+        """Take what is offered for bets on a fixture, before the goal is known to who offers it; for those first that
+        live on when the goal decides one of their legs."""
         gate, bets = self._own_gate(fan), [bet for bet in fan.bets if any(leg.fixture == fixture for leg in bet.legs)]
-        for bet in bets[-_CASHED_MAX:]:
+        for bet in sorted(bets, key=lambda bet: len(bet.legs))[-_CASHED_MAX:]:
             command = gate.cash_quote(fan.account, bet.bet, None) if gate is not None else None
             if command is not None:
                 self._send(fan, command, near=True)

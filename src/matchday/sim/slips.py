@@ -26,6 +26,8 @@ _TYPES: Final[Mapping[int, Sequence[str]]] = {
 _LINES: Final = {"trixie": 4, "patent": 7}
 _COMBINES: Final = 0.2
 """Share of legs that fans make of several selections of one match."""
+_NEXT: Final = 0.4
+"""Share of the others that the next goal decides, while bets with other legs live on."""
 _LIKES_VOID: Final = 0.5
 """Share of these whose parts may all come to nothing: what a combination comes to then is the hard part of its rule."""
 
@@ -38,7 +40,10 @@ def legs_of(chance: random.Random, views: Mapping[str, View], channels: Sequence
         if view is None or not view.markets or (legs and chance.random() < 0.5):
             continue
         fixture = channel.partition(":")[2]
-        leg = _combined(chance, fixture, view, ask) if chance.random() < _COMBINES else any_leg(chance, fixture, view)
+        if chance.random() < _COMBINES:
+            leg = _combined(chance, fixture, view, ask)
+        else:
+            leg = (known_leg if chance.random() < _NEXT else any_leg)(chance, fixture, view)
         if leg is not None:
             legs.append(leg)
     return legs
@@ -99,7 +104,7 @@ def type_of(chance: random.Random, legs: int) -> tuple[str, int]:
 
 
 def known_leg(chance: random.Random, fixture: str, view: View) -> Leg | None:
-    """What somebody backs who has seen a goal: that it fell, in the market that this very goal decides."""
+    """On a market that the next goal decides: what somebody backs who has seen it fall."""
     goals = sum(view.board["score"]) if view.board else 0
     decided = [
         market for market in view.markets.values()

@@ -28,7 +28,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.market import MarketKey, MarketStatus
-from matchday.model.messages import OVER, BetCashedOut, BetReopened, BetSettled, Topic
+from matchday.model.messages import OVER, AccountFact, BetCashedOut, BetReopened, BetSettled, Topic
 from matchday.model.posting import DAY_MS
 from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
@@ -42,6 +42,7 @@ from matchday.services.settlement import SettlementByAccount, SettlementByFixtur
 from matchday.sim import checkers, rest
 from matchday.sim.clock import VirtualClock
 from matchday.sim.crowd import Crowd
+from matchday.sim.decided import Decided
 from matchday.sim.desk import Desk
 from matchday.sim.faults import Fault, Faults
 from matchday.sim.gate import GATES, GateProcess, sim_settings
@@ -108,7 +109,7 @@ class World:
         self.reached: Counter[str] = Counter()
         """Situation -> how often the world got into it: a promise about what never happened is not tested."""
         self.money, self.bets = checkers.Money(), checkers.Bets(self.reached)
-        self.decided = checkers.Decided(self.reached)
+        self.decided = Decided(self.reached)
         self.limits, self.acceptance = checkers.Limits(self.settings, self.reached), checkers.Acceptance(self.settings)
         self._limits: dict[tuple[str, LimitName], list[tuple[int, int | None]]] = {}
         """Account and limit -> from when which amount."""
@@ -239,8 +240,11 @@ class World:
     def _ledger_written(self, commands: Sequence[Command], answers: Sequence[Answer]) -> None:
         for command, answer in zip(commands, answers, strict=True):
             self.trace.say(f"ledger {_short(command)} -> {answer.refusal or 'accepted'}{' again' * answer.repeated}")
-        self._take_facts()
+        facts = self._take_facts()
         self.decided.committed(commands, answers, self.ledger.core)
+        for fact in facts:
+            if isinstance(fact, BetSettled) and (bet := self.bets.bets[fact.bet]).version == fact.version:
+                self.decided.settled(bet)
         for command, answer in zip(commands, answers, strict=True):
             if isinstance(command, PlaceBet) and answer.refusal is not None and not answer.repeated:
                 self.reached[f"refused: {answer.refusal}"] += 1
@@ -258,15 +262,17 @@ class World:
         if self._written % _COUNTED == 0:
             self.limits.compare(self.ledger.core)
 
-    def _take_facts(self) -> None:
+    def _take_facts(self) -> list[AccountFact]:
         for entry in self.money.entered(self.ledger.core):
             self.trace.say(
                 f"entry {entry.entry} {entry.reason} {entry.bet} {[(p.account, p.amount) for p in entry.postings]}"
             )
-        for fact in self.bets.facts(self.ledger.core):
+        facts = self.bets.facts(self.ledger.core)
+        for fact in facts:
             if isinstance(fact, BetSettled | BetReopened | BetCashedOut):
                 self.limits.moved(self.bets.bets[fact.bet], fact.change, fact.at_ms)
         self.bets.compare(self.money.balances, CURRENCY)
+        return facts
 
     def _set_limit(self, command: SetLimit) -> None:
         now = self._limit(command.account, command.limit, command.at_ms)

@@ -5,7 +5,7 @@ from typing import cast
 
 import msgspec
 
-from matchday.model.bet import BET_MOVES, Bet, BetStatus, Outcome, return_of, status_of
+from matchday.model.bet import BET_MOVES, Bet, BetStatus, Outcome, return_of, status_of, undecided
 from matchday.model.ledger import (
     Answer,
     CashOut,
@@ -23,7 +23,8 @@ from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, CashO
 from matchday.model.posting.accounts import say_free_bet
 from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
-_OPEN, _CASHED_OUT = BetStatus.OPEN, BetStatus.CASHED_OUT  # asked of every bet: a member is not found at once
+_OPEN, _SETTLED = BetStatus.OPEN, BetStatus.SETTLED  # asked of every bet: a member is not found at once
+_CASHED_OUT = BetStatus.CASHED_OUT
 
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
@@ -49,7 +50,7 @@ def void_legs(command: VoidLegs, rows: Rows) -> Answer:
 
 def settle_bet(command: SettleBet, rows: Rows) -> Answer:
     """Settle, settle again by the difference, or open again. A bet whose legs stand as they did is left as it is, and
-    so is one that was cashed out."""
+    so is one that was lost and still is, and one that was cashed out."""
     placed = rows.bets.get(command.bet)
     if placed is None:
         raise ValueError(f"settlement of bet {command.bet}, which the ledger does not hold")
@@ -71,14 +72,18 @@ def settle_bets(command: SettleBets, rows: Rows) -> Answer:
 def _settle(rows: Rows, at_ms: int, placed: PlacedBet, account: Account) -> None:
     bet = placed.bet
     version, found = standing(bet, rows.decisions, rows.windows)
-    open_ = None in found
+    open_ = undecided(found, bet.type)
     if bet.status is _CASHED_OUT or version <= bet.version or (open_ and bet.status is _OPEN):
         return
     if open_:
         status, returns = _OPEN, 0
+    elif None in found:
+        status, returns = _SETTLED, 0  # lost, whatever its other legs come to
     else:
         outcomes = cast("tuple[Outcome, ...]", found)
         status, returns = status_of(outcomes), return_of(bet.remaining, bet.legs, outcomes, bet.type, free=bet.free)
+    if status is bet.status is _SETTLED and not (returns or bet.returns or bet.owed):
+        return  # lost, as it was before: another of its legs makes no news of that
     assert status in BET_MOVES[bet.status], (bet, status)
     change, owed = _bring_to(rows, at_ms, placed, account, status, returns)
     placed.bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version, owed=owed)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from matchday.faults import Faults
-from matchday.model.bet import Bet, BetStatus, Leg, Outcome
+from matchday.model.bet import Bet, BetStatus, Leg, Outcome, undecided
 from matchday.model.book import Books
 from matchday.model.cash_out import LegNow, decided, offer, rest_of, seen
 from matchday.model.ledger import Refusal, Window, standing
@@ -67,8 +67,8 @@ class Valuer:
         if not 0 < stake <= bet.remaining:
             return f"{bet.remaining} minor units of the stake are left"
         version, outcomes = standing(bet, held, windows)
-        if None not in outcomes:
-            return "all of its legs are decided: it is being settled"
+        if not undecided(outcomes, bet.type):
+            return "what comes back of it is decided: it is being settled"
         worth, markets = list[LegNow](), dict[str, int]()
         for index, (leg, outcome) in enumerate(zip(bet.legs, outcomes, strict=True)):
             found = self._decided(leg, outcome) if outcome is not None else self._open(rest_of(leg, held), markets)
