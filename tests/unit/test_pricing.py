@@ -84,6 +84,20 @@ def test_prices_are_real_and_never_in_the_fan_s_favour(given_: Strengths, state:
         assert sum(UNIT / selection.price for selection in selections) >= KINDS[key.type].winners
 
 
+@given(strengths, states, clocks)
+def test_a_double_chance_pays_what_its_two_results_pay_together(
+    given_: Strengths, state: FootballState, clock_s: int
+) -> None:
+    """To a step of the ladder: an overround of its own, which two near certainties cannot bear, would make the third
+    of them shorter than the results that it is made of."""
+    quote = price_book(given_, state, clock_s, 0.05)
+    results = {selection.outcome: selection.price for selection in quote[RESULT]}
+    for selection in quote[MarketKey("double_chance")]:
+        made_of = {"1x": ("home", "draw"), "12": ("home", "away"), "x2": ("draw", "away")}[selection.outcome]
+        together = 1 / sum(1 / results[result] for result in made_of if result in results)
+        assert selection.price == pytest.approx(max(together, 1_001), rel=0.02)
+
+
 def test_the_match_moves_the_prices_the_right_way() -> None:
     second = FootballState(period=Period.SECOND)
     level = probabilities(PRIOR, second, 900)[RESULT]

@@ -143,6 +143,16 @@ EVEN = {"over": 2000, "under": 2000}
         ([market("1x2", None, home=2000, draw=4000, away=4000)], "F:1x2/draw", 6000, 1.5),
         # double chance has two winners
         ([market("double_chance", None, **{"1x": 1500, "12": 1500, "x2": 1500})], "F:double_chance/12", 3000, 2),
+        # beside the match result it is worth what the two are, though its own prices say nothing of the third
+        ([market("double_chance", None, **{"1x": 1001, "12": 6400, "x2": 1001}),
+          market("1x2", None, home=20_000, draw=1111, away=20_000)], "F:double_chance/12", 6400, 0.64),
+        # but never more than its own price says, and nothing of what cannot win
+        ([market("double_chance", None, **{"1x": 1001, "12": 8000, "x2": 1001}),
+          market("1x2", None, home=8_000, draw=1333, away=8_000)], "F:double_chance/12", 4000, 0.5),
+        ([market("double_chance", None, **{"1x": 1500, "12": 1500, "x2": 1500}),
+          market("1x2", None, home=2000, draw=2000)], "F:double_chance/x2", 1500, 0.75),
+        ([market("double_chance", None, **{"1x": 1500, "12": 1500, "x2": 1500}),
+          market("1x2", None, MarketStatus.SUSPENDED, home=2000, draw=2000)], "F:double_chance/x2", 1500, 1),
         # equal prices are equal chances, whatever the overround
         ([market("total_goals", 10, over=1900, under=1900)], "F:total_goals@2.5/over", 3000, 1.5),
         ([market("1x2", None, home=2800, draw=2800, away=2800)], "F:1x2/away", 3000, 1),

@@ -70,6 +70,10 @@ _ENDS: Final = np.cumsum(_SIZES)
 _STARTS: Final = _ENDS - _SIZES
 _MARKET: Final = np.repeat(np.arange(len(_SIZES)), _SIZES)
 _WINNERS: Final = np.array([float(KINDS[name].winners) for name in _TYPES])
+_ONE_LOSES: Final = tuple(np.flatnonzero((_WINNERS > 1) & (_WINNERS == _SIZES - 1)).tolist())
+"""Markets that are priced by what is against each outcome, as one of those wins: a double chance pays what the two
+results that it is made of pay together. With an overround of their own, near certainties could not bear their part of
+it, and the outsider bore all."""
 _NAMES: Final = tuple(outcome for name in _TYPES for outcome in OUTCOMES[name])
 _HALF_SIZE: Final = sum(len(OUTCOMES[key.type]) for key in _HALF)
 _RESULTS: Final = 3
@@ -113,7 +117,7 @@ def _price_tie(strengths: Strengths, state: FootballState, clock_s: int, overrou
     if not fair.all():
         return {}
     sums = 1 + overrounds((_TIE,), controls, overround)
-    prices = _priced(fair, sums, _FIRST, _ONE, _TIE_AT, controls)
+    prices = _priced(fair, sums, _FIRST, _ONE, _TIE_AT, controls, ())
     return {_TIE: tuple(map(Selection, OUTCOMES[TO_QUALIFY], prices))}
 
 
@@ -125,7 +129,7 @@ def _price_regular(
     each = overrounds(list(_keys(state)), controls, overround) if controls.overround else overround
     sums = _WINNERS * (1 + each * np.interp(alive, WAYS, WIDER))
     index = _index(state) if controls.factors or controls.fixed else {}
-    prices = _priced(fair, sums, _STARTS, _WINNERS, index, controls)
+    prices = _priced(fair, sums, _STARTS, _WINNERS, index, controls, _ONE_LOSES)
     quote: Quote = {}
     for key, count, start, end in zip(_keys(state), alive.tolist(), _STARTS.tolist(), _ENDS.tolist(), strict=True):
         if count == end - start:
@@ -136,14 +140,29 @@ def _price_regular(
 
 
 def _priced(
-    fair: Floats, sums: Floats, starts: NDArray[np.int64], winners: Floats, index: Mapping[str, int], controls: Controls
+    fair: Floats,
+    sums: Floats,
+    starts: NDArray[np.int64],
+    winners: Floats,
+    index: Mapping[str, int],
+    controls: Controls,
+    one_loses: Sequence[int],
 ) -> list[int]:
     """Prices of all selections, market by market, with what a trader has set; 0 where one cannot win. ``index``: see
-    ``overrule``."""
+    ``overrule``. ``one_loses``: markets all of whose outcomes win but one."""
     fixed = _NONE_FIXED
     if controls.factors or controls.fixed:
         fair, sums, fixed = overrule(fair, sums, starts, winners, index, controls)
-    prices: list[int] = to_prices(with_overround(fair, starts, sums)).tolist()
+    against = [
+        (market, part) for market in one_loses
+        if fixed.keys().isdisjoint(range((part := slice(starts[market], starts[market + 1])).start, part.stop))
+    ]  # fmt: skip
+    for market, part in against:
+        fair[part], sums[market] = 1 - fair[part], sums[market] / winners[market]
+    implied = with_overround(fair, starts, sums)
+    for _, part in against:
+        implied[part] = implied[part].sum() - implied[part]
+    prices: list[int] = to_prices(implied).tolist()
     for at, price in fixed.items():
         prices[at] = price
     return prices

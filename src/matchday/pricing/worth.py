@@ -10,7 +10,7 @@ Where a stake may be returned, the market's own prices do not say how often (``f
 not returned). Neighbours do: a total of exactly 2 is what over 2.5 and under 1.5 leave, draw no bet is returned with
 the draw of the match result; a quarter line is half as much of the whole line beside it. One neighbour, where a goal
 has closed the other, tells it together with the line's own price. With none the share may be anything, and the leg is
-worth the least that it then is.
+worth the least that it then is. A double chance is worth what its two results are together.
 
 A combination's joint price carries the overround of each of its parts, as ``joint`` makes it: taken out, it leaves the
 chance that all are won; never more than of its least likely part.
@@ -25,13 +25,14 @@ import numpy as np
 
 from matchday.model.bet import Leg
 from matchday.model.cash_out import NOTHING, UNKNOWN, LegNow, Range, undecided
-from matchday.model.football_markets import DRAW_NO_BET, HANDICAP, KINDS, MATCH_RESULT
+from matchday.model.football_markets import DOUBLE_CHANCE, DRAW_NO_BET, HANDICAP, KINDS, MATCH_RESULT
 from matchday.model.market import COUNTING, Market, MarketKey, MarketStatus, split_selection
 from matchday.model.price import PRICE_MAX, PRICE_MIN, UNIT, as_fraction
 from matchday.pricing.overround import LADDER, without_overround
 
 _PARTS: Final = 10**9
 """Chances are whole numbers of so many parts, rounded down."""
+_MADE_OF: Final = {"1x": ("home", "draw"), "12": ("home", "away"), "x2": ("draw", "away")}
 _NIL: Final = Fraction(0)
 _TOLD: Final = Fraction(1, 200)
 """A chance below this is too rough to be divided by: prices are steps on a ladder."""
@@ -74,8 +75,22 @@ def _chance(markets: Mapping[str, Market], selection: str) -> Fraction | None:
         return None
     for held, found in zip(market.selections, _chances(market), strict=True):
         if held.outcome == outcome:
-            return found
+            either = _either(markets, selection, held.price) if market.type == DOUBLE_CHANCE else None
+            return found if either is None else either
     return None
+
+
+def _either(markets: Mapping[str, Market], selection: str, price: int) -> Fraction | None:
+    """The chance of a double chance by that of its two results, where these are open: it is priced by them, and two of
+    its outcomes may be at the shortest price while the third is not unlikely. Never more than its own price says, which
+    a trader may have lengthened."""
+    fixture, _, outcome = split_selection(selection)
+    results = markets.get(MarketKey(MATCH_RESULT).of(fixture))
+    if results is None or results.status != MarketStatus.OPEN:
+        return None
+    chances = zip(results.selections, _chances(results), strict=True)
+    both = sum((found for held, found in chances if held.outcome in _MADE_OF[outcome]), _NIL)
+    return min(both, 1 / as_fraction(price))
 
 
 def _chances(market: Market) -> tuple[Fraction, ...]:
