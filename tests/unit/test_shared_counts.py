@@ -1,5 +1,7 @@
 """A limit that several gates count together: kept across gates, and without a cache each for itself."""
 
+import pytest
+
 from matchday.backends.cache_memory import MemoryCache
 from matchday.edge.limits import RateLimit
 from matchday.edge.shared_counts import SHARE_MS, SharedCounts
@@ -69,3 +71,29 @@ def test_those_far_from_their_limit_are_not_told() -> None:
             counts.took(key)
     clock.run_for(SHARE_MS + 1)
     assert [name.partition(":fan")[2] for name in cache._held] == [":b"]
+
+
+@pytest.mark.parametrize("jump_ms", [-3 * 3_600_000, 3 * 3_600_000])
+def test_a_clock_that_jumps_locks_nobody_out_and_gives_nobody_more(
+    jump_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = Gates(8)
+    gates.taken("a", 1)
+    shown = gates.clock.now_ms
+    monkeypatch.setattr(gates.clock, "now_ms", lambda: shown() + jump_ms)
+    assert [limit.take("a") for limit in gates.limits] == [59] * 8
+    gates.clock.run_for(59_000)
+    most_on_the_way = 8 * (SHARE_MS // 100 + 1)
+    assert ALLOWED < gates.taken("a", 50) <= ALLOWED + most_on_the_way, "they go on counting together"
+
+
+@pytest.mark.parametrize("jump_ms", [-3 * 3_600_000, 3 * 3_600_000])
+def test_a_bucket_fills_by_time_that_has_passed(jump_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualClock(seed=1)
+    limit = RateLimit(clock, ALLOWED, WINDOW_MS, 1)
+    assert (limit.take("a"), limit.take("a")) == (0, 6)
+    shown = clock.now_ms
+    monkeypatch.setattr(clock, "now_ms", lambda: shown() + jump_ms)
+    assert limit.take("a") == 6
+    clock.run_for(6_000)
+    assert limit.take("a") == 0

@@ -25,15 +25,15 @@ class RateLimit:
         # that asks all the time earns as much as one that waits.
         self._full = burst * period_ms
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        """Key -> (what is saved, when that was)."""
+        """Key -> (what is saved, when that was by time elapsed)."""
 
     def take(self, key: str) -> int:
         """0 where one more is allowed, else the seconds to wait, rounded up."""
         if self._shared is not None and (wait_ms := self._shared.wait_ms(key)):
             return -(-wait_ms // 1_000)
-        now = self._clock.now_ms()
+        now = self._clock.elapsed_ms()
         saved, at = self._buckets.pop(key, (self._full, now))
-        saved = min(self._full, saved + max(0, now - at) * self._count)  # the clock may jump back
+        saved = min(self._full, saved + (now - at) * self._count)
         missing = self._period_ms - saved
         if missing <= 0:
             saved -= self._period_ms

@@ -5,6 +5,9 @@ the sum of all gates in a window is more than the limit allows, the key waits fo
 let through at most what they do within ``SHARE_MS`` beyond it. Keys that took less than ``least`` meanwhile are not
 told: most fans are never near their limit, and telling of all of them would cost more than it keeps away. Without a
 cache each gate counts for itself.
+
+Windows are those of the clock, as gates have nothing else in common: one whose clock is wrong counts for itself. For
+how long a key waits is told by time elapsed, and never more than a window, so that a clock that jumps locks nobody out.
 """
 
 from collections.abc import Sequence
@@ -29,12 +32,12 @@ class SharedCounts:
         self._taken: dict[str, int] = {}
         """Key -> what was let through and not yet told; as many as requests in ``SHARE_MS``."""
         self._blocked: dict[str, int] = {}
-        """Key -> until when."""
+        """Key -> until when, by time elapsed."""
 
     def wait_ms(self, key: str) -> int:
         """Milliseconds that a key has to wait for the others' sake; 0 for none."""
         until_ms = self._blocked.get(key)
-        return 0 if until_ms is None else max(0, until_ms - self._clock.now_ms())
+        return 0 if until_ms is None else max(0, until_ms - self._clock.elapsed_ms())
 
     def took(self, key: str) -> None:
         """One was let through here."""
@@ -46,12 +49,13 @@ class SharedCounts:
         taken, self._taken = {key: count for key, count in self._taken.items() if count >= self._least}, {}
         if not taken:
             return
-        window = self._clock.now_ms() // self._window_ms
+        window, gone_ms = divmod(self._clock.now_ms(), self._window_ms)
+        until_ms = self._clock.elapsed_ms() + self._window_ms - gone_ms
         names = [(f"{self._name}:{window}:{key}".replace(" ", ":"), count) for key, count in taken.items()]
-        self._cache.count(names, 2 * self._window_ms, partial(self._heard, list(taken), (window + 1) * self._window_ms))
+        self._cache.count(names, 2 * self._window_ms, partial(self._heard, list(taken), until_ms))
 
     def _heard(self, keys: Sequence[str], until_ms: int, sums: Sequence[int]) -> None:
-        now = self._clock.now_ms()
+        now = self._clock.elapsed_ms()
         for key in [key for key, until in self._blocked.items() if until <= now]:
             del self._blocked[key]
         for key, total in zip(keys, sums, strict=True):
