@@ -414,6 +414,22 @@ def test_asked_twice_while_it_waits_it_is_one_cash_out(in_play: Counter) -> None
     assert in_play.bet(bet).remaining == 600
 
 
+def test_asked_again_it_has_the_answer_that_it_had(in_play: Counter) -> None:
+    """Refused or paid, and though the same would be taken now; of what was decided nothing waits again."""
+    bet = in_play.place(OVER)
+    paid, refused = in_play.command(in_play.quote(bet, 400)), in_play.command(in_play.quote(bet, 500))
+    first = in_play.ask(refused)
+    longer(in_play)
+    in_play.run(DELAY_MS)
+    shorter(in_play)
+    assert (first.said, in_play.cash_out(paid, within_ms=DELAY_MS)) == ("quote_moved", "accepted")
+    for command, said in ((refused, "quote_moved"), (paid, "accepted")):
+        again = in_play.ask(command)
+        in_play.run(0)
+        assert (again.said, again.until_ms) == (said, None)
+    assert in_play.bet(bet).remaining == 600
+
+
 def test_two_of_one_bet_under_different_ids_pay_once(in_play: Counter) -> None:
     quote = in_play.quote(in_play.place(OVER))
     one, two = in_play.ask(in_play.command(quote)), in_play.ask(in_play.command(quote))

@@ -211,6 +211,18 @@ def test_with_a_match_in_play_it_is_pending_and_found_under_its_id(slow: Site) -
     assert fan.balance() == "998.55"
 
 
+def test_a_part_that_was_paid_is_not_waited_for_again(slow: Site) -> None:
+    """Its bet is still open and in play: who lost the answer was told to wait, of what had long been decided."""
+    fan = Fan(slow)
+    body = fan.body("?stake=4.00")
+    assert fan.cash_out(body).status == 202
+    pass_time(slow, DELAY_MS)
+    again = fan.cash_out(body)
+    assert (again.status, again.json["answer"], again.json["repeated"]) == (200, "accepted", True)
+    assert (again.json["bet"]["status"], again.json["bet"]["cashed"]) == ("open", "4.00")
+    assert fan.cash_out(body).json == again.json
+
+
 def test_without_a_ledger_nothing_is_recorded(fan: Fan) -> None:
     body = fan.body()
     fan.site.ledger.away = True

@@ -135,16 +135,23 @@ class CashOuts:
             return
         try:
             judged = self._arrived(command, quote)
-            bet = self._ledger.bet(command.bet)
+            has_to_wait = judged.refusal is None and self._has_to_wait(command)
         except LedgerUnavailable:
             self._clock.call_later(0, lambda: done(Moment.UNAVAILABLE))
             return
         if judged.refusal is not None:
             self._enqueue(_Queued(lambda: self._now(judged), _answered(done)))
-        elif bet is not None and bet.status == BetStatus.OPEN and self._in_play(bet.legs):
+        elif has_to_wait:
             self._wait(command, quote, done, waits)
         else:
             self._ask(command, quote, done)
+
+    def _has_to_wait(self, command: CashOut) -> bool:
+        """Whether its bet is open with a match in play, and it has no answer yet."""
+        bet = self._ledger.bet(command.bet)
+        if bet is None or bet.status != BetStatus.OPEN or not self._in_play(bet.legs):
+            return False
+        return self._ledger.answer(command.account, command.id) is None
 
     def waiting_until(self, account: str, id_: str) -> int | None:
         """Until when a cash-out waits its delay at this gate, by its caller's id; None where it does not."""
