@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matchday import __version__
-from matchday.ended import Ended, ended_by_signals
+from matchday.ended import Ended, ended_by_signals, nobody_reads
 
 _FEED_HELP = "simulated (default), or Wyscout files and folders to be shown as live matches"
 
@@ -480,7 +480,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
-    except BrokenPipeError:  # whoever read our output has read enough; nothing is to be flushed at the end either
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        # Whoever read our output has read enough; nothing is to be flushed at the end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Ended as ended:

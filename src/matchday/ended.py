@@ -1,6 +1,8 @@
 """A command that somebody else ends: it stops what it started and removes what it made, as one that is interrupted."""
 
+import select
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,13 @@ class Ended(KeyboardInterrupt):
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
+
+
+def nobody_reads() -> bool:
+    """Whether nobody reads our output any more: a pipe that breaks may be any, such as a socket to a server."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,3 +79,18 @@ def test_whoever_reads_no_more_of_it_gets_no_story() -> None:
         words = [sys.executable, "-m", "matchday", "calc", "-"]
         ended = subprocess.run(words, input=SLIP.encode(), stdout=nobody, stderr=subprocess.PIPE, check=False)
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_server_that_hangs_up_is_no_reader_who_has_read_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a broker: what it leaves undone is told, as any other fault."""
+
+    def spoke_to_a_server(_options: object) -> int:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        with ours:
+            ours.send(b"x")
+        return 0
+
+    monkeypatch.setattr("matchday.__main__._calc", spoke_to_a_server)
+    with pytest.raises(BrokenPipeError):
+        main(["calc", "-"])
