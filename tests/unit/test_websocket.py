@@ -207,6 +207,28 @@ def test_a_handshake_that_is_none_is_told_what_one_is(run: Run, wrong: bytes) ->
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [("/ws", b"Cookie: " + b"x" * 9_000 + b"\r\n"), ("/ws?" + "x" * 9_000, b"")],
+    ids=["cookie", "path"],
+)
+def test_a_handshake_with_a_line_that_is_too_long_is_told_so(run: Run, path: str, more: bytes) -> None:
+    """By a problem, as everywhere: the library, which reads handshakes, answered in plain text."""
+
+    async def story(desk: Served) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        writer.write(head.encode() + more + key)
+        answer, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"\r\nContent-Type: application/problem+json\r\n" in answer
+        assert json.loads(body)["reason"] == "head_too_large"
+        writer.close()
+
+    run(story)
+
+
 def test_the_full_are_503() -> None:
     async def story(desk: Served) -> None:
         async with desk.connect():

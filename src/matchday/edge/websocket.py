@@ -16,9 +16,10 @@ from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import MAX_LINE_LENGTH, Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
 from matchday.config import Push as PushSettings
 from matchday.edge.admission import OPEN, Entrance
@@ -103,7 +104,7 @@ class _Door(asyncio.Protocol):
         _loop: object = None,
     ) -> None:
         self._connections = server_state.connections
-        self._library: ServerProtocol | None = ServerProtocol(
+        self._library: ServerProtocol | None = _Handshake(
             extensions=[
                 ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
             ],
@@ -215,7 +216,7 @@ class _Door(asyncio.Protocol):
             self.data_received(rest)
 
     def _handshake(self, library: ServerProtocol, request: Request) -> None:
-        response = self._turned_away(request) or _explained(library.accept(request))
+        response = self._turned_away(request) or library.accept(request)
         library.send_response(response)
         if library.state is State.OPEN:
             self.binary = library.subprotocol == MSGPACK
@@ -292,8 +293,11 @@ def _said(problem: Problem, **more: str) -> Response:
     return Response(status, phrase, Headers({**headers, **more}), body)
 
 
-def _explained(response: Response) -> Response:
-    """What the library has to say of a handshake; where it refuses one, in the words of all our doors."""
-    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-        return response
-    return _said(Problem("request_invalid", _HANDSHAKE), **{"Sec-WebSocket-Version": "13"})
+class _Handshake(ServerProtocol):
+    """The library until a connection is open: what it refuses is said in the words of all our doors."""
+
+    def reject(self, status: StatusLike, text: str) -> Response:  # noqa: ARG002
+        """See ``ServerProtocol.reject``."""
+        if status in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
+            return _said(Problem("head_too_large", f"send at most {MAX_LINE_LENGTH} bytes in a line of a handshake"))
+        return _said(Problem("request_invalid", _HANDSHAKE), **{"Sec-WebSocket-Version": "13"})
