@@ -8,7 +8,7 @@ Says: what the journal has of each kind, a table of checks with counts, the firs
 what could not be derived (`unchecked`).
 Never: reads a decision to learn who won, never repairs, never passes silently over what it cannot judge.
 
-    python tests/check_journal.py JOURNAL PATH… [--meta DIR] [--json]      exit status 1 when anything differs
+    python tests/check_journal.py JOURNAL PATH… [--meta DIR] [--json]    status 1: something differs; 2: wrong words
 
 The folder `journal_check` is the check. `Asks` has when each question was due and what was told; `Questions` derives
 the answers to bets, by `Rules` and `Guards`, `CashOuts` those to cash-outs; `Books` and `Decisions` what was offered
@@ -84,8 +84,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     started = time.perf_counter()
+    for path in (*options.paths, *([options.meta] if options.meta else [])):
+        if not path.exists():
+            return _wrong(f"{path}: there is no such file or folder; name the provider's")
+    try:
+        lines = options.journal.open("rb")
+    except OSError as error:
+        return _wrong(f"journal {options.journal}: {error.strerror}; name what `matchday replay --journal` wrote")
     journal = Journal(Provider(options.paths, options.meta))
-    with options.journal.open("rb") as lines:
+    with lines:
         for line in lines:
             journal.feed(line)
     report = journal.finish()
@@ -96,6 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         sys.stdout.write(f"{report.as_table()}\n{journal.line} lines in {seconds:.1f} s\n")
     return 1 if report.differing.total() else 0
+
+
+def _wrong(text: str) -> int:
+    sys.stderr.write(f"check_journal: {text}\n")
+    return 2
 
 
 if __name__ == "__main__":

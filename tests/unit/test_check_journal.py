@@ -549,3 +549,18 @@ def test_the_command_says_what_it_found(tmp_path: Path, provider_files: Path) ->
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         report = json.loads(done.stdout)
         assert (done.returncode, bool(report["differences_total"]), report["lines"]) == (status, status == 1, len(rows))
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("nofile", "here"), "journal nofile: No such file or directory; name what `matchday replay --journal` wrote"),
+    (("here", "here"), "journal here: Is a directory; name what `matchday replay --journal` wrote"),
+    (("good", "nowhere"), "nowhere: there is no such file or folder; name the provider's"),
+    (("good", "here", "--meta", "nodir"), "nodir: there is no such file or folder; name the provider's"),
+])  # fmt: skip
+def test_what_is_not_there_is_said_in_a_line(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "good").touch()
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"check_journal: {says}\n")
