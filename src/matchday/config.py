@@ -37,6 +37,8 @@ SECRET_MIN: Final = 16
 _FILE: Final = "_file"
 FILE_CHARACTERS_MAX: Final = 10_000
 """Characters of a file that holds one setting."""
+NUL: Final = "a NUL character, which no path, host or other text may have; take it out"
+"""What is wrong with a text that nobody could hand to the operating system or to a server."""
 
 
 class SettingsError(ValueError):
@@ -518,6 +520,20 @@ def _said(variable: str, section: str, field: str, value: str) -> tuple[str, str
     return setting, text.rstrip("\r\n")
 
 
+def nul_at(value: object, place: str = "$") -> str:
+    """Where a text in settings, given as builtins, has a NUL character, such as ``$.doors.host``; empty: nowhere."""
+    if isinstance(value, str):
+        return place if "\0" in value else ""
+    if isinstance(value, dict):
+        found = (
+            nul_at(name + text if isinstance(text, str) else text, f"{place}.{name}") for name, text in value.items()
+        )
+        return next(filter(None, found), "").replace("\0", "\\0")
+    if isinstance(value, list | tuple):
+        return next(filter(None, (nul_at(each, f"{place}[{number}]") for number, each in enumerate(value))), "")
+    return ""
+
+
 def load(path: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
     """Settings from a TOML file and ``MATCHDAY_…`` variables; SettingsError names what is wrong."""
     table: dict[str, Any] = {}
@@ -539,8 +555,11 @@ def load(path: Path | None = None, environment: dict[str, str] | None = None) ->
         if isinstance(part, dict):  # else the file's mistake is named below
             field, value = _said(name, section, field, value)
             part[field] = _listed(value) if field in _LISTS.get(section, ()) else value
+    where = "settings" if path is None else f"settings file {path} (or a MATCHDAY_… variable)"
     try:
-        return msgspec.convert(table, Settings, strict=False)
+        settings = msgspec.convert(table, Settings, strict=False)
     except (msgspec.ValidationError, UnicodeError) as error:
-        where = "settings" if path is None else f"settings file {path} (or a MATCHDAY_… variable)"
         raise SettingsError(f"{where}: {error}") from error
+    if place := nul_at(msgspec.to_builtins(settings)):
+        raise SettingsError(f"{where}: {NUL} - at `{place}`")
+    return settings

@@ -56,3 +56,34 @@ def test_a_gate_without_its_number_does_not_start() -> None:
         with pytest.raises(SettingsError):
             load(None, {"MATCHDAY_BETS_WRITER": ordinal, "MATCHDAY_BETS_WRITERS": "3"})
     assert load(None, {"MATCHDAY_BETS_WRITER": "2", "MATCHDAY_BETS_WRITERS": "3"}).bets.writer == 2
+
+
+@pytest.mark.parametrize(("written", "place"), [
+    ('[doors]\nhost = "127.0.0.1\\u0000"', "$.doors.host"),
+    ('[doors]\nsecret_file = "k\\u0000ey"', "$.doors.secret_file"),
+    ('[doors]\nsecret = "0123456789abcdef\\u0000"', "$.doors.secret"),
+    ('[doors]\norigins = ["https://a.example", "\\u0000"]', "$.doors.origins[1]"),
+    ('[ops]\nhost = "\\u0000"', "$.ops.host"),
+    ('[postgres]\naddress = "host=\\u0000"', "$.postgres.address"),
+    ('[kafka]\nbrokers = ["kafka:9092\\u0000"]', "$.kafka.brokers[0]"),
+    ('[kafka.client]\n"sasl.username" = "\\u0000"', "$.kafka.client.sasl.username"),
+    ('[kafka.client]\n"a\\u0000" = "b"', "$.kafka.client.a\\0"),
+])  # fmt: skip
+def test_a_nul_character_is_named_by_its_setting_and_not_shown(written: str, place: str, tmp_path: Path) -> None:
+    """The operating system takes none: a path or a host with one ended a process with a traceback."""
+    file = tmp_path / "matchday.toml"
+    file.write_text(written)
+    with pytest.raises(SettingsError) as raised:
+        load(file, {})
+    assert str(raised.value).endswith(
+        f"a NUL character, which no path, host or other text may have; take it out - at `{place}`"
+    )
+    assert "\0" not in str(raised.value)
+    assert "0123456789abcdef" not in str(raised.value)
+
+
+def test_a_nul_character_in_a_file_that_holds_a_setting_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_bytes(b"host=db\0")
+    with pytest.raises(SettingsError, match=r"a NUL character.* - at `\$\.postgres\.address`"):
+        load(None, {"MATCHDAY_POSTGRES_ADDRESS_FILE": str(file)})

@@ -41,6 +41,7 @@ def test_the_defaults_only_say(tmp_path: Path) -> None:
         ("mode = 'asleep'\n[rooms.gate]\nceiling = 8", "asleep"),
         ("[rooms.gate]\nceiling = 8\ncelling = 8", "unknown field `celling`"),
         ("[rooms.gate", "Expected"),
+        ('[rooms.gate]\nceiling = 8\n[history]\nfolder = "a\\u0000"', "take it out - at `$.history.folder`"),
         ("[rooms.gate]\nceiling = 8\n[machines]\nceiling = 2\nfloor = 3", "machines: floor 3 is above ceiling 2"),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from matchday.config import NUL, nul_at
 from matchday.ops.capacity import LOADS
 from matchday.ops.scaler.core import Rule
 from matchday.ops.scaler.problems import ScalerError
@@ -239,8 +240,11 @@ def load(path: Path) -> Settings:
         raw = path.read_bytes()
         if len(raw) > FILE_BYTES_MAX:
             raise ScalerError(f"{path} is larger than {FILE_BYTES_MAX} bytes; it is no file of settings")
-        return msgspec.convert(tomllib.loads(raw.decode()), Settings)
+        settings = msgspec.convert(tomllib.loads(raw.decode()), Settings)
     except OSError as error:
         raise ScalerError(f"settings {path}: {error.strerror}; name a file with --config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ScalerError(f"settings {path}: {error}; docs/autoscaling.md has all of them") from error
+    if place := nul_at(msgspec.to_builtins(settings)):
+        raise ScalerError(f"settings {path}: {NUL} - at `{place}`; docs/autoscaling.md has all of them")
+    return settings
