@@ -466,6 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
     from matchday.ops.scaler.problems import ScalerError
+    from matchday.words import WordsError
 
     explained = (
         StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError, BackupError,
@@ -480,6 +481,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except explained as error:
         sys.stderr.write(f"matchday: {error}\n")
         return 1
+    except WordsError as error:
+        sys.stderr.write(f"matchday: {error}\n")
+        return 2
     except BrokenPipeError:
         if not nobody_reads():
             raise

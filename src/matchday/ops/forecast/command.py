@@ -19,6 +19,7 @@ from matchday.ops.forecast.problems import Finding, ForecastError
 from matchday.ops.forecast.report import page
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
 from matchday.output import write_json
+from matchday.words import tried
 
 _RANGES: Final = (("boot_minutes", 0, 240), ("capacity", 1, 10**9))
 _TRAINED: Final = 0.75
@@ -44,6 +45,9 @@ def forecast(options: argparse.Namespace) -> int:
         if not least <= value <= most:
             raise ForecastError(f"--{name.replace('_', '-')} {value} is outside {least} to {most}")
     plan, findings = prepare(options)
+    for name, file in (("--html", options.html), ("--decisions", options.decisions)):
+        if file is not None:
+            tried(name, file)
     for finding in findings:
         sys.stderr.write(f"{finding}\n")
     with _steps() as progress:

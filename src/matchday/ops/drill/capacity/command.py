@@ -27,6 +27,7 @@ from matchday.ops.drill.capacity import measure, verify
 from matchday.ops.drill.capacity.words import PARTS
 from matchday.output import write_json
 from matchday.pricing.calibrate import PRIOR
+from matchday.words import tried
 
 ROUNDS_MAX: Final = 9
 
@@ -49,6 +50,8 @@ def capacity(options: argparse.Namespace) -> int:
         raise StartError(f"{unknown[0]!r} is no part; they are {', '.join(PARTS)}")
     if not 1 <= options.rounds <= ROUNDS_MAX:
         raise StartError(f"--rounds {options.rounds} is outside 1 to {ROUNDS_MAX}")
+    if options.verify is None:
+        tried("--out", options.out)
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "database"]
     with TemporaryDirectory(prefix="matchday-capacity-", dir=ON_DISK) as name, steps() as (progress, say):
         run = _Run(Path(name), options.quick, progress, say, searches=options.rounds)

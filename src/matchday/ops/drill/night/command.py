@@ -30,6 +30,7 @@ from matchday.ops.drill.night.traces import of_match, of_traffic, recorded
 from matchday.ops.scale.assumptions import MACHINE
 from matchday.ops.scale.model import model_of
 from matchday.output import write_json
+from matchday.words import tried
 
 _RATE: Final = 2.0
 _RATE_TRACE: Final = 0.01
@@ -40,6 +41,9 @@ def night(options: argparse.Namespace) -> int:
     """``matchday drill night``."""
     wish = _wish(options)
     model = model_of(options.model)
+    kept.tried_in(options.reports, wish.at)
+    if options.html is not None:
+        tried("--html", options.html)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -49,14 +53,29 @@ def night(options: argparse.Namespace) -> int:
     before = kept.last(options.reports, report)
     if before is not None:
         report.difference = difference(report, before)
-    file = kept.keep(options.reports, report)
-    if options.html is not None:
-        _write(options.html, page(report))
+    file, unwritten = _written(options, report)
     if options.json:
         write_json(report)
     else:
         show(report, file)
+    if unwritten:
+        raise DrillError("\n".join(unwritten))
     return 0 if report.passed else 1
+
+
+def _written(options: argparse.Namespace, report: Report) -> tuple[Path | None, list[str]]:
+    """Where the report is kept, and what could not be written: a night's report is shown whatever became of files."""
+    file, unwritten = None, []
+    try:
+        file = kept.keep(options.reports, report)
+    except DrillError as error:
+        unwritten.append(str(error))
+    if options.html is not None:
+        try:
+            options.html.write_text(page(report), encoding="utf-8")
+        except OSError as error:
+            unwritten.append(f"cannot write {options.html}: {error.strerror}; choose another file")
+    return file, unwritten
 
 
 def _held(options: argparse.Namespace, wish: Wish, model: capacity.Capacity | None) -> Report:
@@ -123,10 +142,3 @@ def _phases(options: argparse.Namespace) -> tuple[Phase, ...]:
 def _now() -> str:
     ms = WallClock(cast("asyncio.AbstractEventLoop", None)).now_ms()  # its time needs no loop
     return datetime.fromtimestamp(ms / 1e3, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DrillError(f"cannot write {path}: {error.strerror}; choose another file") from error

@@ -7,6 +7,7 @@ import msgspec
 
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.night.report import FORMAT, Report
+from matchday.words import WordsError, tried
 
 
 def last(folder: Path, report: Report) -> Report | None:
@@ -16,15 +17,28 @@ def last(folder: Path, report: Report) -> Report | None:
     return max(same, key=lambda each: each.at, default=None)
 
 
+def tried_in(folder: Path, at: str) -> None:
+    """See that the report of a night that begins at ``at`` can be written, and make the folder. WordsError if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WordsError(f"--reports {folder}: {error.strerror}; choose another folder with --reports DIR") from error
+    tried("--reports", _file(folder, at))
+
+
 def keep(folder: Path, report: Report) -> Path:
     """Write it; its file. DrillError where it cannot be."""
-    path = folder / f"night-{re.sub(r'[^0-9TZ]', '', report.at)}.json"
+    path = _file(folder, report.at)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.encode(report))
     except OSError as error:
         raise DrillError(f"report {path}: {error.strerror}; choose another folder with --reports DIR") from error
     return path
+
+
+def _file(folder: Path, at: str) -> Path:
+    return folder / f"night-{re.sub(r'[^0-9TZ]', '', at)}.json"
 
 
 def _read(path: Path) -> Report | None:

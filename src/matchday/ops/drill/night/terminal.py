@@ -17,8 +17,8 @@ _WHYS: Final = 4
 """Reasons that are told one by one."""
 
 
-def show(report: Report, file: Path) -> None:
-    """Print it."""
+def show(report: Report, file: Path | None) -> None:
+    """Print it, and where it is kept, if it is."""
     console = Console()
     console.width = max(console.width, _WIDTH)
     table = Table(title=headline(report), title_justify="left", box=SIMPLE_HEAD)
@@ -32,7 +32,8 @@ def show(report: Report, file: Path) -> None:
     console.print(table)
     for text in said(report):
         console.print(text, highlight=False, markup=False)
-    console.print(f"kept in {file}", highlight=False)
+    if file is not None:
+        console.print(f"kept in {file}", highlight=False)
 
 
 def headline(report: Report) -> str:
