@@ -10,7 +10,10 @@ from pathlib import Path
 
 from matchday import __version__
 from matchday.ended import Ended, ended_by_signals, nobody_reads
+from matchday.words import WordsError, count, there
 
+_MOST = 1_000_000
+"""Simulated fans."""
 _FEED_HELP = "simulated (default), or Wyscout files and folders to be shown as live matches"
 
 _CALC_DESCRIPTION = """\
@@ -170,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Wyscout match files or folders of them")
     replay.add_argument(
-        "--meta", type=Path, metavar="DIR", help="matches_*.json and teams.json (default: found nearby)"
+        "--meta", type=there, metavar="DIR", help="matches_*.json and teams.json (default: found nearby)"
     )
     replay.add_argument(
         "--prices",
@@ -178,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CSV",
         help="CSV[.gz] with date, home_team, away_team, home_win, draw, away_win, over_2.5, under_2.5",
     )
-    replay.add_argument("--bettors", type=int, default=0, metavar="N", help="simulated fans (default: none)")
+    replay.add_argument(
+        "--bettors", type=count(0, _MOST), default=0, metavar="N", help="simulated fans (default: none)"
+    )
     replay.add_argument("--seed", type=int, default=1, help="of all chance in the run (default: 1)")
     replay.add_argument("--journal", type=Path, metavar="FILE", help="write the journal (NDJSON) here")
     replay.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -248,7 +253,7 @@ def _add_platform(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=1, help="of the simulated league (default: 1)")
     command.add_argument("--feed", nargs="+", default=["simulated"], metavar="PATH", help=_FEED_HELP)
     meta_help = "Wyscout's matches and teams, if not beside the matches"
-    command.add_argument("--meta", type=Path, metavar="DIR", help=meta_help)
+    command.add_argument("--meta", type=there, metavar="DIR", help=meta_help)
     prices_help = "bookmakers' prices for shown matches (see replay)"
     command.add_argument("--prices", type=Path, metavar="CSV", help=prices_help)
     command.add_argument("--speed", type=float, default=1.0, metavar="X", help="match seconds per second (default: 1)")
@@ -375,7 +380,7 @@ def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     sim.add_argument("--matches", type=int, metavar="N", help="of one world (default: 1 to 3, by its seed)")
     sim.add_argument("--fans", type=int, metavar="N", help="of one world (default: 4 to 12, by its seed)")
     sim.add_argument("--faults", default="all", metavar="LIST", help="all, none, names, or -names to leave out")
-    sim.add_argument("--processes", type=int, default=0, metavar="N", help="seeds at once (default: one per core)")
+    sim.add_argument("--processes", type=count(1, 1_000), metavar="N", help="seeds at once (default: one per core)")
     sim.add_argument("--stop-at-first", action="store_true", help="stop at the first broken invariant")
     sim.add_argument(
         "--shrink", action="store_true", help="look for fewer faults, fans and matches that still break it"
@@ -466,7 +471,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matchday.ops.drill import DrillError
     from matchday.ops.forecast.problems import ForecastError
     from matchday.ops.scaler.problems import ScalerError
-    from matchday.words import WordsError
 
     explained = (
         StartError, SettingsError, BackendError, PricesError, ClusterError, ForecastError, DrillError, BackupError,

@@ -41,6 +41,7 @@ from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
 from matchday.sim.settle_bench import run as run_settle_bench
 from matchday.sim.tally import Report
+from matchday.words import WordsError
 
 _SPEED_MAX = 600.0
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -167,6 +168,9 @@ def _at(
 
 def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:
     if options.feed == ["simulated"]:
+        for name in ("meta", "prices"):
+            if getattr(options, name) is not None:
+                raise WordsError(f"--{name} is of recorded matches, and none are shown; name them with --feed PATH")
         return lambda _: SimulatedLeague(options.seed, options.speed)
     matches = _matches([Path(path) for path in options.feed], options.meta).matches
     strengths, _ = _strengths(options.prices, matches)

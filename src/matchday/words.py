@@ -1,5 +1,7 @@
 """Words of a command that cannot be: they are refused before anything is begun, with exit status 2."""
 
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -17,3 +19,41 @@ def tried(option: str, file: Path) -> None:
             file.unlink()
     except OSError as error:
         raise WordsError(f"{option} {file}: {error.strerror}; name a file that can be written") from error
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within bounds, as the type of an option."""
+
+    def read(word: str) -> int:
+        try:
+            number = int(word)
+        except ValueError as error:
+            raise ArgumentTypeError(f"{word!r}: expected a whole number from {least} to {most}") from error
+        if not least <= number <= most:
+            raise ArgumentTypeError(f"{word}: expected a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def seconds(most: int) -> Callable[[str], float]:
+    """Seconds, none or more, as the type of an option."""
+
+    def read(word: str) -> float:
+        try:
+            number = float(word)
+        except ValueError as error:
+            raise ArgumentTypeError(f"{word!r}: expected seconds from 0 to {most}") from error
+        if not 0 <= number <= most:
+            raise ArgumentTypeError(f"{word}: expected seconds from 0 to {most}")
+        return number
+
+    return read
+
+
+def there(word: str) -> Path:
+    """A file or folder that there is, as the type of an option."""
+    path = Path(word)
+    if not path.exists():
+        raise ArgumentTypeError(f"{word}: there is no such file or folder; name one that there is, or leave it out")
+    return path

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from matchday.config import PORT_MAX
 from matchday.ops.cluster_canary import Budget
 from matchday.ops.cluster_local import LINES, Cluster, Report, Wish
 from matchday.ops.cluster_release import release_of
@@ -13,6 +14,7 @@ from matchday.ops.cluster_roll import Order, RollReport
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
 from matchday.ops.cluster_state import ClusterError
 from matchday.output import write_json
+from matchday.words import count
 
 DESCRIPTION: Final = """\
 A whole cluster on this machine: every room as processes of its own (`matchday run`), gates behind HAProxy, over Kafka
@@ -79,7 +81,9 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     up.add_argument(
         "--brokers", type=int, choices=(1, 3), help="of Kafka, with --with-engines (default: 1; with --ha, 3)"
     )
-    up.add_argument("--port", type=int, default=8000, help="of the balancer on 127.0.0.1 (default: 8000)")
+    up.add_argument(
+        "--port", type=count(1, PORT_MAX), default=8000, help="of the balancer on 127.0.0.1 (default: 8000)"
+    )
     usual = " ".join(f"{room}={count}" for room, count in ROOMS.items())
     rooms_help = f"processes of each room (default: {usual})"
     up.add_argument("--rooms", nargs="+", type=room_count, default=[], metavar="ROOM=N", help=rooms_help)
@@ -101,7 +105,9 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     _add_roll(roll)
     logs = commands.add_parser("logs", help="the end of what processes wrote")
     logs.add_argument("names", nargs="*", metavar="NAME", help="as in status (default: all)")
-    logs.add_argument("--lines", type=int, default=LINES, metavar="N", help=f"of each (default: {LINES})")
+    logs.add_argument(
+        "--lines", type=count(1, 1_000_000), default=LINES, metavar="N", help=f"of each (default: {LINES})"
+    )
     replay = commands.add_parser(
         "replay",
         help="play a journal's bets through the engines, to the same money",

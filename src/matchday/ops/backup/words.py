@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from matchday.config import PORT_MAX
+from matchday.words import count
+
 DESCRIPTION: Final = """\
 Backups of the ledger, and what follows from them. On PostgreSQL: `backup` copies the running server, `archive` receives
 its write-ahead log as it is written, `restore` makes a server of both as it was at a moment. An embedded ledger (a data
@@ -57,7 +60,7 @@ def add_words(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     restore.add_argument("--into", type=Path, required=True, metavar="DIR", help="a new folder")
     restore.add_argument("--archive", type=Path, metavar="DIR", help="what `ledger archive` wrote")
     restore.add_argument("--to", default="", metavar="TIME", help="such as 2026-06-14T20:15:30.250Z (default: the end)")
-    restore.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (default: any that is free)")
+    restore.add_argument("--port", type=count(0, PORT_MAX), default=0, help="on 127.0.0.1 (default: any that is free)")
     for command in (restore, verify):
         command.add_argument(
             "--accounts", type=int, metavar="N", help="whose statements and bets are read (default: of all)"

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from matchday.words import seconds
+
 _DESCRIPTION: Final = """\
 Roll a local cluster that is up (`matchday cluster roll`) while fans bet through its balancer in an open loop, and say
 what they were told: how many answers were neither accepted nor a refusal by rule, how many were busy, for how long no
@@ -28,7 +30,9 @@ def add_roll(
     roll.add_argument("--state", type=Path, default=Path("cluster"), metavar="DIR", help="the cluster's folder")
     roll.add_argument("--load", type=float, default=500.0, metavar="N", help="bets a second, 1 to 5000 (default: 500)")
     roll.add_argument("--fans", type=int, default=40, metavar="N", help="who place them, 1 to 60 (default: 40)")
-    roll.add_argument("--before", type=float, default=5.0, metavar="S", help="seconds of load before it (default: 5)")
+    roll.add_argument(
+        "--before", type=seconds(3_600), default=5.0, metavar="S", help="seconds of load before it (default: 5)"
+    )
     roll.add_argument("--words", default="", metavar="WORDS", help="further words of `matchday cluster roll`")
     roll.add_argument("--json", action="store_true", help="print the report as JSON")
     roll.set_defaults(drill=hold)

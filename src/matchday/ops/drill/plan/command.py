@@ -21,6 +21,7 @@ from matchday.ops.forecast import calendar, traffic
 from matchday.ops.forecast.series import compressed
 from matchday.ops.scale.model import model_of
 from matchday.output import write_json
+from matchday.words import WordsError
 
 MIX = MIXES["kick-off"]
 """Who comes for a match: by it requests become visitors, connections and bets."""
@@ -65,6 +66,7 @@ def plan(options: argparse.Namespace) -> int:
     if not 1 <= options.days <= 60:
         raise DrillError(f"--days {options.days} is outside 1 to 60")
     model, now = model_of(options.model), _now(options.now)
+    have = _have(options.have, model)
     trace = traffic.read(options.traffic)
     read = [calendar.read(file, options.kickoffs_zone) for file in options.calendar]
     findings = [str(each) for each in (*trace.findings, *(f for one in read for f in one.findings))]
@@ -72,7 +74,6 @@ def plan(options: argparse.Namespace) -> int:
     series = compressed(trace.first, trace.requests, trace.known, 1)
     if (late := now - (trace.first + len(trace.requests))) > 1_440:
         findings.append(f"the traffic ends {late // 1_440} days before --now: its level may be another by now")
-    have = dict(options.have)
     rows = [row_of(peak, model, have, options.scale) for peak in peaks(series, fixtures, now, options.days)]
     report = Report(
         now=_said(now), days=options.days, have=have, version=model.version, rows=rows,
@@ -83,6 +84,13 @@ def plan(options: argparse.Namespace) -> int:
     else:
         _print(report)
     return 0 if report.holds else 1
+
+
+def _have(said: Sequence[tuple[str, int]], model: Capacity) -> dict[str, int]:
+    """Processes of rooms that the model knows; of any other it would say nothing."""
+    if unknown := [room for room, _ in said if room not in model.rooms]:
+        raise WordsError(f"--have {unknown[0]!r} is no room of the capacity model; they are {', '.join(model.rooms)}")
+    return dict(said)
 
 
 def loads_at(requests_per_minute: float, mix: Mix) -> dict[str, float]:

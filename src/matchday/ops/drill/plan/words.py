@@ -4,6 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from matchday.words import count
+
+_MOST: Final = 100_000
+"""Processes of a room."""
+
 _DESCRIPTION: Final = """\
 For the fixtures of the next seven days: the crowd's expected peak, what one such match in a hundred exceeds, and
 whether the processes there are carry that, by the capacity model. A fixture that is called off, or the time that one
@@ -43,7 +48,7 @@ def room_count(word: str) -> tuple[str, int]:
     room, _, number = word.partition("=")
     if not room or not number.isdecimal():
         raise argparse.ArgumentTypeError(f"{word!r}: expected ROOM=N, such as gate=3")
-    return room, int(number)
+    return room, count(1, _MOST)(number)
 
 
 def _plan(options: argparse.Namespace) -> int:
