@@ -20,7 +20,7 @@ from matchday.app.letters import Letter, letters, retry
 from matchday.app.secret import SECRET_BYTES
 from matchday.app.stores import adopt, open_log
 from matchday.backends.clock_wall import WallClock
-from matchday.bench.progress import ON_DISK, steps
+from matchday.bench.on_disk import ON_DISK
 from matchday.calc import DOCUMENT_BYTES_MAX, Refused, calculate_document
 from matchday.config import PORT_MAX, Settings
 from matchday.config import load as load_settings
@@ -37,6 +37,7 @@ from matchday.ops.cluster_words import Local
 from matchday.output import write_json
 from matchday.ports import Clock, Log, LogUnavailable
 from matchday.pricing.calibrate import PRIOR
+from matchday.progress import steps
 from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
 from matchday.sim.settle_bench import run as run_settle_bench

@@ -1,10 +1,13 @@
 """Books that were damaged on purpose: each fault is found, and named with what it is about."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from matchday.__main__ import main
 from matchday.app.sound import FAULTS_SHOWN, Soundness, look
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from tests.contract.test_sound import stories
@@ -49,3 +52,31 @@ def test_of_very_many_faults_the_first_are_shown() -> None:
     for n in range(FAULTS_SHOWN + 5):
         found.found(f"fault {n}")
     assert (found.sound, found.faults_total, found.faults[-1]) == (False, FAULTS_SHOWN + 5, f"fault {FAULTS_SHOWN - 1}")
+
+
+def test_whoever_waits_is_told_how_far_it_is(core: SqliteLedgerCore) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    found = look(core, progress=lambda *step: told.append(step))
+    fans = found.accounts
+    assert told == [
+        ("entries", found.entries, None), ("entries", found.entries, found.entries),
+        *(("accounts", number, fans) for number in range(1, fans + 1)),
+    ]  # fmt: skip
+    told.clear()
+    look(core, 1, lambda *step: told.append(step))
+    assert told[2:] == [("accounts", 1, 1)]
+
+
+@pytest.mark.parametrize("terminal", ["1", ""])
+def test_a_terminal_sees_it_and_nobody_else(
+    terminal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", terminal)  # rich takes it for a terminal
+    with closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as made:
+        for commands in stories():
+            made.commit(commands)
+    assert main(["ledger", "verify", "--data", str(tmp_path), "--json"]) == 0
+    told = capsys.readouterr()
+    assert ("entries" in told.err and "accounts" in told.err) == bool(terminal)
+    assert json.loads(told.out)["sound"]
+    assert terminal or told.err == ""

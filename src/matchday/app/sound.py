@@ -6,7 +6,7 @@ to his balance; each of his bets is what its id is answered with, and what was p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from matchday.model.bet import Bet
 from matchday.model.ledger import Answer, Entry, is_player
 from matchday.model.messages import AccountFact
 
+Progress = Callable[[str, int, int | None], None]
 FAULTS_SHOWN: Final = 100
 _PAGE: Final = 2_000
 
@@ -77,13 +78,14 @@ class Soundness(msgspec.Struct):
             self.faults.append(fault)
 
 
-def look(books: Books, accounts: int | None = None) -> Soundness:
-    """Read all entries, and the statements and bets of so many accounts (None: of all), spread over all of them."""
+def look(books: Books, accounts: int | None = None, progress: Progress = lambda *_: None) -> Soundness:
+    """Read all entries, and the statements and bets of so many accounts (None: of all), spread over all of them.
+    ``progress`` is told (step, done, total; None while it is not known)."""
     found = Soundness(totals=dict(books.totals()), open_bets=books.open_bets())
     for currency, total in found.totals.items():
         if total:
             found.found(f"{currency} sums to {total}, not to zero")
-    posted = _entries(books, found)
+    posted = _entries(books, found, progress)
     balances = books.balances()
     for account in sorted(balances.keys() | posted.keys()):
         held, sums = balances.get(account, 0), posted.get(account, 0)
@@ -93,19 +95,22 @@ def look(books: Books, accounts: int | None = None) -> Soundness:
             found.found(f"account {account}: its balance is negative, {held}")
     fans = sorted(filter(is_player, balances))
     found.accounts = len(fans)
-    still_open = sum(_account(books, fan, balances[fan], found) for fan in _some(fans, accounts))
+    still_open, some = 0, _some(fans, accounts)
+    for number, fan in enumerate(some, 1):
+        still_open += _account(books, fan, balances[fan], found)
+        progress("accounts", number, len(some))
     if found.accounts_read == len(fans) and still_open != found.open_bets:
         found.found(f"{found.open_bets} bets are open, {still_open} by their accounts")
     return found
 
 
-def _some(fans: Sequence[str], count: int | None) -> Iterable[str]:
+def _some(fans: Sequence[str], count: int | None) -> Sequence[str]:
     if count is None or count >= len(fans):
         return fans
     return [fans[n * len(fans) // count] for n in range(count)]
 
 
-def _entries(books: Books, found: Soundness) -> Counter[str]:
+def _entries(books: Books, found: Soundness, progress: Progress) -> Counter[str]:
     """Look at all of them; account -> the sum of its postings."""
     posted: Counter[str] = Counter()
     while page := books.entries(found.last_entry, _PAGE):
@@ -116,6 +121,8 @@ def _entries(books: Books, found: Soundness) -> Counter[str]:
                 posted[posting.account] += posting.amount
         found.entries += len(page)
         found.last_entry, found.last_entry_ms = page[-1].entry, page[-1].at_ms
+        progress("entries", found.entries, None)
+    progress("entries", found.entries, found.entries)
     return posted
 
 

@@ -17,11 +17,12 @@ from matchday.app import StartError
 from matchday.bench import bets, cluster, ledger, odds, overload, push, soak
 from matchday.bench.figures import Row
 from matchday.bench.machine import Machine, machine
-from matchday.bench.progress import ON_DISK, steps
+from matchday.bench.on_disk import ON_DISK
 from matchday.bench.run import Run
 from matchday.bench.sampler import top
 from matchday.bench.stopwatch import Steal
 from matchday.output import write_json
+from matchday.progress import steps
 
 PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
     "odds": odds.measure,

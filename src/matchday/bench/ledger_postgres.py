@@ -25,8 +25,8 @@ from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.bench import ledger
 from matchday.bench.figures import Row, Target, compared, unmeasured
+from matchday.bench.on_disk import ON_DISK
 from matchday.bench.postgres_server import Server, Servers, programs
-from matchday.bench.progress import ON_DISK
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import now_s
 from matchday.config import Postgres

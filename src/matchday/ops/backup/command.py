@@ -11,7 +11,7 @@ import msgspec
 
 from matchday.app.aftermath import Aftermath
 from matchday.app.restored import after, at_server, rejoin
-from matchday.app.sound import Soundness, look
+from matchday.app.sound import Books, Soundness, look
 from matchday.app.stores import open_books
 from matchday.backends.clock_wall import WallClock
 from matchday.config import Settings, load
@@ -24,6 +24,7 @@ from matchday.ops.backup.server import Asked
 from matchday.ops.engines import free_ports
 from matchday.output import write_json
 from matchday.ports import LedgerUnavailable, LogUnavailable
+from matchday.progress import steps
 
 _SHOWN: Final = 20
 _ANY: Final = "user=matchday dbname=matchday"
@@ -60,7 +61,7 @@ def _ledger(options: argparse.Namespace) -> int:
         case "verify":
             _check_accounts(options)
             with open_books(settings, options.data) as books:
-                return _told(look(books, options.accounts), options)
+                return _told(_looked(books, options.accounts), options)
         case "after":
             found = after(settings, options.data, options.former)
             if options.json:
@@ -70,6 +71,12 @@ def _ledger(options: argparse.Namespace) -> int:
             return 0
         case _:
             return _rejoin(options, settings)
+
+
+def _looked(books: Books, accounts: int | None) -> Soundness:
+    """Whether they are sound, with bars on a terminal meanwhile: a large ledger takes minutes."""
+    with steps() as (progress, _):
+        return look(books, accounts, progress)
 
 
 def _check_accounts(options: argparse.Namespace) -> None:
@@ -126,7 +133,7 @@ def _restore(options: argparse.Namespace, settings: Settings) -> int:
         with asyncio.Runner() as runner:
             embedded.restore(options.backup, options.into, options.to, WallClock(runner.get_loop()).new_id)
     with open_books(settings, options.into) as books:
-        found = look(books, options.accounts)
+        found = _looked(books, options.accounts)
     if options.json:
         write_json(RestoreReport(backup_ended_ms=backup.ended_ms, server=restored, books=found))
         return 0 if found.sound else 1

@@ -18,7 +18,7 @@ from matchday.app import StartError
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.bytes_per_fan import bytes_per_fan
 from matchday.bench.machine import machine
-from matchday.bench.progress import ON_DISK, steps
+from matchday.bench.on_disk import ON_DISK
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import Steal
 from matchday.feeds.wyscout import load as load_matches
@@ -27,6 +27,7 @@ from matchday.ops.drill.capacity import measure, verify
 from matchday.ops.drill.capacity.words import PARTS
 from matchday.output import write_json
 from matchday.pricing.calibrate import PRIOR
+from matchday.progress import steps
 from matchday.words import tried
 
 ROUNDS_MAX: Final = 9

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import resource
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ import uvloop
 
 from matchday import __version__
 from matchday.backends.clock_wall import WallClock
-from matchday.bench.progress import ON_DISK
+from matchday.bench.on_disk import ON_DISK
 from matchday.bench.stopwatch import LOAD_CORE, pinned
 from matchday.ops import capacity
 from matchday.ops.drill import DrillError
@@ -30,6 +30,7 @@ from matchday.ops.drill.night.traces import of_match, of_traffic, recorded
 from matchday.ops.scale.assumptions import MACHINE
 from matchday.ops.scale.model import model_of
 from matchday.output import write_json
+from matchday.progress import steps
 from matchday.words import tried
 
 _RATE: Final = 2.0
@@ -79,14 +80,15 @@ def _written(options: argparse.Namespace, report: Report) -> tuple[Path | None, 
 
 
 def _held(options: argparse.Namespace, wish: Wish, model: capacity.Capacity | None) -> Report:
-    with (
-        TemporaryDirectory(prefix="matchday-drill-", dir=ON_DISK) as name,
-        closing(_place(options, wish, Path(name))) as place,
-        pinned(LOAD_CORE),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-drill-", dir=ON_DISK)))
+        stack.enter_context(pinned(LOAD_CORE))
+        progress, _ = stack.enter_context(steps())  # its bars on the crowd's core, too
+        progress("starting", 0, None)
+        place = stack.enter_context(closing(_place(options, wish, folder)))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         clock = WallClock(runner.get_loop())
-        return runner.run(Night(wish, place, clock).hold(model, MACHINE))
+        return runner.run(Night(wish, place, clock, progress).hold(model, MACHINE))
 
 
 def _place(options: argparse.Namespace, wish: Wish, folder: Path) -> Place:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from matchday.app import tune_gc
+from matchday.app.sound import Progress
 from matchday.bench.figures import percentile
 from matchday.bench.machine import machine
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal, now_s
@@ -61,8 +63,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class Night:
     """One that is being held."""
 
-    def __init__(self, wish: Wish, place: Place, clock: Clock) -> None:
-        self._wish, self._place, self._clock = wish, place, clock
+    def __init__(self, wish: Wish, place: Place, clock: Clock, progress: Progress) -> None:
+        """``progress`` is told (step, done, total; None while it is not known): of the night itself, its seconds."""
+        self._wish, self._place, self._clock, self._progress = wish, place, clock, progress
         self._table = timetable(wish.phases, wish.rate, 1 / wish.compress, wish.seed)
         self._money = Money()
         self._guards = Guards(self._money, wish.errors_percent)
@@ -79,6 +82,7 @@ class Night:
             await _beside(stack, offers.follow())
             await self._ready(offers)
             tune_gc()
+            self._progress("starting", 1, 1)
             steal, began, cpu_s = Steal(), now_s(), self._place.cpu_s()
             await _beside(stack, self._check(self._place.books))
             await _beside(stack, self._break(began))
@@ -103,6 +107,7 @@ class Night:
             await asyncio.sleep(max(0.0, (begin_ms - self._clock.now_ms()) / 1e3))
 
     def _look(self, sample: Sample) -> str | None:
+        self._progress("night", int(sample.at_s), math.ceil(self._table.ends_s[-1]))
         processes = self._place.processes()
         if not self._processes or self._processes[-1][1] != processes:
             self._processes.append((sample.at_s, processes))
