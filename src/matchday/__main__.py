@@ -442,6 +442,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for a failure that is explained, 2 for wrong words, and 128 and a signal's
     number where one ended it, as shells have it: 130 where it was interrupted."""
     options = _parser().parse_args(arguments)
+    options.tell = None  # (level, text), where what the command says is for programs
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "up": _up,
@@ -483,10 +484,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status
     except explained as error:
-        sys.stderr.write(f"matchday: {error}\n")
+        _tell(options, logging.ERROR, str(error))
         return 1
     except WordsError as error:
-        sys.stderr.write(f"matchday: {error}\n")
+        _tell(options, logging.ERROR, str(error))
         return 2
     except BrokenPipeError:
         if not nobody_reads():
@@ -495,11 +496,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Ended as ended:
-        sys.stderr.write(f"matchday: {ended.number.name}\n")
+        _tell(options, logging.WARNING, ended.number.name)
         return 128 + ended.number
     except KeyboardInterrupt:
-        sys.stderr.write("matchday: interrupted\n")
+        _tell(options, logging.WARNING, "interrupted")
         return 130
+
+
+def _tell(options: argparse.Namespace, level: int, text: str) -> None:
+    """Why it ends, for whoever reads it: people, or programs where the settings say so."""
+    if options.tell is None:
+        sys.stderr.write(f"matchday: {text}\n")
+    else:
+        options.tell(level, text)
 
 
 def _up(options: argparse.Namespace) -> int:

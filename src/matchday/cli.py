@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from matchday.app import ROOMS, Plan, Started, StartError, serve, sign_token
 from matchday.app.letters import Letter, letters, retry
+from matchday.app.logs import tell, tell_crash
 from matchday.app.secret import SECRET_BYTES
 from matchday.app.stores import adopt, open_log
 from matchday.backends.clock_wall import WallClock
@@ -50,35 +52,48 @@ _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 def up(options: argparse.Namespace) -> int:
     """``matchday up``."""
-    if not 0 < options.speed <= _SPEED_MAX:
-        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
-    settings = load_settings(options.config)
+    settings = _platform(options)
     for part in ("log", "ledger"):
         if getattr(settings, part).kind != "sqlite":
             raise StartError(f"setting {part}.kind: `up` keeps all in one folder; `matchday run ROOM...` uses servers")
     settings = _at(settings, port=options.port)
     plan = Plan(ROOMS, _adapter(options), options.speed, options.data, with_ops=False)
-    serve(
-        plan,
-        settings,
-        lambda started: _say(f"Matchday is up: {started.door}  (data in {options.data}, Ctrl-C stops it)"),
-    )
+
+    def ready(started: Started) -> None:
+        _announce(options, f"Matchday is up: {started.door}  (data in {options.data}, Ctrl-C stops it)")
+
+    serve(plan, settings, ready)
     return 0
 
 
 def run(options: argparse.Namespace) -> int:
     """``matchday run``."""
-    if not 0 < options.speed <= _SPEED_MAX:
-        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
-    settings = _at(load_settings(options.config), host=options.host, port=options.port, ops_port=options.ops_port)
+    settings = _at(_platform(options), host=options.host, port=options.port, ops_port=options.ops_port)
     rooms = tuple(dict.fromkeys(options.rooms))
 
     def ready(started: Started) -> None:
         door = f" at {started.door}," if started.door else ""
-        _say(f"Matchday runs {' '.join(rooms)}:{door} ops at {started.ops} (SIGTERM drains it)")
+        _announce(options, f"Matchday runs {' '.join(rooms)}:{door} ops at {started.ops} (SIGTERM drains it)")
 
     serve(Plan(rooms, _adapter(options), options.speed, options.data, with_ops=True), settings, ready)
     return 0
+
+
+def _platform(options: argparse.Namespace) -> Settings:
+    """What ``up`` and ``run`` are both told; from here on they say all there is to say as ``logs.format`` has it."""
+    settings = load_settings(options.config)
+    if settings.logs.format == "json":
+        options.tell, sys.excepthook = tell, tell_crash
+    if not 0 < options.speed <= _SPEED_MAX:
+        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
+    return settings
+
+
+def _announce(options: argparse.Namespace, text: str, level: int = logging.INFO) -> None:
+    if options.tell is None:
+        _say(text)
+    else:
+        options.tell(level, text)
 
 
 def dead_letters(options: argparse.Namespace) -> int:
@@ -173,7 +188,7 @@ def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:
             if getattr(options, name) is not None:
                 raise WordsError(f"--{name} is of recorded matches, and none are shown; name them with --feed PATH")
         return lambda _: SimulatedLeague(options.seed, options.speed)
-    matches = _matches([Path(path) for path in options.feed], options.meta).matches
+    matches = _matches(options, [Path(path) for path in options.feed]).matches
     strengths, _ = _strengths(options.prices, matches)
 
     def shown(clock: Clock) -> Adapter:
@@ -185,7 +200,7 @@ def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:
 
 def replay(options: argparse.Namespace) -> int:
     """``matchday replay``."""
-    loaded = _matches(options.paths, options.meta)
+    loaded = _matches(options, options.paths)
     strengths, table = _strengths(options.prices, loaded.matches)
     with ExitStack() as stack:
         journal = None
@@ -284,10 +299,10 @@ def _read(file: str) -> bytes:
         raise StartError(f"slips {file}: {reason}; name a file of slips, or - for standard input") from error
 
 
-def _matches(paths: Sequence[Path], meta: Path | None) -> Loaded:
-    loaded = load_matches(paths, meta)
+def _matches(options: argparse.Namespace, paths: Sequence[Path]) -> Loaded:
+    loaded = load_matches(paths, options.meta)
     for problem in loaded.problems:
-        _say(f"left out {problem.file}: {problem.place}: {problem.reason}")
+        _announce(options, f"left out {problem.file}: {problem.place}: {problem.reason}", logging.WARNING)
     if not loaded.matches:
         raise StartError(f"no matches in {', '.join(map(str, paths))}; name Wyscout match files or a folder of them")
     return loaded

@@ -12,9 +12,11 @@ A line that comes again and again is written so many times a minute; then only h
 import contextlib
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from types import TracebackType
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -25,6 +27,8 @@ FIELDS: Final = ("share", "fixture", "market", "bet", "request", "trace", "topic
 """Ids that a line may have."""
 KINDS_MAX: Final = 1_000
 """Kinds of lines whose repeats are counted; with more, all begin anew."""
+Error = tuple[type[BaseException], BaseException, TracebackType | None]
+_COMMAND: Final = "matchday.app.command"
 _MINUTE_MS: Final = 60_000
 _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _OF_SERVERS: Final = ("matchday.backends", "matchday.app", "matchday.ops", "opentelemetry")
@@ -143,6 +147,18 @@ def _address(found: re.Match[str]) -> str:
     except ValueError:
         return found[0]
     return "[address]"
+
+
+def tell(level: int, message: str, error: Error | None = None) -> None:
+    """What the command itself says, as a line for programs on standard error, whatever the level that is written."""
+    record = logging.LogRecord(_COMMAND, level, "", 0, message, None, error)
+    sys.stderr.write(f"{JsonLine().format(record)}\n")
+    sys.stderr.flush()
+
+
+def tell_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For ``sys.excepthook``: an error that nobody foresaw ends the process, and its trace is in one line."""
+    tell(logging.CRITICAL, f"ended by {kind.__name__}", (kind, error, trace))
 
 
 @contextlib.contextmanager
