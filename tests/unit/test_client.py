@@ -6,7 +6,7 @@ import heapq
 import json
 import random
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from matchday.client import Client, GivenUp, Pauses
 from matchday.client.backoff import Backoff
+from matchday.client.turns import ERROR_COST, Turns
 from matchday.model.role import Role, SignedIn
 from matchday.services.push.session import Session
 from matchday.services.push.shapes import fixture_view, home_row
@@ -121,6 +122,59 @@ def test_who_is_told_when_to_come_back_keeps_to_it(told: str, pause_s: float | N
     assert backoff.failures == 1
 
 
+# --- how much to say ------------------------------------------------------------------------------------------------
+
+
+def asked_for(channels: int, rtt_s: float, refused: float, chance: random.Random) -> float:
+    """Seconds in which a client has asked for so many channels, of which a server with the default limits refuses some;
+    ValueError where it would have closed the connection."""
+    turns, now, paid = Turns(), 0.0, 1.0
+    turns.said(now)  # auth
+    for number in range(channels):
+        turns.want(str(number))
+    answers = deque[tuple[float, str, bool]]()
+    while (wait_s := turns.wait_s(now)) is not None or answers:
+        if wait_s == 0:
+            channel, error = turns.take(), chance.random() < refused
+            turns.said(now)
+            paid = max(paid, 20 * now) + (6 if error else 1)
+            if paid - 20 * now > 40:
+                raise ValueError(now)
+            answers.append((now + rtt_s, channel, error))
+        elif answers and (wait_s is None or answers[0][0] <= now + wait_s):
+            now, channel, error = answers.popleft()
+            if error:
+                turns.said(now, ERROR_COST)
+            turns.answered(channel)
+        else:
+            now += wait_s + 1e-6 if wait_s else 0.0
+    return now
+
+
+@pytest.mark.parametrize("rtt_s", [0.0, 0.001, 0.05, 0.3, 2.0])
+@pytest.mark.parametrize("refused", [0.0, 0.3, 1.0])
+def test_whoever_follows_much_says_no_more_than_a_server_takes(rtt_s: float, refused: float) -> None:
+    """However far it is, and however much of it is no longer there."""
+    chance = random.Random(7)
+    took = [asked_for(100, rtt_s, refused, chance) for _ in range(50)]
+    assert max(took) < 7 or rtt_s > 0.3 or refused
+    assert asked_for(5, rtt_s, 0, chance) <= rtt_s, "few are asked for at once"
+
+
+def test_what_the_server_does_not_understand_holds_nobody_up() -> None:
+    """Such as a rate of none: its answer names no channel."""
+
+    async def story(desk: Served) -> None:
+        async with Listener(desk) as listener:
+            for number in range(6):
+                listener.client.follow(f"fixture:{number}", max_rate_hz=-1)
+            listener.client.follow("home")
+            await soon(lambda: listener.client.held["home"].whole)
+            assert listener.reasons() == ["message_invalid"] * 6
+
+    run(story)
+
+
 # --- against a real server --------------------------------------------------------------------------------------------
 
 
@@ -212,6 +266,28 @@ def test_it_comes_back_and_goes_on_where_it_was() -> None:
             await listener.at(desk)
             holds(listener.client, desk)
             assert listener.kinds().count("snapshot") == 2
+
+    run(story)
+
+
+def test_with_many_channels_it_comes_back_and_is_not_closed_for_asking() -> None:
+    """It asked for all of them at once, and was closed for that (4029) again and again."""
+
+    async def story(desk: Served) -> None:
+        channels = [f"fixture:{number}" for number in range(45)]
+        for channel in channels:
+            desk.price(channel.partition(":")[2], 2000)
+        async with Listener(desk) as listener:
+            for channel in channels:
+                listener.client.follow(channel)
+            await soon(lambda: listener.kinds().count("snapshot") == len(channels))
+            assert listener.kinds().count("hello") == 1
+            listener.client.follow("fixture:none")
+            listener.client.leave("fixture:none")
+            (session,) = desk.push._sessions.values()
+            session.connection._transport.abort()  # type: ignore[attr-defined]
+            await soon(lambda: listener.kinds().count("resumed") == len(channels))
+            assert listener.kinds().count("hello") == 2
 
     run(story)
 

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from matchday.client.backoff import Backoff, Pauses
 from matchday.client.held import ACCOUNT, Gap, Held, Json
+from matchday.client.turns import ERROR_COST, Turns
 
 JSON: Final = "matchday.v1.json"
 MSGPACK: Final = "matchday.v1.msgpack"
@@ -29,11 +30,13 @@ CLOSING_S_MAX: Final = 2.0
 FRAME_BYTES_MAX: Final = 16 * 2**20
 """A larger frame closes the connection (1009)."""
 SAID_MAX: Final = 1_000
-"""Messages that wait to be sent; one more is an error of whoever follows so many channels."""
+"""Messages that wait to be sent; one more is an error of whoever says so much at once."""
 UNAVAILABLE_S: Final = 5.0
 """Seconds at most until a channel that could not be read is subscribed to again."""
 FULL_S: Final = 30.0
 """Seconds at most until what had no room is asked for again: it is an error to ask, and those cost most."""
+ANSWERS: Final = frozenset({"snapshot", "resumed", "error"})
+"""Frames that say what became of a subscription."""
 GONE: Final = frozenset({"channel_unknown", "channel_gone"})
 """Errors of a channel of which nothing will come."""
 
@@ -72,6 +75,9 @@ class Client:
         """Whether this connection is; None: not yet, or there was no room. False: the token is no longer good."""
         self._said: asyncio.Queue[Json] | None = None
         """Of a connection: what is to be said, at most ``SAID_MAX``."""
+        self._turns = Turns()
+        """Of a connection: the channels that it is yet to subscribe to."""
+        self._timer: asyncio.TimerHandle | None = None
         self._silent_s = OPENING_S_MAX
         self._greeted_s: float | None = None
         """When the server of this connection, or of the one that was lost, said ``hello``, by the loop's time."""
@@ -107,22 +113,39 @@ class Client:
         self.held.pop(channel, None)
         self._asked.discard(channel)
         self._due.discard(channel)
+        self._turns.forget(channel)
 
     def _subscribe(self, channel: str) -> None:
         self._due.discard(channel)
         if channel not in self._rates:
             return
-        said: Json = {"op": "subscribe", "channel": channel, "max_rate_hz": self._rates[channel]}
-        held = self.held.setdefault(channel, Held(channel))
-        if held.resume:
-            said["resume"] = held.resume
-        else:
+        if not self.held.setdefault(channel, Held(channel)).resume:
             self._asked.add(channel)
-        self._say(said)
+        self._turns.want(channel)
+        self._ask()
+
+    def _ask(self) -> None:
+        """Subscribe to the channels whose turn has come."""
+        if self._said is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        while (wait_s := self._turns.wait_s(loop.time())) is not None:
+            if wait_s > 0:
+                self._timer = loop.call_later(wait_s, self._ask)
+                return
+            channel = self._turns.take()
+            said: Json = {"op": "subscribe", "channel": channel, "max_rate_hz": self._rates[channel]}
+            if resume := self.held[channel].resume:
+                said["resume"] = resume
+            self._say(said)
 
     def _say(self, said: Json) -> None:
         if self._said is not None:
             self._said.put_nowait(said)
+            self._turns.said(asyncio.get_running_loop().time())
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
@@ -184,6 +207,7 @@ class Client:
     def _greet(self) -> None:
         self._asked.clear()
         self._due.clear()
+        self._turns = Turns()
         self._signed_in = None
         self._sign_in()
         for channel in self._rates:
@@ -210,7 +234,11 @@ class Client:
         elif kind == "signed_in":
             self._signed_in = True
         elif kind == "error":
+            self._turns.said(asyncio.get_running_loop().time(), ERROR_COST)
             self._failed(channel, frame["reason"])
+        if kind in ANSWERS and (channel or frame.get("reason") == "message_invalid"):
+            self._turns.answered(channel)
+            self._ask()
         self._heard(frame)
 
     def _delta(self, channel: str, frame: Json) -> bool:
