@@ -69,6 +69,10 @@ def board(fixture: str, home: str, away: str, now: int, **fields: Any) -> Json:
     return plain | fields
 
 
+MESSAGES_PER_S, BURST_S = 20, 2
+"""What a client may say, as the platform counts it."""
+
+
 class FakePlatform:
     """Begin with ``with FakePlatform() as platform``; then move its book and see what the page does."""
 
@@ -92,6 +96,8 @@ class FakePlatform:
         self.cash_outs: list[Json] = []
         """Every body of POST /api/bets/{bet}/cash-out."""
         self.connections = 0
+        self.too_busy = 0
+        """Connections that were closed for saying too much."""
         self.silent = False
         """Say nothing at all: no frame, no heartbeat."""
         self.full = False
@@ -188,6 +194,16 @@ class FakePlatform:
             row = {"board": at, "market": patch}
             self._now(lambda: self._say("home", {"fixtures": [row]}, lost=lost))
 
+    def add(self, *fixtures: str) -> None:
+        """More fixtures, for pages that are yet to come."""
+        for fixture in fixtures:
+            self._add(board(fixture, f"Home {fixture}", f"Away {fixture}", self.now()))
+
+    def forget(self, *fixtures: str) -> None:
+        """Of fixtures that are long over, whose channels are known no more."""
+        for fixture in fixtures:
+            del self.offset[f"fixture:{fixture}"]
+
     def remove(self, fixture: str) -> None:
         """Take a fixture off the board."""
         self._now(lambda: self._say("home", {"removed": [fixture]}))
@@ -244,10 +260,17 @@ class FakePlatform:
         if not self.silent:
             await each.send_json({"t": "hello", "heartbeat_ms": self.heartbeat_ms, "at": self.now(), **self._stale})
         self._sockets[each] = set()
+        paid_s = 0.0
         try:
             while True:
                 message = await each.receive_json()
                 self.heard.append(message)
+                unknown = message["op"] == "subscribe" and message["channel"] not in self.offset
+                paid_s = max(paid_s, time.monotonic()) + (6 if unknown else 1) / MESSAGES_PER_S
+                if paid_s - time.monotonic() > BURST_S:
+                    self.too_busy += 1
+                    await each.close(4029)
+                    return
                 if self.silent:
                     continue
                 if message["op"] == "auth" and self.refused_by_socket:
@@ -266,7 +289,7 @@ class FakePlatform:
 
     async def _subscribe(self, each: WebSocket, channel: str, resume: Json | None) -> None:
         if channel not in self.offset:
-            await each.send_json({"t": "error", "reason": "channel_unknown", "detail": channel})
+            await each.send_json({"t": "error", "reason": "channel_unknown", "detail": channel, "channel": channel})
             return
         if channel == "account" and self.full:
             await each.send_json({"t": "error", "reason": "not_signed_in", "detail": channel, "channel": channel})

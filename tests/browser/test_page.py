@@ -1,7 +1,7 @@
 """The page against a platform that the test moves: prices that move, answers that get lost, sockets that drop."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -53,6 +53,15 @@ def place(page: Page) -> None:
 
 def answered(page: Page, answer: str) -> None:
     expect(page.get_by_test_id("slip-answer")).to_have_attribute("data-answer", answer, timeout=10_000)
+
+
+def until(page: Page, done: Callable[[], bool], seconds: int = 15) -> None:
+    """Wait for what the page does out of sight."""
+    for _ in range(seconds * 20):
+        if done():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it does not come")
 
 
 # --- what is on the board ---------------------------------------------------------------------------------------------
@@ -570,6 +579,27 @@ def test_a_gap_is_seen_and_mended_with_a_snapshot(page: Page, platform: FakePlat
     again = platform.heard_of("subscribe", "home")
     assert len(again) == 2
     assert "resume" not in again[-1]
+
+
+def test_a_slip_of_many_legs_says_no_more_than_the_server_takes(browser: Browser) -> None:
+    """Each tap asked for all of the slip's fixtures anew; and after a lost connection those that are long over, all of
+    them errors, had it closed again and again."""
+    with FakePlatform() as platform:
+        fixtures = [f"x{number}" for number in range(20)]
+        platform.add(*fixtures)
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.goto(platform.url)
+        for fixture in fixtures:
+            page.get_by_test_id(f"price-{fixture}:1x2/home").click()
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
+        until(page, lambda: len(platform.heard_of("subscribe", f"fixture:{fixtures[-1]}")) == 1)
+        subscribed = [message["channel"] for message in platform.heard if message["op"] == "subscribe"]
+        assert sorted(subscribed) == sorted(["home", *(f"fixture:{fixture}" for fixture in fixtures)])
+        platform.forget(*fixtures[:12])
+        platform.drop()
+        until(page, lambda: len(platform.heard_of("subscribe", f"fixture:{fixtures[-1]}")) == 2)
+        assert (platform.connections, platform.too_busy) == (2, 0)
+        page.close()
 
 
 def test_silence_is_a_lost_connection(browser: Browser) -> None:

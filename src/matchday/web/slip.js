@@ -205,9 +205,14 @@ effect(() => {
   }, QUOTE_MS);
 });
 
-// The slip's fixtures are followed for as long as they are there.
-const followed = computed(() => [...new Set(picks.value.map((pick) => pick.fixture))].sort().join(" "));
+// The slip's fixtures are followed for as long as they are there; a tap changes nothing for the others.
+const stops = new Map(); // fixture -> how to stop
 effect(() => {
-  const stops = followed.value === "" ? [] : followed.value.split(" ").map((fixture) => store.watchFixture(fixture));
-  return () => stops.forEach((stop) => stop());
+  const wanted = new Set(picks.value.map((pick) => pick.fixture));
+  for (const fixture of wanted) if (!stops.has(fixture)) stops.set(fixture, store.watchFixture(fixture));
+  for (const [fixture, stop] of stops) {
+    if (wanted.has(fixture)) continue;
+    stop();
+    stops.delete(fixture);
+  }
 });

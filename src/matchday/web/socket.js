@@ -3,6 +3,7 @@
 // handed on, a snapshot is asked for instead. Knows nothing of what the data means.
 
 import * as retries from "./retries.js";
+import { ERROR_COST, Turns } from "./turns.js";
 
 const BACKOFF_MS = 400; // doubles with each failure
 const BACKOFF_MS_MAX = 15_000;
@@ -25,6 +26,7 @@ export class Socket {
     this.token = null;
     this.forged = null; // the token that was refused, if one was
     this.channels = new Map(); // name -> {watchers, epoch, to, waiting}
+    this.turns = new Turns();
     this.failures = 0;
     this.heartbeatMs = OPENING_MS_MAX / SILENT_HEARTBEATS;
     addEventListener("online", () => this.hurry());
@@ -54,6 +56,7 @@ export class Socket {
       channel.watchers -= 1;
       if (channel.watchers > 0) return;
       this.channels.delete(name);
+      this.turns.forget(name);
       this.send({ op: "unsubscribe", channel: name });
     };
   }
@@ -66,18 +69,35 @@ export class Socket {
   }
 
   opened() {
+    this.turns = new Turns();
     if (this.token) this.send({ op: "auth", token: this.token });
     for (const [name, channel] of this.channels) this.subscribe(name, channel);
   }
 
   subscribe(name, channel) {
-    const resume = channel.to === null ? {} : { resume: { epoch: channel.epoch, offset: channel.to } };
     channel.waiting = channel.to === null;
-    this.send({ op: "subscribe", channel: name, ...resume });
+    this.turns.want(name);
+    this.ask();
+  }
+
+  /** Subscribe to the channels whose turn has come. */
+  ask() {
+    clearTimeout(this.asking);
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    for (;;) {
+      const waitMs = this.turns.waitMs(performance.now());
+      if (waitMs > 0) this.asking = setTimeout(() => this.ask(), waitMs);
+      if (waitMs !== 0) return;
+      const name = this.turns.take();
+      const { epoch, to } = this.channels.get(name);
+      this.send({ op: "subscribe", channel: name, ...(to === null ? {} : { resume: { epoch, offset: to } }) });
+    }
   }
 
   send(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    this.socket.send(JSON.stringify(message));
+    this.turns.said(performance.now());
   }
 
   hear(frame) {
@@ -93,8 +113,13 @@ export class Socket {
     else if (frame.t === "delta") this.delta(frame);
     else if (frame.t === "tapped") this.listener.tapped(frame);
     else if (frame.t === "error") {
+      this.turns.said(this.heardAt, ERROR_COST);
       this.refused(frame);
       this.listener.error(frame);
+    }
+    if (frame.t === "snapshot" || frame.t === "resumed" || frame.t === "error") {
+      this.turns.answered(frame.channel);
+      this.ask();
     }
   }
 
