@@ -342,6 +342,23 @@ def test_the_account_channel_needs_a_good_token() -> None:
     assert snapshot["data"] == {"account": "A", "currency": "EUR", "balance": "0.00", "bets": []}
 
 
+def test_nobody_follows_another_s_account_by_what_the_room_calls_it() -> None:
+    """While its fan was there, or had just left, ``account:A`` was answered with all that A has, to anybody."""
+    desk = Desk()
+    desk.account("A")
+    desk.account("B")
+    fan = signed_in(desk)
+    for other in (desk.open(), signed_in(desk, "B")):
+        for _ in range(2):
+            (told,) = desk.told(other, op="subscribe", channel="account:A")
+            assert (told["t"], told["reason"]) == ("error", "channel_unknown")
+            desk.push.closed(fan)
+            desk.clock.run_for(1_000)
+        desk.pay("A", 500)
+        assert [frame for frame in other.read() if frame["t"] == "delta"] == []
+        fan = signed_in(desk)
+
+
 def test_both_devices_of_a_fan_hear_each_fact_and_nobody_else_does() -> None:
     desk = Desk()
     desk.account("A")

@@ -379,7 +379,7 @@ class Push:
         """The channel a client means, opened if need be. LedgerUnavailable where an account cannot be read."""
         key = f"{wire.ACCOUNT}:{session.account}" if name == wire.ACCOUNT else name
         channel = self._channels.get(key)
-        if channel is not None or key == wire.ACCOUNT:
+        if channel is not None and channel.name == name:  # an account's is known by a key that nobody may call it by
             return channel
         source: Source
         if name == wire.HOME:
