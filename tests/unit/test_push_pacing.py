@@ -163,4 +163,6 @@ def test_an_empty_lane_leaves_nothing_behind() -> None:
     desk.price("F", 2002)
     desk.push.closed(line)
     desk.clock.run_for(2_000)
-    assert desk.push._channels["fixture:F"].lanes == {}
+    channel = desk.push._channels.open("fixture:F", None)
+    assert channel is not None
+    assert channel.lanes == {}

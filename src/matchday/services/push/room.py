@@ -19,12 +19,12 @@ from matchday.model.role import SignedIn
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.push import wire
 from matchday.services.push.channel import Channel, Step
+from matchday.services.push.channels import Channels
 from matchday.services.push.drain import Drain
-from matchday.services.push.moves import Move
 from matchday.services.push.outbox import Outbox
 from matchday.services.push.pacing import Pacing, period_ms
 from matchday.services.push.session import FOREVER_MS, Connection, Session
-from matchday.services.push.sources import AccountSource, FixtureSource, HomeSource, Source
+from matchday.services.push.sources import AccountSource
 from matchday.services.push.wire import Framing, Shared
 
 SLOTS: Final = 16
@@ -37,7 +37,6 @@ ERROR_COST: Final = 5
 """Messages that one in error counts as."""
 REPLAY_BUFFERS: Final = 4
 """Buffers' worth of missed frames that are sent again; beyond it a snapshot is shorter."""
-_ENDED: Final = "the token has ended; sign in again"
 _OWED: Final = -2
 """Instead of an offset: this connection gets a snapshot when it has drained."""
 
@@ -75,9 +74,9 @@ class Push:
         account_epoch: str | None = None,
         doors: Sequence[Door] = (),
     ) -> None:
-        self._clock, self._books, self._settings = clock, books, settings
+        self._clock, self._settings = clock, settings
         self._epoch, self._account_epoch = epoch, account_epoch or epoch
-        self._ledger, self._verify = ledger, verify
+        self._verify = verify
         self._stale, self._stale_fixtures = stale, stale_fixtures
         self._doors = {door.shape: door for door in doors}
         self._read = wire.reader(tuple(self._doors))
@@ -93,12 +92,7 @@ class Push:
         self._drain: Drain | None = None
         self._said_stale: tuple[bool, tuple[str, ...]] = (False, ())
         """What connections were told of the prices' source last: whether it is silent, or of which fixtures."""
-        self._home = HomeSource(books)
-        self._channels: dict[str, Channel] = {}
-        """By name; an account's by ``account:ID``."""
-        self._left: dict[str, int] = {}
-        """Account channels that nobody follows -> since when: kept for those who come back."""
-        self._offset = -1
+        self._channels = Channels(books, ledger, settings)
         self.messages = self.fell_behind = 0
         """Words of clients; connections that did not keep up, each time."""
         self.dropped = dict.fromkeys((wire.CLOSE_SLOW, wire.CLOSE_IDLE, wire.CLOSE_RATE, wire.CLOSE_DRAINING), 0)
@@ -294,9 +288,12 @@ class Push:
 
     def _account(self, session: Session) -> str | None:
         """Whose a connection is: nobody's once its token has ended."""
-        if session.until_ms <= self._clock.elapsed_ms():
-            self._sign_out(session, _ENDED)
+        self._end_token(session, self._clock.elapsed_ms())
         return session.account
+
+    def _end_token(self, session: Session, elapsed_ms: int) -> None:
+        if session.until_ms <= elapsed_ms:
+            self._sign_out(session, "the token has ended; sign in again")
 
     def _sign_out(self, session: Session, why: str) -> None:
         self._sign(session, None)
@@ -331,7 +328,7 @@ class Push:
             )
             return
         try:
-            channel = self._channel(session, name)
+            channel = self._channels.open(name, session.account)
         except LedgerUnavailable:
             self._out.error(session, "unavailable", "the ledger cannot be read now; subscribe again in a while", name)
             return
@@ -342,8 +339,7 @@ class Push:
         if name not in session.channels:
             session.channels[name] = channel
             session.several = len(session.channels) > 1
-            channel.holders += 1
-            self._left.pop(_key(channel), None)
+            self._channels.followed(channel)
         channel.part(session)
         self._set_pace(session, name, said.max_rate_hz)
         if session.behind is None and sum(map(len, session.pending or ())) > self._settings.buffer_bytes_max:
@@ -374,30 +370,6 @@ class Push:
         if sent < channel.last:
             for shared in channel.apart(sent, self._clock.now_ms()):
                 self._out.share(session, shared)
-
-    def _channel(self, session: Session, name: str) -> Channel | None:
-        """The channel a client means, opened if need be. LedgerUnavailable where an account cannot be read."""
-        key = f"{wire.ACCOUNT}:{session.account}" if name == wire.ACCOUNT else name
-        channel = self._channels.get(key)
-        if channel is not None and channel.name == name:  # an account's is known by a key that nobody may call it by
-            return channel
-        source: Source
-        if name == wire.HOME:
-            source = self._home
-            offset = max((book.offset for book in self._books.fixtures.values()), default=self._offset)
-        elif name == wire.ACCOUNT and session.account is not None:
-            view = self._ledger.account(session.account)
-            if view is None:
-                return None
-            source, offset = AccountSource(self._ledger, view), view.facts
-        elif name.startswith(wire.FIXTURE):
-            book = self._books.fixtures.get(name.removeprefix(wire.FIXTURE))
-            if book is None:
-                return None
-            source, offset = FixtureSource(self._books, book), book.offset
-        else:
-            return None
-        return self._channels.setdefault(key, Channel(name, source, offset))
 
     def _resume(self, session: Session, channel: Channel, resume: wire.Resume) -> bool:
         """Send exactly what was missed since an offset; False where that is not known or too much."""
@@ -467,9 +439,7 @@ class Push:
         session.paces_ms.pop(name, None)
         if session.behind is not None:
             session.behind.pop(name, None)
-        channel.holders -= 1
-        if name == wire.ACCOUNT and not channel.holders:
-            self._left[_key(channel)] = self._clock.elapsed_ms()
+        self._channels.left(channel, self._clock.elapsed_ms())
 
     def _epoch_of(self, channel: Channel) -> str:
         return self._account_epoch if channel.name == wire.ACCOUNT else self._epoch
@@ -478,70 +448,33 @@ class Push:
 
     def begin(self, offset: int) -> None:
         """The books are loaded as of an offset: what they show now is no change."""
-        self._offset = offset
-        self._home.begin()
+        self._channels.begin(offset)
 
     def preload(self, change: BookChanged, offset: int) -> None:
         """A change from before this gate's start: known to those who resume, sent to nobody."""
-        self._take(change, offset, live=False)
+        self._channels.take(change, offset, live=False)
 
     def book_changed(self, change: BookChanged, offset: int) -> None:
         """A change that the books have taken in."""
-        for channel, step in self._take(change, offset, live=True):
+        for channel, step in self._channels.take(change, offset, live=True):
             self._out.say(channel)
             self._pacing.say(channel, step)
 
     def removed(self, fixture: str) -> None:
         """A fixture is long over and no longer in the books: off the screens with the next change."""
-        self._home.remove(fixture)
-        if home := self._channels.get(wire.HOME):
-            home.forget_whole()
-        channel = self._channels.pop(f"{wire.FIXTURE}{fixture}", None)
+        channel = self._channels.removed(fixture)
         if channel is not None:
-            channel.gone = True
             for session in (*channel.members, *(one for lane in channel.lanes.values() for one in lane.members)):
                 self._part(session, channel)
 
     def follows(self, account: str) -> bool:
         """Whether anybody here is told what happens to an account."""
-        return f"{wire.ACCOUNT}:{account}" in self._channels
+        return self._channels.knows(account)
 
     def account_fact(self, fact: AccountFact) -> None:
         """Something happened to an account: each of its fan's screens is told, nothing is merged."""
-        channel = self._channels.get(f"{wire.ACCOUNT}:{fact.account}")
-        if channel is None or fact.seq <= channel.last or not isinstance(channel.source, AccountSource):
-            return
-        step = Step(channel.last, fact.seq, fact.at_ms, "account", channel.source.move(fact))
-        channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
-        self._out.say_each(channel, step)
-
-    def _take(self, change: BookChanged, offset: int, *, live: bool) -> list[tuple[Channel, Step]]:
-        """The change as a step of each channel that it belongs to."""
-        self._offset = max(self._offset, offset)
-        moves: list[tuple[Channel, Move | None]] = []
-        name = f"{wire.FIXTURE}{change.fixture}"
-        channel = self._channels.get(name)
-        if channel is None:  # what came before is not known: one may resume from here on
-            book = self._books.fixtures.get(change.fixture) if live else None
-            source = FixtureSource.unknown(self._books, change) if book is None else FixtureSource(self._books, book)
-            self._channels[name] = Channel(name, source, offset)
-        elif isinstance(channel.source, FixtureSource):
-            move = channel.source.take(change, live=live)
-            if move is None:
-                return []
-            moves.append((channel, move))
-        row, home = self._home.take(change, offset, live=live), self._channels.get(wire.HOME)
-        if home is not None:
-            moves.append((home, row))
-        elif row is not None:
-            self._channels[wire.HOME] = Channel(wire.HOME, self._home, offset)
-        return [(channel, self._step(channel, change, offset, move)) for channel, move in moves
-                if move is not None and offset > channel.last]  # fmt: skip
-
-    def _step(self, channel: Channel, change: BookChanged, offset: int, move: Move) -> Step:
-        step = Step(channel.last, offset, change.at_ms, change.cause, move)
-        channel.remember(step, self._settings.history_ms, self._settings.history_frames_max)
-        return step
+        if found := self._channels.take_fact(fact):
+            self._out.say_each(*found)
 
     def _part(self, session: Session, channel: Channel) -> None:
         self._leave(session, channel.name)
@@ -582,7 +515,7 @@ class Push:
     # --- silence ------------------------------------------------------------------------------------------------------
 
     def _keep_sweeping(self) -> None:
-        if not self._sweeping and (self._sessions or self._left):
+        if not self._sweeping and (self._sessions or self._channels.waiting):
             self._sweeping = True
             self._clock.call_later(max(1, self._settings.heartbeat_ms // (SWEEPS * SLOTS)), self._sweep)
 
@@ -596,8 +529,7 @@ class Push:
         beat = Shared(lambda: self._heartbeat(shown))
         for session in tuple(self._slots[self._slot]):
             silence, connection = now - session.heard_ms, session.connection
-            if session.until_ms <= now:
-                self._sign_out(session, _ENDED)
+            self._end_token(session, now)
             if session.behind is not None:
                 if connection.buffered() <= settings.buffer_bytes_max:
                     self.drained(connection)
@@ -612,8 +544,7 @@ class Push:
                 connection.ping()
             if now - session.sent_ms > settings.heartbeat_ms - period:
                 self._out.share(session, beat)
-        for key in [key for key, since in self._left.items() if now - since > settings.history_ms]:
-            del self._left[key], self._channels[key]
+        self._channels.forget(now)
         self._slot = (self._slot + 1) % SLOTS
         self._keep_sweeping()
 
@@ -636,9 +567,3 @@ class Push:
         for session in self._sessions.values():
             if session.behind is None:
                 self._out.share(session, beat)
-
-
-def _key(channel: Channel) -> str:
-    """What the room knows a channel by: a fan's own is one of many called ``account``."""
-    source = channel.source
-    return f"{wire.ACCOUNT}:{source.account}" if isinstance(source, AccountSource) else channel.name
