@@ -57,7 +57,7 @@ def running(*rooms: str, words: Sequence[str] = (), ops_port: int = 0) -> Iterat
     assert process.stderr is not None
     try:
         lines = iter(process.stderr.readline, "")
-        said = next((line for line in lines if line.startswith("Matchday runs")), "")
+        said = next((line for line in lines if "Matchday runs" in line), "")
         assert said, process.communicate(timeout=5)
         yield Running(process, said)
     finally:
