@@ -13,6 +13,7 @@ whistle do not.
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from matchday.model.bet import VOID, Outcome, Result
@@ -174,8 +175,14 @@ def _handicap(line: int, outcome: str, tally_: Tally) -> Outcome:
     return _on_line(ahead if outcome == "home" else -ahead)
 
 
+@lru_cache(maxsize=8)
+def either_of(outcome: str) -> tuple[str, ...]:
+    """The two match results that an outcome of a double chance is made of."""
+    return tuple(result for result, sign in (("home", "1"), ("draw", "x"), ("away", "2")) if sign in outcome)
+
+
 def _double_chance(_line: int, outcome: str, tally_: Tally) -> Outcome:
-    return _won({"home": "1", "draw": "x", "away": "2"}[_winner(tally_.full)] in outcome)
+    return _won(_winner(tally_.full) in either_of(outcome))
 
 
 def _draw_no_bet(_line: int, outcome: str, tally_: Tally) -> Outcome:

@@ -70,10 +70,13 @@ _ENDS: Final = np.cumsum(_SIZES)
 _STARTS: Final = _ENDS - _SIZES
 _MARKET: Final = np.repeat(np.arange(len(_SIZES)), _SIZES)
 _WINNERS: Final = np.array([float(KINDS[name].winners) for name in _TYPES])
-_ONE_LOSES: Final = tuple(np.flatnonzero((_WINNERS > 1) & (_WINNERS == _SIZES - 1)).tolist())
-"""Markets that are priced by what is against each outcome, as one of those wins: a double chance pays what the two
-results that it is made of pay together. With an overround of their own, near certainties could not bear their part of
-it, and the outsider bore all."""
+_ONE_LOSES: Final = tuple(
+    (market, slice(int(_STARTS[market]), int(_ENDS[market])))
+    for market in np.flatnonzero((_WINNERS > 1) & (_WINNERS == _SIZES - 1)).tolist()
+)
+"""Markets, each with its part of the row, that are priced by what is against each outcome, as one of those wins: a
+double chance pays what the two results that it is made of pay together. With an overround of their own, near
+certainties could not bear their part of it, and the outsider bore all."""
 _NAMES: Final = tuple(outcome for name in _TYPES for outcome in OUTCOMES[name])
 _HALF_SIZE: Final = sum(len(OUTCOMES[key.type]) for key in _HALF)
 _RESULTS: Final = 3
@@ -146,17 +149,14 @@ def _priced(
     winners: Floats,
     index: Mapping[str, int],
     controls: Controls,
-    one_loses: Sequence[int],
+    one_loses: Sequence[tuple[int, slice]],
 ) -> list[int]:
     """Prices of all selections, market by market, with what a trader has set; 0 where one cannot win. ``index``: see
-    ``overrule``. ``one_loses``: markets all of whose outcomes win but one."""
+    ``overrule``. ``one_loses``: markets all of whose outcomes win but one, each with its part of the row."""
     fixed = _NONE_FIXED
     if controls.factors or controls.fixed:
         fair, sums, fixed = overrule(fair, sums, starts, winners, index, controls)
-    against = [
-        (market, part) for market in one_loses
-        if fixed.keys().isdisjoint(range((part := slice(starts[market], starts[market + 1])).start, part.stop))
-    ]  # fmt: skip
+    against = [(market, part) for market, part in one_loses if fixed.keys().isdisjoint(range(part.start, part.stop))]
     for market, part in against:
         fair[part], sums[market] = 1 - fair[part], sums[market] / winners[market]
     implied = with_overround(fair, starts, sums)

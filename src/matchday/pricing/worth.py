@@ -25,14 +25,13 @@ import numpy as np
 
 from matchday.model.bet import Leg
 from matchday.model.cash_out import NOTHING, UNKNOWN, LegNow, Range, undecided
-from matchday.model.football_markets import DOUBLE_CHANCE, DRAW_NO_BET, HANDICAP, KINDS, MATCH_RESULT
+from matchday.model.football_markets import DOUBLE_CHANCE, DRAW_NO_BET, HANDICAP, KINDS, MATCH_RESULT, either_of
 from matchday.model.market import COUNTING, Market, MarketKey, MarketStatus, split_selection
 from matchday.model.price import PRICE_MAX, PRICE_MIN, UNIT, as_fraction
 from matchday.pricing.overround import LADDER, without_overround
 
 _PARTS: Final = 10**9
 """Chances are whole numbers of so many parts, rounded down."""
-_MADE_OF: Final = {"1x": ("home", "draw"), "12": ("home", "away"), "x2": ("draw", "away")}
 _NIL: Final = Fraction(0)
 _TOLD: Final = Fraction(1, 200)
 """A chance below this is too rough to be divided by: prices are steps on a ladder."""
@@ -88,8 +87,9 @@ def _either(markets: Mapping[str, Market], selection: str, price: int) -> Fracti
     results = markets.get(MarketKey(MATCH_RESULT).of(fixture))
     if results is None or results.status != MarketStatus.OPEN:
         return None
+    made_of = either_of(outcome)
     chances = zip(results.selections, _chances(results), strict=True)
-    both = sum((found for held, found in chances if held.outcome in _MADE_OF[outcome]), _NIL)
+    both = sum((found for held, found in chances if held.outcome in made_of), _NIL)
     return min(both, 1 / as_fraction(price))
 
 
