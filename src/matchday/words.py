@@ -3,6 +3,9 @@
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
 
 
 class WordsError(Exception):
@@ -23,29 +26,22 @@ def tried(option: str, file: Path) -> None:
 
 def count(least: int, most: int) -> Callable[[str], int]:
     """A whole number within bounds, as the type of an option."""
-
-    def read(word: str) -> int:
-        try:
-            number = int(word)
-        except ValueError as error:
-            raise ArgumentTypeError(f"{word!r}: expected a whole number from {least} to {most}") from error
-        if not least <= number <= most:
-            raise ArgumentTypeError(f"{word}: expected a whole number from {least} to {most}")
-        return number
-
-    return read
+    return _within(int, "a whole number", least, most)
 
 
 def seconds(most: int) -> Callable[[str], float]:
     """Seconds, none or more, as the type of an option."""
+    return _within(float, "seconds", 0, most)
 
-    def read(word: str) -> float:
+
+def _within(number_of: Callable[[str], _Number], what: str, least: int, most: int) -> Callable[[str], _Number]:
+    def read(word: str) -> _Number:
         try:
-            number = float(word)
+            number = number_of(word)
         except ValueError as error:
-            raise ArgumentTypeError(f"{word!r}: expected seconds from 0 to {most}") from error
-        if not 0 <= number <= most:
-            raise ArgumentTypeError(f"{word}: expected seconds from 0 to {most}")
+            raise ArgumentTypeError(f"{word!r}: expected {what} from {least} to {most}") from error
+        if not least <= number <= most:
+            raise ArgumentTypeError(f"{word}: expected {what} from {least} to {most}")
         return number
 
     return read

@@ -6,7 +6,7 @@ to his balance; each of his bets is what its id is answered with, and what was p
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -14,8 +14,8 @@ import msgspec
 from matchday.model.bet import Bet
 from matchday.model.ledger import Answer, Entry, is_player
 from matchday.model.messages import AccountFact
+from matchday.progress import Progress
 
-Progress = Callable[[str, int, int | None], None]
 FAULTS_SHOWN: Final = 100
 _PAGE: Final = 2_000
 
@@ -80,7 +80,7 @@ class Soundness(msgspec.Struct):
 
 def look(books: Books, accounts: int | None = None, progress: Progress = lambda *_: None) -> Soundness:
     """Read all entries, and the statements and bets of so many accounts (None: of all), spread over all of them.
-    ``progress`` is told (step, done, total; None while it is not known)."""
+    ``progress`` is told of two steps: entries, accounts."""
     found = Soundness(totals=dict(books.totals()), open_bets=books.open_bets())
     for currency, total in found.totals.items():
         if total:

@@ -40,9 +40,7 @@ class Decided:
                 self._windows[command.fixture].append(command)
             elif isinstance(command, PlaceBet) and answer.bet is not None and not answer.repeated:
                 self._take_up(command)
-                self._reached[LATE_BET] += any(
-                    self._held.get(leg.selection, (0, None))[1] is not None for leg in command.legs
-                )
+                self._reached[LATE_BET] += any(self.of(leg.selection) is not None for leg in command.legs)
             elif isinstance(command, CashOut) and answer.bet and answer.refusal is None and not answer.repeated:
                 self._paid(command, answer.bet)
         held = core.decisions(said)

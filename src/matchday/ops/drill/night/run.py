@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 
 from matchday.app import tune_gc
-from matchday.app.sound import Progress
 from matchday.bench.figures import percentile
 from matchday.bench.machine import machine
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal, now_s
@@ -34,6 +33,7 @@ from matchday.ops.drill.night.report import (
 )
 from matchday.ops.drill.night.shapes import Phase, timetable
 from matchday.ports import Clock
+from matchday.progress import Progress
 
 READY_S_MAX: Final = 30.0
 """Seconds in which there must be something to watch."""
@@ -64,7 +64,7 @@ class Night:
     """One that is being held."""
 
     def __init__(self, wish: Wish, place: Place, clock: Clock, progress: Progress) -> None:
-        """``progress`` is told (step, done, total; None while it is not known): of the night itself, its seconds."""
+        """``progress`` is told of two steps: starting, and the night itself by its seconds."""
         self._wish, self._place, self._clock, self._progress = wish, place, clock, progress
         self._table = timetable(wish.phases, wish.rate, 1 / wish.compress, wish.seed)
         self._money = Money()
