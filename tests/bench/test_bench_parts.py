@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -12,12 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from matchday.backends.clock_wall import wall_ms
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.bench import ledger, sampler
 from matchday.bench.bare import GUARDS, Bare, all_rows
 from matchday.bench.bettors import Answered, Bettor, HttpBettor, SocketBettor, body_maker, masked, split
 from matchday.bench.crowd import Crowd
 from matchday.bench.push_server import send_to_all
+from matchday.bench.server import Door
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal, cpu_s, now_s, pinned
 from matchday.config import Settings
 from matchday.edge.api import BetBody
@@ -257,3 +260,26 @@ def test_the_sampler_sees_who_computes_and_who_called(tmp_path: Path) -> None:
     assert own > 0.8 * (1 - others), found
     lines: Sequence[str] = file.read_text().splitlines()
     assert any("test_bench_parts.test_the_sampler_sees_who_computes_and_who_called;" in line for line in lines)
+
+
+class _Door(Door):
+    """A platform with two matches, announced long ago."""
+
+    def __init__(self, *in_minutes: int) -> None:
+        super().__init__(0)
+        self._kickoffs = {f"F{n}": wall_ms() + 60_000 * minutes for n, minutes in enumerate(in_minutes)}
+
+    def _asked(self, method: str, path: str, body: object, token: str) -> tuple[int, bytes]:
+        if path == "/api/fixtures":
+            board = {"status": "scheduled", "clock_at_ms": wall_ms() - 10**8}
+            rows = [{"board": {**board, "fixture": each, "kickoff_ms": ms}} for each, ms in self._kickoffs.items()]
+            return 200, json.dumps({"fixtures": rows}).encode()
+        fixture = path.rpartition("/")[2]
+        selections = [{"selection": f"{fixture}:1x2/home", "price": 2_000}]
+        return 200, json.dumps({"markets": [{"status": "open", "generation": 1, "selections": selections}]}).encode()
+
+
+def test_what_is_backed_does_not_kick_off_while_it_is_measured() -> None:
+    """By the time that it is now: a match may have been announced an hour ago."""
+    found = _Door(3, 14, 20).legs()
+    assert found == [[{"selection": "F2:1x2/home", "price": 2_000, "generation": 1}]]

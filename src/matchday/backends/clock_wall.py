@@ -25,7 +25,7 @@ class WallClock:
 
     def now_ms(self) -> int:
         """See ``Clock.now_ms``."""
-        return time.time_ns() // 1_000_000
+        return wall_ms()
 
     def elapsed_ms(self) -> int:
         """See ``Clock.elapsed_ms``."""
@@ -53,6 +53,11 @@ class WallClock:
     def entropy(self, count: int) -> bytes:
         """So many bytes for a secret."""
         return os.urandom(count)
+
+
+def wall_ms() -> int:
+    """Milliseconds since 1970, for whoever has no loop."""
+    return time.time_ns() // 1_000_000
 
 
 def uuid7(value: int) -> str:

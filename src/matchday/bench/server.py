@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matchday.app import StartError
+from matchday.backends.clock_wall import wall_ms
 from matchday.bench.stopwatch import SERVER_CORE, cpu_s, now_s, pinned, rss_bytes
 from matchday.config import Settings
 
@@ -95,10 +96,10 @@ class Door:
         return [_legs(market) for market in shown if market["status"] == "open"]
 
     def _open_markets(self) -> list[list[dict[str, object]]]:
-        found = []
+        found, not_before_ms = [], wall_ms() + KICKS_OFF_LATER_MS
         for row in self.ask("GET", "/api/fixtures")["fixtures"]:
             board = row["board"]
-            if board["status"] == "scheduled" and board["kickoff_ms"] - board["clock_at_ms"] > KICKS_OFF_LATER_MS:
+            if board["status"] == "scheduled" and board["kickoff_ms"] > not_before_ms:
                 markets = self.ask("GET", f"/api/fixtures/{board['fixture']}")["markets"]
                 found += [_legs(market) for market in markets if market["status"] == "open"]
         return found
