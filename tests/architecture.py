@@ -68,6 +68,7 @@ REWRITES = re.compile(r"\b(UPDATE|DELETE\s+FROM|REPLACE\s+INTO)\s+(entries|posti
 SYNCHRONOUS = re.compile(r"PRAGMA\s+synchronous\s*=\s*(\w+)", re.IGNORECASE)
 HANDED_ON = {
     "backends/cache_driver.py",
+    "backends/syncer.py",
     "backends/writer.py",
     "backends/writers.py",
     "ops/scaler/foresight.py",
@@ -309,12 +310,32 @@ def commands_without_id(root: Path) -> list[str]:
 
 
 def lazy_commits(root: Path) -> list[str]:
-    """Stores that answer before the disk has it: any synchronous but FULL, or none said at all."""
-    said = [
-        (name, match[1]) for name, tree in trees(root, "backends/") for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) for match in SYNCHRONOUS.finditer(node.value)
-    ]  # fmt: skip
-    return [f"{name} synchronous={how}" for name, how in said if how.upper() != "FULL"] + ([] if said else ["nowhere"])
+    """Stores that answer before the disk has it: any synchronous but FULL, or none said at all. A commit that does not
+    wait is one whose writer is handed the wait (``leave_syncs``, ``Writer``)."""
+    said, found = 0, list[str]()
+    for name, tree in trees(root, "backends/"):
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        left = [node for node in functions if node.name == "leave_syncs"]
+        within = {inner for node in left for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said += len(ways := SYNCHRONOUS.findall(node.value))
+                allowed = "NORMAL" if node in within else "FULL"
+                found += [f"{name} synchronous={how}" for how in ways if how.upper() != allowed]
+        if left and not any(_calls(node, "fdatasync") for node in functions if node.name == "sync"):
+            found.append(f"{name} sync waits for nothing")
+        if not left and _calls(tree, "leave_syncs") and not _hands_the_wait(tree):
+            found.append(f"{name} nobody waits for the disk")
+    return found + ([] if said else ["nowhere"])
+
+
+def _hands_the_wait(tree: ast.AST) -> bool:
+    writers = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "Writer"]
+    return any(isinstance(given, ast.Attribute) and given.attr == "sync" for node in writers for given in node.args)
+
+
+def _calls(tree: ast.AST, function: str) -> bool:
+    return any(isinstance(node, ast.Call) and called(node) == function for node in ast.walk(tree))
 
 
 # --- 9: named, and nothing swallowed ----------------------------------------------------------------------------------

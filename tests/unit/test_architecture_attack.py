@@ -110,7 +110,10 @@ REPLACED: list[tuple[str, str, str, str, str]] = [
     ("commands_without_id", "model/ledger.py", "    id: str\n    account: str\n    amount: int | None\n",
      "    account: str\n    amount: int | None\n    id: str = ''\n", "SetLimit"),
     ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL", "NORMAL"),
-    ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=FULL", "PRAGMA user_version", "nowhere"),
+    ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=", "PRAGMA user_version=", "nowhere"),
+    ("lazy_commits", "backends/sqlite.py", "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=OFF", "OFF"),
+    ("lazy_commits", "backends/sqlite.py", "os.fdatasync(", "os.fstat(", "sync waits for nothing"),
+    ("lazy_commits", "backends/ledger_sqlite.py", ", fatal, self._undurable.sync", ", fatal", "nobody waits"),
 ]  # fmt: skip
 
 

@@ -4,18 +4,17 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from matchday.backends.clock_wall import WallClock
-from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
+from matchday.backends.ledger_sqlite import Batch, Committed, SqliteLedger, SqliteLedgerCore
 from matchday.config import Bets as BetSettings
 from matchday.config import Storage
-from matchday.model.ledger import Answer, Command, Moment, OpenAccount, PlaceBet, Transfer
-from matchday.model.posting import PlacedBet
+from matchday.model.ledger import Moment, OpenAccount, PlaceBet, Transfer
 from tests.unit.gates import Gates, Told
 
 PATIENCE_S = 10.0
@@ -29,12 +28,10 @@ class Disk(SqliteLedgerCore):
         self.quick = threading.Event()
         self.quick.set()
 
-    def commit_joined(
-        self, commands: Sequence[Command], read: Mapping[int, PlacedBet], join: Callable[[], Sequence[Command]]
-    ) -> list[Answer]:
+    def commit_joined(self, batch: Batch) -> Committed:
         """See ``SqliteLedgerCore.commit_joined``."""
         assert self.quick.wait(PATIENCE_S)
-        return super().commit_joined(commands, read, join)
+        return super().commit_joined(batch)
 
     def full(self, *, full: bool) -> None:
         """From now on the file grows no more, or does again."""
@@ -49,10 +46,6 @@ class Desk(Gates):
         super().__init__(clock, ledger, [settings])
         self.disk = disk
         self.offer()
-        now = clock.now_ms()
-        disk.commit([
-            OpenAccount("open:anna", "anna", "EUR", now), Transfer("grant:anna", "anna", 10**6, "EUR", "grant", now),
-        ])  # fmt: skip
 
     def balance(self) -> int:
         view = self.ledger.account("anna")
@@ -71,6 +64,10 @@ async def desk(path: Path, **settings: int) -> AsyncIterator[Desk]:
     loop = asyncio.get_running_loop()
     clock, fatal = WallClock(loop), list[BaseException]()
     with contextlib.closing(Disk(path / "ledger.sqlite")) as disk:
+        now = clock.now_ms()
+        disk.commit([
+            OpenAccount("open:anna", "anna", "EUR", now), Transfer("grant:anna", "anna", 10**6, "EUR", "grant", now),
+        ])  # fmt: skip
         ledger = SqliteLedger(disk, clock, loop.call_soon_threadsafe, Storage(), fatal.append)
         with contextlib.closing(ledger):
             yield Desk(disk, ledger, clock, BetSettings(delay_ms=0, exposure_account_max=10**9, **settings))

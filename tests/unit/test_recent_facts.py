@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchday.backends.ledger_sqlite import RECENT_MAX, Recent, SqliteLedgerCore
+from matchday.backends.ledger_sqlite import RECENT_MAX, Batch, Recent, SqliteLedgerCore
 from matchday.backends.ledger_sqlite_reads import Said
-from matchday.model.ledger import OpenAccount, Transfer
+from matchday.model.ledger import Command, OpenAccount, Transfer
 
 
 def page(first: int, count: int) -> list[Said]:
@@ -46,14 +46,20 @@ def test_it_holds_no_more_than_it_may() -> None:
 def test_it_is_what_the_file_has() -> None:
     """Also of a commit that failed, after which the same numbers are given again."""
     with closing(SqliteLedgerCore(":memory:")) as core:
-        core.commit([OpenAccount("open", "anna", "EUR", 1)])
+        recent = Recent(core.last_fact)
+
+        def commit(*commands: Command) -> None:
+            recent.add(core.commit_joined(Batch(commands)).said)
+
+        commit(OpenAccount("open", "anna", "EUR", 1))
         for n in range(3):
-            core.commit([Transfer(f"grant-{n}-{m}", "anna", 10, "EUR", "grant", 1) for m in range(n + 1)])
+            commit(*[Transfer(f"grant-{n}-{m}", "anna", 10, "EUR", "grant", 1) for m in range(n + 1)])
         core.database.writer.execute("ALTER TABLE entries RENAME TO away")
         with pytest.raises(sqlite3.OperationalError):
-            core.commit([Transfer("lost", "anna", 10, "EUR", "grant", 1)])
+            commit(Transfer("lost", "anna", 10, "EUR", "grant", 1))
         core.database.writer.execute("ALTER TABLE away RENAME TO entries")
-        core.commit([Transfer("found", "anna", 10, "EUR", "grant", 1)])
+        commit(Transfer("found", "anna", 10, "EUR", "grant", 1))
         whole = core.outbox(0, 100)
-        assert core.recent.read(0, 100) == whole
+        assert recent.read(0, 100) == whole
+        assert recent.last == whole[-1][0]
         assert [b[0] - a[0] for a, b in pairwise(whole)] == [1] * (len(whole) - 1)

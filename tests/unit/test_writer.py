@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from matchday.backends import writer
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.backends.sqlite import Database
@@ -97,25 +96,6 @@ def test_what_arrives_while_a_piece_that_yields_is_prepared_joins_it(held: Held)
     assert held.go() == [["y", "a", "b"], ["cccccc"]]
 
 
-def test_who_was_answered_may_have_more_before_the_next_piece_that_yields(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once: then it is its turn, though there is more."""
-    monkeypatch.setattr(writer, "LINGER_S", PATIENCE_S)
-    held.writer.submit("y", yields=True)
-    more = iter(["b", "c"])
-
-    def answered() -> None:
-        if held.groups[-1][0] in "ab":
-            threading.Timer(0.02, held.writer.submit, [next(more)]).start()
-
-    held.then = answered
-    held.writer.submit("a")
-    held._go.set()
-    assert poll(lambda: sum(map(len, held.groups)) == 5)
-    assert [group[0] for group in held.groups[1:4]] == ["a", "b", "y"]
-
-
 def test_a_chore_is_done_between_two_groups(held: Held) -> None:
     held.writer.do(lambda: held.groups.append(["chore"]))
     held.writer.submit("a")
@@ -151,7 +131,9 @@ def test_an_error_is_handed_on_and_nothing_more_is_written(held: Held) -> None:
 def test_what_was_committed_moves_into_the_file_without_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "some.sqlite"
     database = Database(path, ["CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)"])
-    with contextlib.closing(database), contextlib.closing(Checkpointer(database, "some")) as checkpointer:
+    fatal = list[BaseException]()
+    watching = Checkpointer(database, "some", lambda call: call(), fatal.append)
+    with contextlib.closing(database), contextlib.closing(watching) as checkpointer:
         with database.transaction() as db:
             db.executemany("INSERT INTO t (b) VALUES (?)", [(b"x" * 1_000,)] * 2_000)
         assert path.stat().st_size < 100_000

@@ -7,23 +7,35 @@ It gives up more than one machine, and a standby; nothing else.
 
 import contextlib
 import sqlite3
-import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.ledger_sqlite_ahead import Ahead
 from matchday.backends.ledger_sqlite_reads import LedgerReads, Said
 from matchday.backends.ledger_sqlite_rows import Players, RowStore
+from matchday.backends.ledger_sqlite_undurable import Undurable
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
-from matchday.model.ledger import ID_MEMORY_MS, AccountView, Answer, Command, SettleBet, SettleBets
-from matchday.model.posting import PlacedBet, Rows, apply
+from matchday.model.bet import Bet
+from matchday.model.ledger import (
+    ID_MEMORY_MS,
+    AccountView,
+    Answer,
+    Command,
+    Entry,
+    FreeBet,
+    Offer,
+    Referral,
+    SettleBet,
+    SettleBets,
+)
+from matchday.model.posting import PlacedBet, Rows, account_of, apply
 from matchday.ports import Clock, LedgerUnavailable
 
 _SCHEMA: Final = tuple(Path(__file__).with_name(f"ledger_sqlite{suffix}.sql") for suffix in ("", "_2", "_3", "_4"))
@@ -34,33 +46,61 @@ _SEQ: Final = itemgetter(0)
 
 
 class Recent:
-    """The newest facts of the outbox. Who carries them asks a moment after their commit, and need not read the file.
-
-    One thread adds, another reads.
-    """
+    """The newest facts of the outbox that are durable. Who carries them asks a moment after their commit, and need not
+    read the file."""
 
     def __init__(self, last: int, most: int = RECENT_MAX) -> None:
         """``last``: the ``seq`` of the newest fact of before."""
         self._after, self._most = last, most
         self._said: list[Said] = []
         """All facts after that one."""
-        self._changing = threading.Lock()
+        self.last = last
+        """The ``seq`` of the newest of all."""
 
     def add(self, said: Sequence[Said]) -> None:
-        """Those of a commit that has returned, in order."""
-        with self._changing:
-            self._said += said
-            if (over := len(self._said) - self._most) > 0:
-                self._after = self._said[over - 1][0]
-                del self._said[:over]
+        """Those of a commit that is on the disk, in order."""
+        if said:
+            assert said[0][0] == self.last + 1, (said[0][0], self.last)  # or one would never be carried
+            self.last = said[-1][0]
+        self._said += said
+        if (over := len(self._said) - self._most) > 0:
+            self._after = self._said[over - 1][0]
+            del self._said[:over]
 
     def read(self, after: int, limit: int) -> list[Said] | None:
         """So many of those after a ``seq``; None where one of them is not held any more."""
-        with self._changing:
-            if after < self._after:
-                return None
-            start = bisect_right(self._said, after, key=_SEQ)
-            return self._said[start : start + limit]
+        if after < self._after:
+            return None
+        start = bisect_right(self._said, after, key=_SEQ)
+        return self._said[start : start + limit]
+
+
+def _nothing() -> Sequence[Command]:
+    return ()
+
+
+def _unheard(_accounts: Collection[str]) -> None:
+    pass
+
+
+class Batch(NamedTuple):
+    """What one transaction is to do."""
+
+    commands: Sequence[Command]
+    read: Mapping[int, PlacedBet] = {}
+    """Those of the bets to be settled that have been read, as they were placed."""
+    join: Callable[[], Sequence[Command]] = _nothing
+    """What has arrived while the commands were applied, and is to be applied after them."""
+    touches: Callable[[Collection[str]], None] = _unheard
+    """Hears which accounts it changes, before anybody can read how."""
+
+
+class Committed(NamedTuple):
+    """What one transaction did."""
+
+    answers: list[Answer]
+    said: Sequence[Said]
+    """The facts of it."""
 
 
 class SqliteLedgerCore(LedgerReads):
@@ -69,7 +109,6 @@ class SqliteLedgerCore(LedgerReads):
     def __init__(self, path: Path | str) -> None:
         self._database = Database(path, [script.read_text() for script in _SCHEMA])
         self._rows = RowStore(self._database.writer)
-        self.recent = Recent(self.last_fact)
 
     def close(self) -> None:
         """Give up the file."""
@@ -79,27 +118,23 @@ class SqliteLedgerCore(LedgerReads):
 
     def commit(self, commands: Sequence[Command]) -> list[Answer]:
         """Apply in order, in one transaction. sqlite3.Error: nothing of the batch is recorded."""
-        return self.commit_joined(commands, {}, lambda: ())
+        return self.commit_joined(Batch(commands)).answers
 
-    def commit_joined(
-        self, commands: Sequence[Command], read: Mapping[int, PlacedBet], join: Callable[[], Sequence[Command]]
-    ) -> list[Answer]:
-        """The same, where bets to be settled have been read before, as they were placed; ``join`` says what has arrived
-        while the commands were applied, and is to be applied after them."""
+    def commit_joined(self, batch: "Batch") -> "Committed":
+        """The same, with what else a batch may bring."""
         try:
             with self._database.transaction():
                 rows, players = self._rows.begin()
-                answers = self._apply(rows, players, commands, read)
-                if joined := join():
+                answers = self._apply(rows, players, batch.commands, batch.read)
+                if joined := batch.join():
                     answers += self._apply(rows, players, joined, {})
-                said = self._rows.save(rows, players, [*commands, *joined])
+                said = self._rows.save(rows, players, [*batch.commands, *joined])
+                batch.touches(rows.changed_accounts)
         except BaseException:
             self._rows.forget()
             raise
         self._rows.next_entry, self._rows.next_fact = rows.next_entry, rows.next_fact
-        if said:
-            self.recent.add(said)
-        return answers
+        return Committed(answers, said)
 
     def _apply(
         self, rows: Rows, players: Players, commands: Sequence[Command], read: Mapping[int, PlacedBet]
@@ -128,6 +163,7 @@ class SqliteLedgerCore(LedgerReads):
         return self._database
 
 
+Found = TypeVar("Found")
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
 
@@ -152,7 +188,11 @@ def _refuse(written: Sequence[_Work], failure: LedgerUnavailable) -> None:
 
 
 class SqliteLedger(LedgerReads):
-    """The port: group commit on a thread of its own, reads on the caller's."""
+    """The port: group commit on a thread of its own, the waits for the disk on another, reads on the caller's.
+
+    Between a commit and the disk, what was committed can be read here, and is not told: facts are held back until they
+    are durable, and whoever reads of an account that has just been changed waits for the disk himself.
+    """
 
     def __init__(
         self,
@@ -166,8 +206,13 @@ class SqliteLedger(LedgerReads):
         self._database = core.database
         self._clock = clock
         self._listeners: list[Callable[[], None]] = []
-        self._checkpointer = Checkpointer(core.database, "ledger")
-        self._writer: Writer[_Work] = Writer("ledger", self._write, _size, settings.batch_max, post, fatal)
+        self._database.leave_syncs()
+        self._recent = Recent(core.last_fact)
+        self._undurable = Undurable(self._database.sync)
+        self._checkpointer = Checkpointer(core.database, "ledger", post, fatal)
+        self._writer: Writer[_Work] = Writer(
+            "ledger", self._write, _size, settings.batch_max, post, fatal, self._undurable.sync
+        )
         self._ahead = Ahead(core.database, post, fatal)
 
     def close(self) -> None:
@@ -203,6 +248,8 @@ class SqliteLedger(LedgerReads):
         """See ``Ledger.listen``."""
         self._listeners.append(heard)
 
+    # --- writing ------------------------------------------------------------------------------------------------------
+
     def _write(self, group: Sequence[_Work], more: Callable[[], Sequence[_Work]]) -> Callable[[], None]:
         """On the writer's thread: one transaction for the whole group, and for what arrives while it is applied."""
         written = list(group)
@@ -211,36 +258,103 @@ class SqliteLedger(LedgerReads):
             written.extend(joined := more())
             return [command for work in joined for command in work.commands]
 
-        before = self._core.last_fact
+        def touches(accounts: Collection[str]) -> None:
+            asked = [account_of(command) for work in written for command in work.commands]
+            self._undurable.touches(frozenset(accounts).union(asked))
+
         try:
             commands = [command for work in group for command in work.commands]
             read = {number: placed for work in group for number, placed in work.read.items()}
-            answers = self._core.commit_joined(commands, read, join)
+            committed = self._core.commit_joined(Batch(commands, read, join, touches))
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError) or self._core.went_in():
                 raise
+            self._undurable.failed()
             return partial(_refuse, written, LedgerUnavailable(str(error)))
+        self._undurable.committed()
         self._checkpointer.wrote()
-        return partial(self._answer, written, answers, said=self._core.last_fact > before)
+        return partial(self._answer, written, committed)
 
-    def _answer(self, written: Sequence[_Work], answers: Sequence[Answer], *, said: bool) -> None:
+    def _answer(self, written: Sequence[_Work], committed: Committed) -> None:
         """Those who joined first: they are fans, and may have more at once."""
+        self._recent.add(committed.said)
         found: list[tuple[_Work, Sequence[Answer]]] = []
         start = 0
         for work in written:
-            found.append((work, answers[start : start + len(work.commands)]))
+            found.append((work, committed.answers[start : start + len(work.commands)]))
             start += len(work.commands)
         for work, of_work in sorted(found, key=lambda each: _yields(each[0].commands)):
             work.done(of_work)
-        if said:
+        if committed.said:
             for heard in self._listeners:
                 heard()
 
+    # --- reading ------------------------------------------------------------------------------------------------------
+
     def outbox(self, after: int, limit: int) -> list[Said]:
         """See ``Ledger.outbox``."""
-        recent = self._core.recent.read(after, limit)
-        return super().outbox(after, limit) if recent is None else recent
+        recent = self._recent.read(after, limit)
+        return self._durable(super().outbox(after, limit)) if recent is None else recent
+
+    def _durable(self, said: list[Said]) -> list[Said]:
+        return [fact for fact in said if fact[0] <= self._recent.last]
+
+    def _seen(self, found: Found, account: str) -> Found:
+        """What has been read of this account: once it is on the disk."""
+        self._undurable.wait(frozenset((account,)))
+        return found
+
+    def _durably(self, found: Found) -> Found:
+        """What has been read of any: once it is on the disk."""
+        self._undurable.wait(None)
+        return found
 
     def account(self, account: str) -> AccountView | None:
         """See ``Ledger.account``."""
-        return self.account_at(account, self._clock.now_ms())
+        return self._seen(self.account_at(account, self._clock.now_ms()), account)
+
+    def answer(self, account: str, id_: str) -> Answer | None:
+        """See ``Ledger.answer``. That there is none is so on the disk, too."""
+        found = super().answer(account, id_)
+        return found if found is None else self._seen(found, account)
+
+    def bet(self, bet: str) -> Bet | None:
+        """See ``Ledger.bet``."""
+        found = super().bet(bet)
+        return found if found is None else self._seen(found, found.account)
+
+    def bets(self, account: str, *, open_only: bool, before: str | None, limit: int) -> list[Bet]:
+        """See ``Ledger.bets``."""
+        return self._seen(super().bets(account, open_only=open_only, before=before, limit=limit), account)
+
+    def statement(self, account: str, before: int | None, limit: int) -> list[Entry]:
+        """See ``Ledger.statement``."""
+        return self._seen(super().statement(account, before, limit), account)
+
+    def referral(self, account: str, id_: str) -> Referral | None:
+        """See ``Ledger.referral``."""
+        return self._seen(super().referral(account, id_), account)
+
+    def offer(self, account: str, offer: str) -> Offer | None:
+        """See ``Ledger.offer``."""
+        return self._seen(super().offer(account, offer), account)
+
+    def free_bets(self, account: str) -> list[FreeBet]:
+        """See ``Ledger.free_bets``."""
+        return self._seen(super().free_bets(account), account)
+
+    def referrals(self, due_ms: int, limit: int) -> list[Referral]:
+        """See ``Ledger.referrals``."""
+        return self._durably(super().referrals(due_ms, limit))
+
+    def entries(self, after: int, limit: int) -> list[Entry]:
+        """See ``Ledger.entries``."""
+        return self._durably(super().entries(after, limit))
+
+    def totals(self) -> dict[str, int]:
+        """See ``Ledger.totals``."""
+        return self._durably(super().totals())
+
+    def open_bets(self) -> int:
+        """See ``Ledger.open_bets``."""
+        return self._durably(super().open_bets())

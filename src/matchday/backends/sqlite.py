@@ -1,10 +1,13 @@
-"""SQLite files as embedded backends use them: for one process, durable at every commit, of a known version."""
+"""SQLite files as embedded backends use them: for one process, durable before anybody is told, of a known version."""
 
 import contextlib
 import fcntl
+import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
@@ -26,13 +29,17 @@ _HOLDING: Final = [min(size for size in _SIZES if size >= count) for count in ra
 class Database:
     """One SQLite file with a writer's and a reader's connection.
 
-    WAL with synchronous=FULL: a commit that returned is on the disk. A lock file keeps a second process out. In memory
-    both connections are the same one, and only one thread may use it.
+    WAL with synchronous=FULL: a commit that returned is on the disk, unless that wait is left to somebody else. A lock
+    file keeps a second process out. In memory both connections are the same one, and only one thread may use it.
     """
 
     def __init__(self, path: Path | str, schema: Sequence[str]) -> None:
         """``schema``: scripts of statements, each of which takes a file from one format to the next."""
         self._moving: sqlite3.Connection | None = None
+        self._wal: FileIO | None = None
+        """The write-ahead log, where somebody else waits for the disk."""
+        self._syncing = threading.Lock()
+        self._failed: OSError | None = None
         self._path: Path | None = None
         self._opened = contextlib.ExitStack()
         if path == MEMORY:
@@ -96,7 +103,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; committed, and so durable, when left without an exception."""
+        """All or nothing; committed when left without an exception."""
         self.writer.execute("BEGIN IMMEDIATE")
         try:
             yield self.writer
@@ -115,11 +122,50 @@ class Database:
         self._moving.execute("PRAGMA synchronous=FULL")
         self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES_MAX}")
 
+    def leave_syncs(self) -> None:
+        """Commits do not wait for the disk any more: somebody else calls ``sync`` before anybody is told of them. What
+        stands in the file is one moment's state all the same, whenever the power fails, and no commit without those
+        before it: the write-ahead log is synced before it is moved, and before it begins anew (SQLite, "PRAGMA
+        synchronous", NORMAL). What an earlier process may have left unsynced is durable when this returns."""
+        if self._path is None:
+            return
+        self.writer.execute("PRAGMA synchronous=NORMAL")
+        with self.transaction():
+            pass  # from now on there is a write-ahead log
+        self._move(self.writer, "TRUNCATE")
+        name = self.writer.execute("PRAGMA database_list").fetchone()[2]  # where it really is: ours may be a link
+        try:
+            self._wal = self._opened.enter_context(FileIO(f"{name}-wal"))
+        except OSError as error:
+            raise BackendError(f"{name}-wal: {error.strerror}; restore it, or choose another --data DIR") from error
+        self.sync()
+
+    def sync(self) -> None:
+        """Wait until everything that was committed is on the disk. OSError: nobody knows whether it is, then nor ever:
+        the kernel says so once, and whoever asks again is told that all is well."""
+        if self._wal is None:
+            return
+        with self._syncing:
+            if self._failed is None:
+                try:
+                    os.fdatasync(self._wal.fileno())
+                except OSError as error:
+                    self._failed = error
+            if self._failed is not None:
+                raise self._failed
+
     def checkpoint(self) -> None:
-        """Move what was committed from the write-ahead log into the file; some other time where the disk is full."""
+        """Move what was committed from the write-ahead log into the file; some other time where the disk is full.
+        sqlite3.OperationalError: the disk could not be waited for, and what was moved may be on it or not."""
         if self._moving is not None:
-            with contextlib.suppress(sqlite3.OperationalError):
-                self._moving.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._move(self._moving, "PASSIVE")
+
+    def _move(self, connection: sqlite3.Connection, how: str) -> None:
+        try:
+            connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_IOERR_FSYNC":
+                raise
 
     def close(self) -> None:
         """Give up the file."""

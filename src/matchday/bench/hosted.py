@@ -5,26 +5,21 @@ import argparse
 import runpy
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.ledger_sqlite import Batch, Committed, SqliteLedgerCore
 from matchday.bench.sampler import sampled
-from matchday.model.ledger import Answer, Command
-from matchday.model.posting import PlacedBet
 
 
 def slow_down(commit_ms: float) -> None:
     """From now on every commit of a ledger takes so many milliseconds longer, on its writer's thread."""
     never, commit = threading.Event(), SqliteLedgerCore.commit_joined
 
-    def slowly(
-        core: SqliteLedgerCore, commands: Sequence[Command], read: Mapping[int, PlacedBet],
-        join: Callable[[], Sequence[Command]],
-    ) -> list[Answer]:  # fmt: skip
+    def slowly(core: SqliteLedgerCore, batch: Batch) -> Committed:
         never.wait(commit_ms / 1e3)
-        return commit(core, commands, read, join)
+        return commit(core, batch)
 
     SqliteLedgerCore.commit_joined = slowly  # type: ignore[method-assign,assignment]
 
