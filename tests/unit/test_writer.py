@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from matchday.backends import writer
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.backends.sqlite import Database
@@ -94,6 +95,25 @@ def test_what_arrives_while_a_piece_that_yields_is_prepared_joins_it(held: Held)
     held.during = arrive
     held.writer.submit("y", yields=True)
     assert held.go() == [["y", "a", "b"], ["cccccc"]]
+
+
+def test_who_was_answered_may_have_more_before_the_next_piece_that_yields(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once: then it is its turn, though there is more."""
+    monkeypatch.setattr(writer, "LINGER_S", PATIENCE_S)
+    held.writer.submit("y", yields=True)
+    more = iter(["b", "c"])
+
+    def answered() -> None:
+        if held.groups[-1][0] in "ab":
+            threading.Timer(0.02, held.writer.submit, [next(more)]).start()
+
+    held.then = answered
+    held.writer.submit("a")
+    held._go.set()
+    assert poll(lambda: sum(map(len, held.groups)) == 5)
+    assert [group[0] for group in held.groups[1:4]] == ["a", "b", "y"]
 
 
 def test_a_chore_is_done_between_two_groups(held: Held) -> None:

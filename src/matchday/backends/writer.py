@@ -5,7 +5,7 @@ group go back to the room's thread in one call.
 
 Work that yields, such as the settlement of a big market, is written when no other is waiting, piece by piece, so that
 nobody waits for more than one of them; and after ``PASSED_MAX`` groups all the same. What arrives while such a piece is
-prepared joins it.
+prepared joins it. Whoever was answered may have more at once: the next piece waits a moment for it.
 """
 
 import threading
@@ -22,6 +22,8 @@ Post = Callable[[Callable[[], None]], object]
 
 PASSED_MAX: Final = 8
 """Groups that may pass work that yields."""
+LINGER_S: Final = 0.002
+"""Seconds that a piece that yields waits, once, for more of those who have just been answered."""
 CHORES_MAX: Final = 8
 """Chores that wait; of more, the oldest are left out."""
 
@@ -49,6 +51,7 @@ class Writer(Generic[Work]):
         self._waiting: deque[Work] = deque()
         self._yielding: deque[Work] = deque()
         self._passed = 0
+        self._answered = self._lingered = False
         self._chores: deque[Callable[[], None]] = deque(maxlen=CHORES_MAX)
         self._changed = threading.Condition()
         self._closing = False
@@ -81,21 +84,32 @@ class Writer(Generic[Work]):
     def _take(self) -> Callable[[], None] | None:
         """Wait for what is to be done next; None: nothing, ever."""
         with self._changed:
+            self._linger()
             while not (self._waiting or self._yielding or self._chores or self._closing):
                 self._changed.wait()
             yielded = bool(self._yielding or self._chores)
             if self._waiting and not (yielded and self._passed >= PASSED_MAX):
                 self._passed += yielded
                 return partial(self._commit, self._group(self._waiting), yields=False)
-            self._passed = 0
+            self._passed, self._lingered = 0, False
             if self._chores and not self._closing:
                 return self._chores.popleft()
             return partial(self._commit, [self._yielding.popleft()], yields=True) if self._yielding else None
 
+    def _linger(self) -> None:
+        """Once for each piece that yields."""
+        if self._answered and not (self._lingered or self._waiting) and (self._yielding or self._chores):
+            self._lingered = True
+            while not (self._waiting or self._closing) and self._changed.wait(LINGER_S):
+                pass  # something else arrived
+        self._answered = False
+
     def _join(self) -> Sequence[Work]:
         """What waits now, for a piece that yields."""
         with self._changed:
-            return self._group(self._waiting) if self._waiting else []
+            joined = self._group(self._waiting) if self._waiting else []
+            self._answered = bool(joined)
+            return joined
 
     def _group(self, waiting: deque[Work]) -> list[Work]:
         """Whole pieces up to the group's size, at least one."""
@@ -107,6 +121,7 @@ class Writer(Generic[Work]):
         return group
 
     def _commit(self, group: Sequence[Work], *, yields: bool) -> None:
+        self._answered = not yields
         if (call := self._write(group, self._join if yields else tuple)) is None:
             return
         if self._syncer is None:
