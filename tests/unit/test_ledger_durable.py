@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from matchday.app.process import stop_for_thread
 from matchday.backends import ledger_sqlite_undurable
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.clock_wall import WallClock, uuid7
@@ -37,8 +38,6 @@ from tests.real import poll
 PATIENCE_S = 10.0
 NOW_MS = 1_790_000_000_000
 FANS = ("anna", "ben")
-
-
 WON = Outcome(Result.WON)
 
 
@@ -85,6 +84,11 @@ class Told:
         self._ledger.commit(commands, self.done)
 
     @property
+    def balances(self) -> list[int | None]:
+        """What those who were answered have, answer by answer."""
+        return [told[0].balance for told in self.answers if not isinstance(told, LedgerUnavailable)]
+
+    @property
     def done(self) -> Done:
         return self.answers.append
 
@@ -122,9 +126,9 @@ def pay(n: int, account: str = "anna", amount: int = 10) -> Transfer:
     return Transfer(f"pay-{n}", account, amount, "EUR", "deposit", NOW_MS)
 
 
-def bet(account: str = "anna") -> PlaceBet:
+def bet() -> PlaceBet:
     leg = Leg("F", "F:1x2", "F:1x2/home", 2_000, 0)
-    return PlaceBet(uuid7(NOW_MS << 74), account, "EUR", 20, Policy.ANY, (leg,), "bet", NOW_MS, (leg,))
+    return PlaceBet(uuid7(NOW_MS << 74), "anna", "EUR", 20, Policy.ANY, (leg,), "bet", NOW_MS, (leg,))
 
 
 def balance(core: SqliteLedgerCore, account: str = "anna") -> int:
@@ -180,9 +184,7 @@ def test_nobody_is_answered_and_no_fact_is_told_before_the_disk_has_it(
         assert len(desk.ledger._core.outbox(0, 1_000)) == len(before) + 3
         desk.disk.open.set()
         await desk.told.until(lambda: len(desk.told.answers) == 3)
-        assert [answers[0].balance for answers in desk.told.answers if not isinstance(answers, LedgerUnavailable)] == [
-            110, 120, 130,
-        ]  # fmt: skip
+        assert desk.told.balances == [110, 120, 130]
         assert desk.told.facts == [seq for seq, _, _ in desk.ledger._core.outbox(0, 1_000)]
         assert {thread for thread, _ in desk.disk.waits[1:]} == {"ledger syncs"}
 
@@ -230,7 +232,7 @@ def test_who_reads_what_the_disk_may_not_have_yet_waits_for_it(
         desk.told.commit(pay(1))
         await desk.committed(lambda core: balance(core) == 90)
         threading.Timer(0.02, desk.disk.open.set).start()
-        assert read(desk.ledger) is not ...
+        read(desk.ledger)
         assert desk.disk.open.is_set()
         await desk.told.until(lambda: len(desk.told.answers) == 2)
         desk.disk.open.clear()
@@ -373,6 +375,7 @@ def test_closed_it_has_told_everything(tmp_path: Path, monkeypatch: pytest.Monke
                 desk.told.commit(pay(n))
         desk.ledger.close()
         await desk.told.until(lambda: len(desk.told.answers) == 5)
+        assert desk.told.balances == [110, 120, 130, 140, 150]
 
     run(story, tmp_path, monkeypatch)
 
@@ -428,7 +431,7 @@ def test_a_disk_that_cannot_be_waited_for_while_the_file_is_looked_after_is_fata
         raise error
 
     monkeypatch.setattr(Database, "checkpoint", broken)
-    watching = Checkpointer(database, "some", lambda call: call(), fatal.append)
-    with contextlib.closing(database), contextlib.closing(watching):
+    monkeypatch.setattr(threading, "excepthook", partial(stop_for_thread, lambda call: call(), fatal.append))
+    with contextlib.closing(database), contextlib.closing(Checkpointer(database, "some")) as watching:
         watching.wrote()
         assert poll(lambda: fatal == [error])

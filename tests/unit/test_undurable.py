@@ -17,9 +17,9 @@ def nothing() -> None:
     pass
 
 
-def reading(undurable: Undurable, accounts: frozenset[str] | None) -> Callable[[], bool]:
+def reading(undurable: Undurable, account: str | None) -> Callable[[], bool]:
     """A read on a thread of its own; whether it has been let go on."""
-    thread = threading.Thread(target=undurable.wait, args=(accounts,), daemon=True)
+    thread = threading.Thread(target=undurable.wait, args=(account,), daemon=True)
     thread.start()
     return lambda: not thread.is_alive()
 
@@ -35,8 +35,8 @@ def test_a_read_waits_for_the_last_commit_about_its_account_and_for_no_other() -
     for accounts in (ANNA, BEN, ANNA, BEN):
         undurable.touches(accounts)
         undurable.committed()
-    undurable.wait(frozenset({"carl"}))
-    done = reading(undurable, ANNA)
+    undurable.wait("carl")
+    done = reading(undurable, "anna")
     assert not done()
     undurable.sync()
     assert poll(done)
@@ -53,8 +53,8 @@ def test_a_sync_is_for_what_was_committed_when_it_began() -> None:
     undurable.touches(BEN)
     during.append(undurable.committed)
     undurable.sync()
-    undurable.wait(ANNA)
-    done = reading(undurable, BEN)
+    undurable.wait("anna")
+    done = reading(undurable, "ben")
     anyone = reading(undurable, None)
     assert not done()
     assert not anyone()
@@ -66,14 +66,14 @@ def test_a_sync_is_for_what_was_committed_when_it_began() -> None:
 def test_what_failed_is_waited_for_by_nobody() -> None:
     undurable = Undurable(nothing)
     undurable.touches(ANNA)
-    done = reading(undurable, ANNA)
+    done = reading(undurable, "anna")
     assert not done()
     undurable.failed()
     assert poll(done)
     undurable.failed()  # it did not even get as far as to touch anything
     undurable.touches(BEN)
     undurable.committed()
-    assert not reading(undurable, BEN)()
+    assert not reading(undurable, "ben")()
     undurable.sync()
     undurable.wait(None)
 
@@ -86,16 +86,16 @@ def test_a_disk_that_stands_still_holds_up_one_read_and_fails_the_others_at_once
     undurable.touches(ANNA)
     undurable.committed()
     with pytest.raises(LedgerUnavailable, match="stands still"):
-        undurable.wait(ANNA)
+        undurable.wait("anna")
     monkeypatch.setattr(ledger_sqlite_undurable, "PATIENCE_S", threading.TIMEOUT_MAX)
     with pytest.raises(LedgerUnavailable, match="stands still"):
         undurable.wait(None)
-    undurable.wait(BEN)
+    undurable.wait("ben")
     undurable.sync()
-    undurable.wait(ANNA)
+    undurable.wait("anna")
     undurable.touches(ANNA)
     undurable.committed()
-    done = reading(undurable, ANNA)
+    done = reading(undurable, "anna")
     assert not done()
     undurable.sync()
     assert poll(done)
@@ -113,4 +113,4 @@ def test_where_the_disk_fails_nothing_becomes_durable(monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="broken"):
         undurable.sync()
     with pytest.raises(LedgerUnavailable):
-        undurable.wait(ANNA)
+        undurable.wait("anna")

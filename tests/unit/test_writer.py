@@ -151,9 +151,7 @@ def test_an_error_is_handed_on_and_nothing_more_is_written(held: Held) -> None:
 def test_what_was_committed_moves_into_the_file_without_the_writer(tmp_path: Path) -> None:
     path = tmp_path / "some.sqlite"
     database = Database(path, ["CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)"])
-    fatal = list[BaseException]()
-    watching = Checkpointer(database, "some", lambda call: call(), fatal.append)
-    with contextlib.closing(database), contextlib.closing(watching) as checkpointer:
+    with contextlib.closing(database), contextlib.closing(Checkpointer(database, "some")) as checkpointer:
         with database.transaction() as db:
             db.executemany("INSERT INTO t (b) VALUES (?)", [(b"x" * 1_000,)] * 2_000)
         assert path.stat().st_size < 100_000

@@ -120,7 +120,7 @@ class SqliteLedgerCore(LedgerReads):
         """Apply in order, in one transaction. sqlite3.Error: nothing of the batch is recorded."""
         return self.commit_joined(Batch(commands)).answers
 
-    def commit_joined(self, batch: "Batch") -> "Committed":
+    def commit_joined(self, batch: Batch) -> Committed:
         """The same, with what else a batch may bring."""
         try:
             with self._database.transaction():
@@ -191,7 +191,7 @@ class SqliteLedger(LedgerReads):
     """The port: group commit on a thread of its own, the waits for the disk on another, reads on the caller's.
 
     Between a commit and the disk, what was committed can be read here, and is not told: facts are held back until they
-    are durable, and whoever reads of an account that has just been changed waits for the disk himself.
+    are durable, and whoever reads of an account that has just been changed waits for the same (``Undurable``).
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class SqliteLedger(LedgerReads):
         self._database.leave_syncs()
         self._recent = Recent(core.last_fact)
         self._undurable = Undurable(self._database.sync)
-        self._checkpointer = Checkpointer(core.database, "ledger", post, fatal)
+        self._checkpointer = Checkpointer(core.database, "ledger")
         self._writer: Writer[_Work] = Writer(
             "ledger", self._write, _size, settings.batch_max, post, fatal, self._undurable.sync
         )
@@ -294,14 +294,13 @@ class SqliteLedger(LedgerReads):
     def outbox(self, after: int, limit: int) -> list[Said]:
         """See ``Ledger.outbox``."""
         recent = self._recent.read(after, limit)
-        return self._durable(super().outbox(after, limit)) if recent is None else recent
-
-    def _durable(self, said: list[Said]) -> list[Said]:
-        return [fact for fact in said if fact[0] <= self._recent.last]
+        if recent is not None:
+            return recent
+        return [fact for fact in super().outbox(after, limit) if _SEQ(fact) <= self._recent.last]
 
     def _seen(self, found: Found, account: str) -> Found:
         """What has been read of this account: once it is on the disk."""
-        self._undurable.wait(frozenset((account,)))
+        self._undurable.wait(account)
         return found
 
     def _durably(self, found: Found) -> Found:

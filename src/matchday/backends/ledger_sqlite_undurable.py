@@ -58,13 +58,13 @@ class Undurable:
                 del self._touched[number]
             self._changed.notify_all()
 
-    def wait(self, accounts: frozenset[str] | None) -> None:
-        """On the room's thread, after something of these accounts (None: of any) was read: until it is durable.
+    def wait(self, account: str | None) -> None:
+        """On the room's thread, after something of this account (None: of any) was read: until it is durable.
         LedgerUnavailable: it is not, and the disk stands still."""
         if not self._touched:
             return
         with self._changed:
-            last = max((number for number, of in self._touched.items() if accounts is None or of & accounts), default=0)
+            last = max((number for number, of in self._touched.items() if account is None or account in of), default=0)
             if not last:
                 return
             if self._stands_still or not self._changed.wait_for(lambda: self._durable(last), PATIENCE_S):

@@ -270,7 +270,7 @@ class SqliteLog(LogReads, PartitionedLog):
         self._fatal = fatal
         self._tails: dict[Part, list[Tail]] = {}
         self._moves: dict[tuple[str, Part], int] = {}
-        self._checkpointer = Checkpointer(core.database, "log", post, fatal)
+        self._checkpointer = Checkpointer(core.database, "log")
         self._writer: Writer[tuple[tuple[Record, ...], tuple[Move, ...], Done | None]] = Writer(
             "log", self._write, lambda work: len(work[0]), settings.batch_max, post, fatal
         )

@@ -7,6 +7,7 @@ writer is at the next group meanwhile. Nobody is told of a commit before it is d
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 Call = Callable[[], None]
 
@@ -55,7 +56,7 @@ class Syncer:
             except BaseException as error:  # noqa: BLE001 - handed on: it stops the process
                 with self._changed:
                     self._broken = True
-                self._hand_over(lambda error=error: self._fatal(error))  # type: ignore[misc]
+                self._hand_over(partial(self._fatal, error))
                 return
             for call in calls:  # each by itself: what one of them may raise is not the others'
                 self._hand_over(call)

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from matchday.app import Platform, stores, tune_gc
-from matchday.backends.clock_wall import WallClock
+from matchday.backends.clock_wall import WallClock, wall_ms
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.config import MOST, Settings
 from matchday.model.bet import Leg, Policy
@@ -190,7 +190,7 @@ def run(folder: Path, *, bets: int, accounts: int, rate: float, idle_s: float, r
     load_before = os.getloadavg()[0]
     core = SqliteLedgerCore(folder / "ledger.sqlite")
     with contextlib.closing(core):
-        now_ms = WallClock(asyncio.new_event_loop()).now_ms()
+        now_ms = wall_ms()
         crowd = Population(core, bets=bets, accounts=accounts, now_ms=now_ms, seed=seed)
         crowd.place(lambda done: progress("placing", done, bets))
         core.database.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")

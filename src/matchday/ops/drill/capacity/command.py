@@ -1,13 +1,12 @@
 """What ``matchday drill capacity`` does: rooms measured one after the other, a model out; or a model verified."""
 
 import argparse
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -15,7 +14,7 @@ from rich.table import Table
 
 from matchday import __version__
 from matchday.app import StartError
-from matchday.backends.clock_wall import WallClock
+from matchday.backends.clock_wall import wall_ms
 from matchday.bench.bytes_per_fan import bytes_per_fan
 from matchday.bench.machine import machine
 from matchday.bench.on_disk import ON_DISK
@@ -82,7 +81,7 @@ def _measured(options: argparse.Namespace, parts: Sequence[str], run: Run) -> Ca
         figures |= found.figures
     if options.match is not None:
         figures |= _of_match(options.match)
-    now = datetime.fromtimestamp(WallClock(cast("asyncio.AbstractEventLoop", None)).now_ms() / 1e3, UTC)
+    now = datetime.fromtimestamp(wall_ms() / 1e3, UTC)
     return Capacity(
         format=FORMAT, version=__version__, measured_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), machine=here,
         command="matchday drill capacity" + (" --quick (not to be relied upon)" if run.quick else ""),

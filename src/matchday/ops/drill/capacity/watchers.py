@@ -4,7 +4,6 @@ Bytes are counted of all of them; of some dozens each frame is read for when its
 on the load's core, beside whoever bets: how much of that core both took says whether they could keep up.
 """
 
-import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -12,12 +11,12 @@ import select
 import socket
 from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
 from matchday.app import StartError
-from matchday.backends.clock_wall import WallClock
+from matchday.backends.clock_wall import wall_ms
 from matchday.bench.bettors import HANDSHAKE, masked, split
 from matchday.bench.stopwatch import cpu_s, now_s
 
@@ -122,7 +121,6 @@ class _Crowd:
         self._sampled: dict[int, bytes] = {}
         self._poll = select.epoll()
         self._buffer = bytearray(_READ)
-        self._clock = WallClock(cast("asyncio.AbstractEventLoop", None))  # its time alone
         self.heard = Heard()
 
     def connect(self, count: int) -> None:
@@ -184,7 +182,7 @@ class _Crowd:
 
     def _read(self, number: int, data: bytes) -> None:
         frames, self._sampled[number] = split(self._sampled[number] + data)
-        now = self._clock.now_ms()
+        now = wall_ms()
         for frame in frames:
             if frame.startswith(_HEARD):
                 at = frame.find(b'"at":') + 5

@@ -8,12 +8,12 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
 import uvloop
 
 from matchday import __version__
-from matchday.backends.clock_wall import WallClock
+from matchday.backends.clock_wall import WallClock, wall_ms
 from matchday.bench.on_disk import ON_DISK
 from matchday.bench.stopwatch import LOAD_CORE, pinned
 from matchday.ops import capacity
@@ -142,5 +142,4 @@ def _phases(options: argparse.Namespace) -> tuple[Phase, ...]:
 
 
 def _now() -> str:
-    ms = WallClock(cast("asyncio.AbstractEventLoop", None)).now_ms()  # its time needs no loop
-    return datetime.fromtimestamp(ms / 1e3, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(wall_ms() / 1e3, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

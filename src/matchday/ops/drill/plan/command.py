@@ -1,17 +1,15 @@
 """What ``matchday drill plan`` does: calendars, past traffic and a capacity model in, a verdict for each match out."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import cast
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from matchday.backends.clock_wall import WallClock
+from matchday.backends.clock_wall import wall_ms
 from matchday.ops.capacity import Capacity, doubts
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.fans.behaviour import MIXES, Mix, bets, requests
@@ -119,7 +117,7 @@ def row_of(peak: Peak, model: Capacity, have: Mapping[str, int], scale: float) -
 def _now(told: str | None) -> int:
     """Minutes since 1970 of what was told, or of the wall clock."""
     if told is None:
-        return WallClock(cast("asyncio.AbstractEventLoop", None)).now_ms() // 60_000  # its time needs no loop
+        return wall_ms() // 60_000
     try:
         moment = datetime.fromisoformat(told)
     except ValueError as error:
