@@ -52,7 +52,7 @@ def place(page: Page) -> None:
 
 
 def answered(page: Page, answer: str) -> None:
-    expect(page.get_by_test_id("slip-answer")).to_have_attribute("data-answer", answer, timeout=10_000)
+    expect(page.get_by_test_id("slip-answer")).to_have_attribute("data-answer", answer)
 
 
 def until(page: Page, done: Callable[[], bool], seconds: int = 15) -> None:
@@ -82,7 +82,7 @@ def test_the_minute_runs_on_by_itself(page: Page, platform: FakePlatform) -> Non
     """Only the clock's rate moves it: no frame says the new minute."""
     platform.boards["m1"] |= {"clock_rate": 60.0, "clock_at_ms": platform.now()}
     platform.price(HOME_WIN, "2.40")
-    expect(page.get_by_test_id("match-row-m1").locator(".when")).to_have_text(re.compile("(69|7.)'"), timeout=8_000)
+    expect(page.get_by_test_id("match-row-m1").locator(".when")).to_have_text(re.compile("(69|7.)'"))
 
 
 @pytest.mark.parametrize(("price", "move"), [("2.45", "up"), ("2.20", "down")])

@@ -18,7 +18,7 @@ def open_price(page: Page) -> str:
     button = page.locator('[data-testid^="match-row-"]', has=page.locator(".when.live")).locator(
         'button.price[data-status="open"]'
     )
-    expect(button.first).to_be_visible(timeout=20_000)
+    expect(button.first).to_be_visible()
     return str(button.last.get_attribute("data-testid"))
 
 
@@ -45,7 +45,7 @@ def test_a_fan_bets_and_is_paid(browser: Browser, tmp_path: Path) -> None:
         expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
         page.get_by_test_id("sign-in").click()
         expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
-        expect(page.locator("button.price.up, button.price.down").first).to_be_visible(timeout=20_000)
+        expect(page.locator("button.price.up, button.price.down").first).to_be_visible()
         page.get_by_test_id(open_price(page)).click()
         page.get_by_label("Any price").check()
         page.get_by_test_id("slip-stake").fill("10.00")
@@ -54,7 +54,7 @@ def test_a_fan_bets_and_is_paid(browser: Browser, tmp_path: Path) -> None:
         expect(answer).to_have_attribute("data-answer", re.compile("accepted|refused"))
         if answer.get_attribute("data-answer") == "refused":  # a goal fell between: take it as it is now
             page.get_by_test_id("slip-place").click()
-            expect(answer).to_have_attribute("data-answer", "accepted", timeout=20_000)
+            expect(answer).to_have_attribute("data-answer", "accepted")
         expect(page.get_by_test_id("balance")).to_have_text("€990.00")
         expect(page.locator('button.price[data-status="suspended"]').first).to_be_visible(timeout=40_000)
         page.goto(f"{server.url}/#/bets")
@@ -79,6 +79,6 @@ def test_the_page_catches_up_after_the_server_was_gone(browser: Browser, tmp_pat
         expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
     expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "reconnecting")
     with serving(tmp_path / "data", "--speed", "30", port=port):
-        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=20_000)
+        expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live")
         expect(page.get_by_test_id("balance")).to_have_text("€1,000.00")
         expect(page.locator(".when.live").first).to_be_visible()
