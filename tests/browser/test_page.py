@@ -236,6 +236,26 @@ def test_what_a_bet_came_to(page: Page, platform: FakePlatform, status: str, ret
     expect(page.get_by_test_id("bet-row-b1")).to_have_count(0)
 
 
+def test_the_statement_says_what_each_entry_was_about(page: Page) -> None:
+    """The view named a part that was gone: it had a head and no rows, and nobody was told."""
+    sign_in(page)
+    pick(page)
+    place(page)
+    answered(page, "accepted")
+    page.goto(f"{page.url.partition('#')[0]}#/statement")
+    expect(page.get_by_test_id("entry-1")).to_contain_text("Play money")
+    expect(page.get_by_test_id("entry-1")).to_contain_text("+€1,000.00")
+    expect(page.get_by_test_id("entry-2")).to_contain_text("Stake Ashford Town")
+    expect(page.get_by_test_id("entry-2")).to_contain_text("−€10.00")
+
+
+@pytest.mark.parametrize("link", ["#/match/%", "#/match/nope"])
+def test_a_link_that_leads_nowhere_says_so(page: Page, platform: FakePlatform, link: str) -> None:
+    page.goto(f"{platform.url}/{link}")
+    page.reload()
+    expect(page.get_by_text("no longer on the board")).to_be_visible()
+
+
 def test_a_moved_price_is_accepted_under_a_new_id(page: Page, platform: FakePlatform) -> None:
     sign_in(page)
     pick(page)

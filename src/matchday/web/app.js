@@ -14,30 +14,39 @@ import { Statement } from "./views/statement.js";
 const MATCH = "#/match/";
 const route = signal(location.hash || "#/");
 
+/** The fixture that a route is of, or null. What is no name of any, as of a link that was cut short, is one nobody knows. */
+function fixtureOf(at) {
+  if (!at.startsWith(MATCH)) return null;
+  const name = at.slice(MATCH.length);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 addEventListener("hashchange", () => {
   const before = route.value;
   route.value = location.hash || "#/";
   if (before === route.value) return;
-  const match = route.value.startsWith(MATCH);
-  tapped(match ? "open" : "view", match ? decodeURIComponent(route.value.slice(MATCH.length)) : route.value);
+  const fixture = fixtureOf(route.value);
+  tapped(fixture === null ? "view" : "open", fixture ?? route.value);
   scrollTo(0, 0);
   open.value = false; // the sheet of a small screen would cover the new page
 });
 
 function Page() {
   const at = route.value;
-  if (at.startsWith(MATCH)) {
-    const fixture = decodeURIComponent(at.slice(MATCH.length));
-    return html`<${Match} key=${fixture} fixture=${fixture} />`;
-  }
+  const fixture = fixtureOf(at);
+  if (fixture !== null) return html`<${Match} key=${fixture} fixture=${fixture} />`;
   if (at === "#/bets") return html`<${Bets} />`;
   if (at === "#/statement") return html`<${Statement} />`;
   return html`<${Home} />`;
 }
 
 function App() {
-  const match = route.value.startsWith(MATCH);
-  const fixture = match ? decodeURIComponent(route.value.slice(MATCH.length)) : null;
+  const fixture = fixtureOf(route.value);
+  const match = fixture !== null;
   return html`
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>Skip to the page</a>
     <${Header} route=${route.value} />

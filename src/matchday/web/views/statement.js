@@ -5,6 +5,7 @@ import { money, moneyText, readStake, splitSelection, stamp, toDecimal, toMinor 
 import { html, signal, useEffect } from "../html.js";
 import { nameOf } from "../slip.js";
 import { account, accountMoved, bets, checkSignedOut, freshId, signOut, token } from "../store.js";
+import { typeName } from "../types.js";
 import { SignInFirst } from "./bets.js";
 
 const PAGE = 50;
@@ -93,6 +94,24 @@ function Limit() {
     </form>
     <p class="hint" role="status">${said.value}</p>
   </section>`;
+}
+
+function about(entry) {
+  const bet = bets.value.get(entry.bet);
+  if (!bet) return "";
+  if (bet.legs.length > 1) return typeName(bet.type ?? "", bet.legs.length);
+  const [leg] = bet.legs;
+  const picks = leg.parts?.length ? leg.parts : [leg];
+  return picks.map((pick) => nameOf({ ...splitSelection(pick.selection), fixture: leg.fixture })).join(" + ");
+}
+
+function Entry({ entry }) {
+  const amount = toMinor(entry.amount, entry.currency);
+  return html`<tr data-testid=${`entry-${entry.entry}`}>
+    <td class="stamp">${stamp(entry.at_ms)}</td>
+    <td>${REASONS[entry.reason] ?? entry.reason} <span class="about">${about(entry)}</span></td>
+    <td class=${`amount ${amount > 0n ? "in" : ""}`}>${amount > 0n ? "+" : ""}${money(amount, entry.currency)}</td>
+  </tr>`;
 }
 
 export function Statement() {
