@@ -1,6 +1,7 @@
 """The delay in play: a bet waits, and all of it is judged again at the end (sportsbook rules §3.3)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,35 @@ def test_which_bets_wait(legs: tuple[str, ...], settings_: BetSettings, waits: b
     told = desk.place(desk.bet(100, *legs))
     desk.clock.run_for(0)
     assert (bool(told.waits), bool(told.answers)) == (waits, not waits)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "after"),
+    [
+        ({"price": 2_500}, {"price": 3_000}, {"price": 3_000}),
+        ({"status": MarketStatus.SUSPENDED, "generation": 2}, {"generation": 2}, {"generation": 2}),
+        ({"live": False}, {}, {}),  # it kicks off meanwhile
+    ],
+    ids=["at the price that comes", "while it is suspended", "before the kick-off"],
+)
+def test_what_can_be_taken_only_when_its_batch_is_sealed_waits_from_then_on(
+    before: dict[str, Any], asked: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """A bet that was to be refused when it came was judged anew at its batch, which another commit held up: what had
+    changed by then took it at once, without the delay."""
+    desk = Match()
+    desk.offer(**{"live": True, **before})
+    desk.ledger.late_ms = 800
+    desk.place(desk.bet(100, "G:1x2/home"))
+    desk.clock.run_for(0)
+    told = desk.place(desk.bet(100, desk.leg(**asked)))
+    desk.clock.run_for(100)
+    assert not told.waits
+    desk.play(**after)
+    desk.over(700)
+    assert (told.waits, told.answers) == ([desk.clock.now_ms() + DELAY], [])
+    desk.over(DELAY + 800)
+    assert told.refusal is None
 
 
 def nothing(desk: Match) -> None:

@@ -24,6 +24,7 @@ from matchday.model.football_markets import (
 )
 from matchday.model.market import Market, MarketKey, MarketStatus, Selection, selection_id, split_selection
 from matchday.model.messages import Board, FixtureStatus, PricedOn, Strengths
+from matchday.model.price import PRICE_MAX
 from matchday.pricing import to_come
 from matchday.pricing.football import price_book, probabilities
 from matchday.pricing.joint import Joint, combine, joint
@@ -227,6 +228,15 @@ def test_a_combination_is_worth_what_its_joint_price_says_without_the_overround_
     found = combined(3610, markets=shorter, parts=parts)
     assert found is not None
     assert float(found.expected) == pytest.approx(5 * 0.95**2 / 3.62, rel=1e-6)
+
+
+def test_a_combination_at_the_longest_price_counts_for_nothing() -> None:
+    """Cut at 1000.0, a joint price was taken for the chance it names: backed at 650.0, a combination that the model
+    gave 1.88 of 100 was offered 24.55 for at half-time, and some paid on average more than they had cost."""
+    found, before = combined(PRICE_MAX, 650_000), combined(PRICE_MAX - 10_000, 650_000)
+    assert found is not None
+    assert before is not None
+    assert found.expected == 0 < before.expected
 
 
 def test_a_combination_is_worth_no_more_than_its_least_likely_part_or_its_stake_where_it_may_be_void() -> None:

@@ -13,7 +13,7 @@ has closed the other, tells it together with the line's own price. With none the
 worth the least that it then is. A double chance is worth what its two results are together.
 
 A combination's joint price carries the overround of each of its parts, as ``joint`` makes it: taken out, it leaves the
-chance that all are won; never more than of its least likely part.
+chance that all are won; never more than of its least likely part, and nothing at the longest price, as of a selection.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,8 @@ def _combination(markets: Mapping[str, Market], leg: Leg, price_now: int) -> Leg
             return None
         chances.append(found)
         carried *= min(Fraction(1), found * as_fraction(price))
-    chance = min(carried / as_fraction(price_now + _step(price_now)), *chances)
+    longest = price_now >= PRICE_MAX  # cut there: nobody knows how much less likely it is
+    chance = _NIL if longest else min(carried / as_fraction(price_now + _step(price_now)), *chances)
     returned = sum((_returned(markets, part.selection).most for part in leg.parts), _NIL)
     return undecided(leg.price, chance, Range(_NIL, min(returned, Fraction(1))))
 

@@ -16,6 +16,8 @@ from matchday.model.bet import Leg
 from matchday.model.ledger import Answer, Moment, PlaceBet
 
 Done = Callable[[Answer | Moment], None]
+Waits = Callable[[int], None]
+"""Told until when a bet waits, in milliseconds since 1970."""
 _QUICK_MS: Final = 4.0
 """Milliseconds of a quick commit: what comes meanwhile is better committed together."""
 _MUCH: Final = 4
@@ -27,6 +29,7 @@ class Queued(msgspec.Struct):
 
     command: PlaceBet
     done: Done
+    waits: Waits
     since_ms: int
     """By ``Clock.elapsed_ms``."""
 
@@ -84,9 +87,9 @@ class BetQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, command: PlaceBet, done: Done, now_ms: int) -> None:
-        """Have it wait."""
-        self._waiting.append(Queued(command, done, now_ms))
+    def add(self, command: PlaceBet, done: Done, waits: Waits, now_ms: int) -> None:
+        """Have it wait. ``waits``: told if it has to wait its delay in play after all."""
+        self._waiting.append(Queued(command, done, waits, now_ms))
         self._shares.count(command.asked, 1)
 
     def took(self, ms: int) -> None:

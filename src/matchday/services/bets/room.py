@@ -48,12 +48,9 @@ from matchday.model.messages import OVER
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Span, Timer
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
-from matchday.services.bets.queue import BetQueue, Done, Queued, Shares
+from matchday.services.bets.queue import BetQueue, Done, Queued, Shares, Waits
 
 _log = logging.getLogger(__name__)
-
-Waits = Callable[[int], None]
-"""Told until when a bet waits, in milliseconds since 1970."""
 
 _SWEEP_MS = 30_000
 """Milliseconds between two looks for what is over."""
@@ -166,7 +163,7 @@ class Bets:
         elif found:
             self._delay(key, command, done, waits)
         else:
-            self._enqueue(command, done)
+            self._enqueue(command, done, waits)
 
     def _traced(self, key: tuple[str, str], done: Done, span: Span) -> Done:
         """Know a bet's span until it is answered."""
@@ -223,13 +220,21 @@ class Bets:
             else:
                 self._enqueue(command, done)
 
+    def _delay_late(self, queued: Queued) -> None:
+        """Have one wait that was to be refused when it came."""
+        command = queued.command
+        if self._delayed.full_for(command.asked):
+            self._tell_later(queued.done, Moment.BUSY)
+        else:
+            self._delay((command.account, command.id), command, queued.done, queued.waits)
+
     def waiting_until(self, account: str, id_: str) -> int | None:
         """Until when a bet waits its delay at this gate, by its caller's id; None where it does not."""
         waiting = self._waiting.get((account, id_))
         return None if waiting is None else waiting.until_ms
 
-    def _enqueue(self, command: PlaceBet, done: Done) -> None:
-        self._queue.add(command, done, self._clock.elapsed_ms())
+    def _enqueue(self, command: PlaceBet, done: Done, waits: Waits = lambda _: None) -> None:
+        self._queue.add(command, done, waits, self._clock.elapsed_ms())
         first = not self._in_flight and self._next is None
         self._seal_in_time()
         if not (first or self._watching):
@@ -267,6 +272,8 @@ class Bets:
             found = self._sealed(queued.command, heard)
             if isinstance(found, Moment):
                 self._tell_later(queued.done, found)
+            elif found is None:
+                self._delay_late(queued)
             else:
                 batch.append(queued)
                 judged.append(found)
@@ -287,11 +294,16 @@ class Bets:
             if span is not None:
                 span.stage("commit", bets=len(batch))
 
-    def _sealed(self, command: PlaceBet, heard: Heard) -> PlaceBet | Moment:
-        """A bet of a batch, judged; or why this one cannot be, whatever becomes of the others."""
+    def _sealed(self, command: PlaceBet, heard: Heard) -> PlaceBet | Moment | None:
+        """A bet of a batch, judged; or why this one cannot be, whatever becomes of the others. None: what it would have
+        been refused for when it came is over, or its match has begun, so that it has its delay to wait first."""
         try:
-            return self._judged(command, heard)
-        except LedgerUnavailable:  # its offer could not be read
+            judged = self._judged(command, heard)
+            told = judged.refusal is not None or command.waited or command.answers_referral
+            if told or not self.in_play(command.asked) or self._ledger.answer(command.account, command.id) is not None:
+                return judged
+            return None
+        except LedgerUnavailable:  # its offer, or its answer, could not be read
             return Moment.UNAVAILABLE
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
             return self._fault(command, error)
