@@ -254,7 +254,7 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grant: Level = 100_000
     """Minor units of play money a guest begins with."""
     stake_per_day: Level = 200_000
-    """Minor units a fan may stake in 24 hours unless he sets less; beyond it ``stake_limit_reached``."""
+    """Minor units a fan may stake in a day (UTC) unless he sets less; beyond it ``stake_limit_reached``."""
 
     def __post_init__(self) -> None:
         decimals(self.currency)

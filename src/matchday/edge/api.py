@@ -461,7 +461,7 @@ ROUTES: Final = (
           }), priority=Priority.BROWSING,
           links=(Link("account", "sign in with the token"), Link("fixtures", "see what can be bet on"))),
     Route("GET", "/api/account", "account", "The fan's account", {200: AccountAnswer}, signed_in=True),
-    Route("POST", "/api/account/limit", "limit", "Set one's own stake limit per day", {200: AccountAnswer}, LimitBody,
+    Route("POST", "/api/account/limit", "limit", "Set a limit on stakes or losses", {200: AccountAnswer}, LimitBody,
           signed_in=True, reasons=_LIMIT_REASONS, links=(Link("account", "the limit in force"),)),
     Route("GET", "/api/account/statement", "statement", "Entries on the fan's account", {200: StatementAnswer},
           signed_in=True, query=(_BEFORE_ENTRY, _LIMIT), priority=Priority.BROWSING,

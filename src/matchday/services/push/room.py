@@ -273,7 +273,7 @@ class Push:
     def _auth(self, session: Session, token: str) -> None:
         fan = self._verify(token)
         if fan is None:
-            self._refuse(session, "token_invalid", "token is forged, damaged or expired; sign in again")
+            self._refuse(session, "token_invalid", "no token of a fan, or damaged or expired; sign in again")
             return
         self._sign_in(session, fan)
 
