@@ -18,8 +18,8 @@ from matchday.model.messages import BetSettled, Topic, decode
 from matchday.sim.settle_population import Population
 from tests.real import poll
 
-BETS, ACCOUNTS = 3_000, 200
-STEP = (150, 600)
+BETS, ACCOUNTS = 9_000, 600
+STEP = (300, 1_500)
 """Bets that are settled from one kill to the next."""
 CHILD = Path(__file__).with_name("settling_child.py")
 
