@@ -35,9 +35,8 @@ addEventListener("hashchange", () => {
   open.value = false; // the sheet of a small screen would cover the new page
 });
 
-function Page() {
+function Page({ fixture }) {
   const at = route.value;
-  const fixture = fixtureOf(at);
   if (fixture !== null) return html`<${Match} key=${fixture} fixture=${fixture} />`;
   if (at === "#/bets") return html`<${Bets} />`;
   if (at === "#/statement") return html`<${Statement} />`;
@@ -52,7 +51,7 @@ function App() {
     <${Header} route=${route.value} />
     <div class=${`columns-page ${match ? "with-rail" : ""} ${connection.value.state}`}>
       ${match && html`<${Rail} at=${fixture} />`}
-      <main id="main" tabindex="-1"><${Page} /></main>
+      <main id="main" tabindex="-1"><${Page} fixture=${fixture} /></main>
       <${Slip} />
     </div>
     <${Footer} />

@@ -150,7 +150,7 @@ function legBody(group, now) {
   return { parts: group.map((pick) => ({ selection: pick.selection, generation: current(pick).generation })), price: now.price };
 }
 
-const named = (bodyGroups, betType) => (bodyGroups.length === 1 ? bodyGroups[0].map(nameOf).join(" + ") : typeName(betType, bodyGroups.length));
+export const named = (bodyGroups, betType) => (bodyGroups.length === 1 ? bodyGroups[0].map(nameOf).join(" + ") : typeName(betType, bodyGroups.length));
 
 /** Place the bets of the slip as the fan sees it. New ids each time. */
 export function place(seen) {

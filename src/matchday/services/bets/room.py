@@ -161,7 +161,7 @@ class Bets:
         if isinstance(found, Moment):
             self._tell_later(done, found)
         elif found:
-            self._delay(key, command, done, waits)
+            self._delay(command, done, waits)
         else:
             self._enqueue(command, done, waits)
 
@@ -179,28 +179,27 @@ class Bets:
 
     def _whether_to_wait(self, key: tuple[str, str], command: PlaceBet) -> bool | Moment:
         """Whether a bet waits its delay, or why it cannot be asked now."""
-        waits = key in self._waiting
-        if not waits:
-            if self._queue.full_for(command.asked):
-                return Moment.BUSY
-            try:
-                waits = self._has_to_wait(command)
-            except LedgerUnavailable:
-                return Moment.UNAVAILABLE
-            except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
-                return self._fault(command, error)
-        return Moment.BUSY if waits and self._delayed.full_for(command.asked) else waits
+        if key in self._waiting:
+            return True
+        if self._queue.full_for(command.asked):
+            return Moment.BUSY
+        try:
+            return self.in_play(command.asked) and self._would_be_taken(self._judged(command, self._owners.heard()))
+        except LedgerUnavailable:
+            return Moment.UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'
+            return self._fault(command, error)
 
-    def _has_to_wait(self, command: PlaceBet) -> bool:
-        """Whether a leg is in play, and the bet would be taken now and has no answer yet."""
-        return (
-            self.in_play(command.asked)
-            and self._judged(command, self._owners.heard()).refusal is None
-            and self._ledger.answer(command.account, command.id) is None
-        )
+    def _would_be_taken(self, judged: PlaceBet) -> bool:
+        """Whether a bet, as it was judged, would be taken now and has no answer yet: in play it then has to wait."""
+        return judged.refusal is None and self._ledger.answer(judged.account, judged.id) is None
 
-    def _delay(self, key: tuple[str, str], command: PlaceBet, done: Done, waits: Waits) -> None:
-        """Have it wait; one that is asked for again meanwhile shares the wait of the first."""
+    def _delay(self, command: PlaceBet, done: Done, waits: Waits) -> None:
+        """Have it wait, where there is room; one that is asked for again meanwhile shares the wait of the first."""
+        if self._delayed.full_for(command.asked):
+            self._tell_later(done, Moment.BUSY)
+            return
+        key = (command.account, command.id)
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
@@ -219,14 +218,6 @@ class Bets:
                 self._tell_later(done, Moment.BUSY)
             else:
                 self._enqueue(command, done)
-
-    def _delay_late(self, queued: Queued) -> None:
-        """Have one wait that was to be refused when it came."""
-        command = queued.command
-        if self._delayed.full_for(command.asked):
-            self._tell_later(queued.done, Moment.BUSY)
-        else:
-            self._delay((command.account, command.id), command, queued.done, queued.waits)
 
     def waiting_until(self, account: str, id_: str) -> int | None:
         """Until when a bet waits its delay at this gate, by its caller's id; None where it does not."""
@@ -273,7 +264,7 @@ class Bets:
             if isinstance(found, Moment):
                 self._tell_later(queued.done, found)
             elif found is None:
-                self._delay_late(queued)
+                self._delay(queued.command, queued.done, queued.waits)
             else:
                 batch.append(queued)
                 judged.append(found)
@@ -299,10 +290,8 @@ class Bets:
         been refused for when it came is over, or its match has begun, so that it has its delay to wait first."""
         try:
             judged = self._judged(command, heard)
-            told = judged.refusal is not None or command.waited or command.answers_referral
-            if told or not self.in_play(command.asked) or self._ledger.answer(command.account, command.id) is not None:
-                return judged
-            return None
+            waited = command.waited or command.answers_referral
+            return None if not waited and self.in_play(command.asked) and self._would_be_taken(judged) else judged
         except LedgerUnavailable:  # its offer, or its answer, could not be read
             return Moment.UNAVAILABLE
         except Exception as error:  # noqa: BLE001 - logged; one market's fault is not the others'

@@ -3,9 +3,8 @@
 import * as api from "../api.js";
 import { money, moneyText, readStake, splitSelection, stamp, toDecimal, toMinor } from "../format.js";
 import { html, signal, useEffect } from "../html.js";
-import { nameOf } from "../slip.js";
+import { named } from "../slip.js";
 import { account, accountMoved, bets, checkSignedOut, freshId, signOut, token } from "../store.js";
-import { typeName } from "../types.js";
 import { SignInFirst } from "./bets.js";
 
 const PAGE = 50;
@@ -96,13 +95,11 @@ function Limit() {
   </section>`;
 }
 
+const picks = (leg) => (leg.parts?.length ? leg.parts : [leg]).map(({ selection }) => ({ ...splitSelection(selection), fixture: leg.fixture }));
+
 function about(entry) {
   const bet = bets.value.get(entry.bet);
-  if (!bet) return "";
-  if (bet.legs.length > 1) return typeName(bet.type ?? "", bet.legs.length);
-  const [leg] = bet.legs;
-  const picks = leg.parts?.length ? leg.parts : [leg];
-  return picks.map((pick) => nameOf({ ...splitSelection(pick.selection), fixture: leg.fixture })).join(" + ");
+  return bet ? named(bet.legs.map(picks), bet.type ?? "") : "";
 }
 
 function Entry({ entry }) {
