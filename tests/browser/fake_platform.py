@@ -5,6 +5,7 @@ is under test is the page. Runs on a thread; tests call its verbs from theirs.
 """
 
 import asyncio
+import contextlib
 import math
 import socket
 import threading
@@ -252,7 +253,8 @@ class FakePlatform:
     async def _to_all(self, channel: str | None, frame: Json) -> None:
         for each, channels in tuple(self._sockets.items()):
             if not self.silent and (channel is None or channel in channels):
-                await each.send_json(frame)
+                with contextlib.suppress(WebSocketDisconnect):  # the page is leaving at this moment
+                    await each.send_json(frame)
 
     async def _socket(self, each: WebSocket) -> None:
         await each.accept()
