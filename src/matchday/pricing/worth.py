@@ -4,7 +4,7 @@ The chance of a selection is its market's prices with the overround taken out as
 the selections that can still win: so that the margin that is stated is the margin that is taken, on outsiders too. (In
 proportion to 1 / price, as others do, an outsider would be paid far above what it is worth.) A selection at the longest
 price that a book shows counts for nothing, and so does one beside a favourite at the shortest: nobody knows how much
-less likely it is.
+less likely it is. Where the ladder's steps are coarse, a price is taken for rounded down by a whole one.
 
 Where a stake may be returned, the market's own prices do not say how often (``football.py``: they are fair on what is
 not returned). Neighbours do: a total of exactly 2 is what over 2.5 and under 1.5 leave, draw no bet is returned with
@@ -14,6 +14,7 @@ worth the least that it then is. A double chance is worth what its two results a
 
 A combination's joint price carries the overround of each of its parts, as ``joint`` makes it: taken out, it leaves the
 chance that all are won; never more than of its least likely part, and nothing at the longest price, as of a selection.
+One that is cut at the price of a part (``joint``) is worth what it is if the others lose wherever that part is void.
 """
 
 from collections.abc import Mapping
@@ -33,8 +34,10 @@ from matchday.pricing.overround import LADDER, without_overround
 _PARTS: Final = 10**9
 """Chances are whole numbers of so many parts, rounded down."""
 _NIL: Final = Fraction(0)
-_TOLD: Final = Fraction(1, 200)
-"""A chance below this is too rough to be divided by: prices are steps on a ladder."""
+_TOLD: Final = Fraction(1, 8)
+"""What is divided by a chance below this is given with its doubt: prices are steps on a ladder."""
+_COARSE: Final = 20_000
+"""Thousandths: from this price on a step is up to 5 % of it, later 10 %, which no margin covers; before it is 2 %."""
 
 
 def leg_worth(markets: Mapping[str, Market], leg: Leg, price_now: int) -> LegNow | None:
@@ -43,23 +46,32 @@ def leg_worth(markets: Mapping[str, Market], leg: Leg, price_now: int) -> LegNow
     if leg.parts:
         return _combination(markets, leg, price_now)
     found = _chance(markets, leg.selection)
-    return None if found is None else undecided(leg.price, found, _returned(markets, leg.selection))
+    if found is None:
+        return None
+    return undecided(leg.price, _longer(found, price_now), _returned(markets, leg.selection))
 
 
 def _combination(markets: Mapping[str, Market], leg: Leg, price_now: int) -> LegNow | None:
     chances: list[Fraction] = []
-    carried = Fraction(1)
+    carried, returned, next_price = Fraction(1), _NIL, price_now + _step(price_now)
     for part in leg.parts:
         found, market = _chance(markets, part.selection), markets.get(part.market)
         price = market.price_of(part.selection.rpartition("/")[2]) if market else None
         if found is None or price is None:
             return None
-        chances.append(found)
+        found, back = _longer(found, price), _returned(markets, part.selection).most
+        # cut at this part's price, it does not say how often another part is lost where this one is void
+        chances.append(found * (1 - back) if price_now <= price < next_price else found)
         carried *= min(Fraction(1), found * as_fraction(price))
+        returned += back
     longest = price_now >= PRICE_MAX  # cut there: nobody knows how much less likely it is
-    chance = _NIL if longest else min(carried / as_fraction(price_now + _step(price_now)), *chances)
-    returned = sum((_returned(markets, part.selection).most for part in leg.parts), _NIL)
+    chance = _NIL if longest else min(carried / as_fraction(next_price), *chances)
     return undecided(leg.price, chance, Range(_NIL, min(returned, Fraction(1))))
+
+
+def _longer(chance: Fraction, price: int) -> Fraction:
+    """A chance as of the next price, where steps are so coarse that its own may be that far too short."""
+    return chance if price < _COARSE else chance * Fraction(price, price + _step(price))
 
 
 def _step(price: int) -> int:
@@ -129,26 +141,42 @@ def _hit(markets: Mapping[str, Market], fixture: str, type_: str, line: int) -> 
     """The chance that a whole line, or the one beside a quarter line, is hit exactly.
 
     With A and B the chances of the half lines beyond it on either side, it is 1 - A - B. Where one of them is missing,
-    the line's own price tells: the upper side wins u = (A + e * hit) / (1 - s * hit), with the share s of the stake
-    that stands on the whole line, and e = 1/2 where half of it wins as that is hit.
+    or counts for nothing, the line's own price tells: the upper side wins u = (A + e * hit) / (1 - s * hit), with the
+    share s of the stake that stands on the whole line, and e = 1/2 where half of it wins as that is hit.
     """
     upper, lower = ("home", "away") if type_ == HANDICAP else ("over", "under")
     up = -1 if type_ == HANDICAP else 1  # the home side needs more with a lower handicap, over needs more of a higher
     whole = line + {0: 0, 1: -1, 3: 1}[line % 4]
-    beyond, short, own = (
-        _chance(markets, f"{MarketKey(type_, at).of(fixture)}/{outcome}")
+    names = [
+        f"{MarketKey(type_, at).of(fixture)}/{outcome}"
         for at, outcome in ((whole + 2 * up, upper), (whole - 2 * up, lower), (line, upper))
-    )
+    ]
+    beyond, short, own = (_chance(markets, name) for name in names)
     most = max(_NIL, 1 - (beyond or _NIL) - (short or _NIL))
-    if beyond is not None and short is not None:
-        return Range(most, most)
+    least = max(_NIL, most - _unknown(markets, names[0], beyond) - _unknown(markets, names[1], short))
+    beside = beyond or short
+    if (beyond and short) or not own or not beside:
+        return Range(least, most)
     share, extra = Fraction(1, 1 + line % 2), Fraction(line * up < whole * up, 2)
-    above, of = _NIL, _NIL
-    if own is not None and beyond is not None:
-        above, of = own - beyond, share * own + extra
-    elif own is not None and short is not None:
-        above, of = 1 - short - own, 1 - extra - share * own
-    if of < _TOLD:
-        return Range(_NIL, most)
-    found = min(max(above / of, _NIL), most)
-    return Range(found, found)
+    above, of = (own - beside, share * own + extra) if beyond else (1 - beside - own, 1 - extra - share * own)
+    if of <= 0:
+        return Range(least, most)
+    doubt = _doubt(own) + _doubt(beside) if of < _TOLD else _NIL
+    return Range(*(min(max(found / of, least), most) for found in (above - doubt, above + doubt)))
+
+
+def _unknown(markets: Mapping[str, Market], selection: str, found: Fraction | None) -> Fraction:
+    """How much more a chance may be than was found: one that counts for nothing is at most what its price implies."""
+    if found is None:
+        return Fraction(1)
+    if found > 0:
+        return _NIL
+    name, _, outcome = selection.rpartition("/")
+    price = markets[name].price_of(outcome)
+    return _NIL if price is None else 1 / as_fraction(price)
+
+
+def _doubt(chance: Fraction) -> Fraction:
+    """How far a chance may be off, as prices are rounded down to the ladder."""
+    price = min(int(UNIT / chance), PRICE_MAX)
+    return chance * Fraction(_step(price), price)
