@@ -19,6 +19,11 @@ does not divide by the lines is split exactly, a third of a cent on each where n
 a minor unit a line less than it cost, so that doors offer totals that divide. A line of a free bet returns its winnings
 alone (§3.6: stake * (O - 1)): what it returns above its stake, and nothing where that is less than nothing, so that
 void, half-lost and tied lines cost the house nothing.
+
+A bet of many lines is not paid line by line. Its legs are cut in halves, so that each line is a product of one half by
+one of the other, and each half has a thousand of them at most. Equal ones are counted, not repeated. What is left is
+multiplied and rounded in blocks of 64-bit integers, with a bound of what these leave out; a line for which that could
+change the rounding is paid by itself, so that what a bet returns is exact however it was found.
 """
 
 import re
@@ -26,8 +31,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, combinations
-from math import comb, lcm, prod
+from math import comb, lcm
 from typing import Final
+
+import numpy as np
 
 from matchday.model.price import UNIT
 
@@ -35,7 +42,7 @@ LEGS_MAX: Final = 20
 """Legs of one bet; more are refused at the door."""
 LINES_MAX: Final = comb(LEGS_MAX, LEGS_MAX // 2)
 """Lines of one bet: 184 756, those of system:10/20. It follows from ``LEGS_MAX``, as no type has more, and takes about
-0.1 s to settle."""
+2 ms to settle; where lines return 2^27 minor units or more, up to 60 ms."""
 
 SINGLE: Final = "single"
 ACCUMULATOR: Final = "accumulator"
@@ -45,6 +52,16 @@ FULL_COVER: Final[dict[str, tuple[int, int]]] = {
     "patent": (3, 1), "lucky15": (4, 1), "lucky31": (5, 1), "lucky63": (6, 1),
 }  # fmt: skip
 """The systems with a name: all lines from the shortest size up to all legs."""
+
+_BITS: Final = 31
+"""Bits of what a block holds of a product: two such multiplied, and what they may lack, fit in 63."""
+_LACKING: Final = (2 << _BITS) + 1
+"""Above what two such factors, each rounded down, lack when they are multiplied: one of each other, and one."""
+_SHIFT_MIN: Final = 4
+"""Bits behind the point of what a block holds, less ``_BITS``: with fewer, more than one line in eight would have to be
+looked at again."""
+_BLOCK_MIN: Final = 128
+"""Lines from which on a block is quicker than paying them one by one."""
 
 _SYSTEM: Final = re.compile(r"system:([0-9]{1,4})/([0-9]{1,4})")
 
@@ -137,8 +154,14 @@ def _of_single(price: int) -> Fraction:
 def mean(bet_type: str, multipliers: Sequence[Fraction]) -> Fraction:
     """The mean over the lines of the products of their legs' multipliers: with what each leg is worth, what one unit of
     total stake is. LinesError as ``sizes``."""
-    scale = lcm(*(multiplier.denominator for multiplier in multipliers))
-    return _mean(bet_type, [one.numerator * (scale // one.denominator) for one in multipliers], scale)
+    scale, wholes = _wholes(multipliers)
+    return _mean(bet_type, wholes, scale)
+
+
+def _wholes(multipliers: Sequence[Fraction]) -> tuple[int, list[int]]:
+    """Into how many parts to cut one, so that each multiplier is a whole number of them; and these numbers."""
+    scale = lcm(*[multiplier.denominator for multiplier in multipliers])
+    return scale, [multiplier.numerator * (scale // multiplier.denominator) for multiplier in multipliers]
 
 
 def _mean(bet_type: str, wholes: Sequence[int], unit: int) -> Fraction:
@@ -167,15 +190,84 @@ def returns(bet_type: str, stake: int, multipliers: Sequence[Fraction], *, free:
     LinesError as ``sizes``.
     """
     number = count(bet_type, len(multipliers))
-    live = [multiplier for multiplier in multipliers if multiplier]  # a line with a lost leg returns nothing
-    scale = lcm(*(multiplier.denominator for multiplier in live))
-    scaled = [int(multiplier * scale) for multiplier in live]
+    scale, wholes = _wholes(multipliers)
+    live = sorted([whole for whole in wholes if whole])  # a line with a lost leg returns nothing; equal ones together
+    middle = len(live) // 2
+    left, right = _products(live[:middle]), _products(live[middle:])
     total = 0
     for size in sizes(bet_type, len(multipliers)):
-        whole = scale**size
-        kept, share = whole if free else 0, whole * number
-        products = (prod(line) - kept for line in combinations(scaled, size))
-        total += sum(stake * product // share for product in products if product > 0)
+        share = scale**size * number
+        kept = scale**size * stake if free else 0
+        for taken in range(max(0, size - len(right) + 1), min(size, len(left) - 1) + 1):
+            some, others = left[taken], right[size - taken]
+            pay = _in_a_block if len(some) * len(others) >= _BLOCK_MIN else _one_by_one
+            total += pay(some, others, stake, kept, share)
+    return total
+
+
+_Products = dict[int, int]
+"""Product of some legs -> how often it occurs."""
+
+
+def _products(wholes: Sequence[int]) -> list[_Products]:
+    """By how many of the legs are taken: none first."""
+    found: list[_Products] = [{1: 1}]
+    for whole in wholes:
+        found.append({})
+        for taken in range(len(found) - 1, 0, -1):
+            into = found[taken]
+            for product, times in found[taken - 1].items():
+                longer = product * whole
+                into[longer] = into.get(longer, 0) + times
+    return found
+
+
+def _one_by_one(left: _Products, right: _Products, stake: int, kept: int, share: int) -> int:
+    """What the lines of one product of each side return: of each the stake times both, less what is kept, by the share,
+    rounded down, and nothing where that is less than nothing."""
+    total = 0
+    for product, times in left.items():
+        staked = product * stake
+        paid = [often * ((staked * other - kept) // share) for other, often in right.items() if staked * other > kept]
+        total += times * sum(paid)
+    return total
+
+
+def _in_a_block(left: _Products, right: _Products, stake: int, kept: int, share: int) -> int:
+    """The same, of many lines at once. Neither side is empty.
+
+    A line returns x * y, neither above 2^``_BITS``: x is ``product * stake * best / share`` in parts of 2^-shift of a
+    minor unit, y is ``other / best`` in parts of 2^-``_BITS``. Each rounded down, they multiply to at most what the
+    line returns, and lack less than ``_LACKING`` of it. Where both bounds round to the same, so does the line.
+    """
+    best = max(right)
+    most = max(left) * stake * best
+    if most <= kept:
+        return 0
+    shift = _BITS - (most // share).bit_length()
+    if shift < _SHIFT_MIN:
+        return _one_by_one(left, right, stake, kept, share)
+    point = shift + _BITS
+    unit = stake * best << shift
+    ours = np.array([product * unit // share for product in left], np.int64)
+    theirs = np.array([(other << _BITS) // best for other in right], np.int64)
+    least = ours[:, np.newaxis] * theirs
+    highest = least + _LACKING
+    if kept:
+        less = (kept << point) // share
+        np.maximum(least - (less + 1), 0, out=least)
+        np.maximum(highest - less, 0, out=highest)
+    least >>= point
+    highest >>= point
+    times, often = (np.array(list(side.values()), np.int64) for side in (left, right))
+    total = int(times @ least @ often)
+    doubtful = np.flatnonzero(least != highest)
+    if doubtful.size:
+        lefts, rights, found = list(left.items()), list(right.items()), least.ravel()[doubtful].tolist()
+        for index, paid in zip(doubtful.tolist(), found, strict=True):
+            (product, ways), (other, others) = lefts[index // len(rights)], rights[index % len(rights)]
+            exact = _one_by_one({product: ways}, {other: others}, stake, kept, share)
+            total += exact - ways * others * paid
     return total
 
 
