@@ -65,7 +65,7 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     guests_per_minute_max: Level = 60
     """New guest accounts per address and minute; more are answered 429."""
     requests_per_second_max: Limit = 50
-    """Requests per account and second (bursts of twice that); more are answered 429."""
+    """Requests per account and second (bursts of twice that), a slip counting as its bets; more are answered 429."""
     token_s_max: Limit = 43_200
     """Seconds a token is good for (12 hours); then the fan signs in again."""
     page_max: Limit = 100
@@ -214,6 +214,8 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Of these, bets with a leg on one fixture; more are answered ``busy`` at once, while others still find room."""
     waiting_market_max: Limit = 6_000
     """The same of one market."""
+    waiting_account_max: Limit = 50
+    """Bets of one account that wait at this gate, their delay or for the ledger; more are answered ``busy`` at once."""
     referral_stake_max: Level = 500_000
     """Minor units up to which a stake above the maximum is referred to a trader, where the fan asks for it."""
     referral_ms: Limit = 60_000

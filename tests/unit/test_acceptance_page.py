@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from matchday.config import Bets
+from matchday.config import Bets, Doors
 from matchday.model.ledger import Refusal
 
 ROOT: Final = Path(__file__).parents[2]
@@ -40,6 +40,9 @@ def test_every_row_of_a_rule_names_its_test() -> None:
         ("waits 4 s", Bets().delay_ms / 1_000),
         ("silent for 5 s", Bets().odds_silence_ms_max / 1_000),
         ("at most 10,000 requests wait", Bets().waiting_max),
+        ("at most 10,000 requests wait at a gate, 50", Bets().waiting_account_max),
+        ("and nothing is recorded | 50 |", Bets().waiting_account_max),
+        ("none is asked | 50", Doors().requests_per_second_max),
         ("| the least: `stake_min`, and a minor unit on each line | 10 |", Bets().stake_min),
         ("`stake_max`, or a trader's lower one for a market | 50,000 |", Bets().stake_max),
         ("`return_max` | 2,500,000 |", Bets().return_max),

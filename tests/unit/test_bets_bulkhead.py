@@ -65,6 +65,37 @@ def test_a_market_and_a_fixture_have_their_share_of_the_queue_and_no_more() -> N
     assert not refused_at_once(desk, "F:1x2/home")  # shares are given back
 
 
+def test_an_account_has_its_share_of_a_gate_and_no_more() -> None:
+    """Seven guests with slips of twenty once filled all that may wait, and everybody else was busy."""
+    desk = table(limits(waiting_account_max=3), late_ms=50)
+    desk.fan("bert")
+    held(desk)
+    told = [desk.place(desk.bet(10, "F:1x2/home")) for _ in range(5)]
+    other = desk.place(desk.bet(10, "F:1x2/home", account="bert"))
+    desk.clock.run_for(1_000)
+    assert [one.answers == [Moment.BUSY] for one in told] == [False] * 3 + [True] * 2
+    assert [one.refusal for one in (*told[:3], other)] == [None] * 4
+    assert desk.core.answer("anna", told[0].answer.id) is not None
+    assert not refused_at_once(desk, "F:1x2/home")  # there is room again
+    assert len([command for command in desk.core.told if isinstance(command, PlaceBet)]) == 6
+
+
+@pytest.mark.parametrize("batch", [2, 256])
+def test_an_account_s_room_is_free_again_whatever_became_of_its_bets(batch: int) -> None:
+    """Taken by a batch, by a part of one, or too old for any."""
+    desk = table(limits(waiting_account_max=4, batch_max=batch, queue_ms_aim=10**6), late_ms=5_000)
+    held(desk)
+    told = [desk.place(desk.bet(10, selection)) for selection in ("F:1x2/home", "G:1x2/home", "F:btts/yes")]
+    desk.clock.run_for(4_000)
+    assert [one.answers for one in told].count([Moment.BUSY]) == 3
+    desk.ledger.late_ms = 0
+    desk.clock.run_for(10_000)
+    desk.heard()
+    again = [desk.place(desk.bet(10, "F:1x2/home")) for _ in range(4)]
+    desk.clock.run_for(0)
+    assert [one.refusal for one in again] == [None] * 4
+
+
 def test_every_leg_counts_in_its_market_s_share() -> None:
     desk = table(limits(queue_market_max=1), late_ms=50)
     held(desk)
@@ -101,7 +132,7 @@ def test_all_bets_on_one_market_take_as_many_batches_as_bets_spread_evenly() -> 
     selections = ("F:1x2/home", "F:btts/yes", "G:1x2/home", "H:1x2/home")
     found = []
     for spread in (1, 4):
-        desk = table(limits(batch_max=64, exposure_account_max=10**9), late_ms=5)
+        desk = table(limits(batch_max=64, waiting_account_max=500, exposure_account_max=10**9), late_ms=5)
         told = [desk.place(desk.bet(10, selections[n % spread])) for n in range(500)]
         desk.clock.run_for(1_000)
         assert {one.refusal for one in told} == {None}

@@ -335,6 +335,34 @@ def test_what_waits_is_limited_and_a_retry_counts(same_id: bool) -> None:
     assert later.refusal is None
 
 
+@pytest.mark.parametrize("same_id", [True, False])
+def test_what_waits_of_one_account_is_limited(same_id: bool) -> None:
+    """Two thousand bets of one account once waited at a gate that lets ten thousand wait."""
+    desk = Match(BetSettings(delay_ms=DELAY, waiting_account_max=3))
+    desk.fan("bert")
+    bet = desk.bet(100)
+    told = [desk.place(bet if same_id else desk.bet(100)) for _ in range(5)]
+    other = desk.place(desk.bet(100, account="bert"))
+    desk.clock.run_for(0)
+    assert answers(told) == [Moment.BUSY] * 2
+    busy = desk.place(desk.bet(100, "G:1x2/home"))  # whatever it is on
+    desk.over()
+    assert (answers(told), answers([other, busy])) == ([None] * 3 + [Moment.BUSY] * 2, [None, Moment.BUSY])
+    later = [desk.place(desk.bet(100)) for _ in range(3)]  # there is room again
+    desk.over()
+    assert answers(later) == [None] * 3
+
+
+def test_an_account_s_bets_keep_their_place_from_their_delay_to_their_batch() -> None:
+    desk = Match(BetSettings(delay_ms=DELAY, waiting_account_max=2))
+    told = [desk.place(desk.bet(100)) for _ in range(2)]
+    desk.ledger.late_ms = 500
+    desk.over(DELAY)
+    assert desk.place(desk.bet(100)).answers == []  # both are on their way to the ledger: they wait here no more
+    desk.over(1_000)
+    assert answers(told) == [None] * 2
+
+
 def test_bets_before_the_match_are_taken_while_those_in_play_are_too_many() -> None:
     desk = Match(BetSettings(delay_ms=DELAY, waiting_max=1))
     desk.place(desk.bet(100))

@@ -208,6 +208,13 @@ def test_a_busy_gate_says_when_to_come_back(tmp_path: Path) -> None:
     assert (frame["status"], frame["problem"]["reason"], frame["retry_after_s"]) == (503, "busy", 1)
 
 
+def test_what_an_account_may_not_have_waiting_is_busy_over_a_socket(tmp_path: Path) -> None:
+    site = Screens(tmp_path, BetSettings(delay_ms=60_000, quote_ms=61_000, waiting_account_max=2))
+    line, other = site.open(site.guest()), site.open(site.guest())
+    assert [site.placed(line, site.bet(stake="1.00"))["status"] for _ in range(3)] == [202, 202, 503]
+    assert site.placed(other, site.bet(stake="1.00"))["status"] == 202
+
+
 def test_requests_of_both_doors_count_together(tmp_path: Path) -> None:
     site = Screens(tmp_path, requests_per_second_max=2)
     token = site.guest()

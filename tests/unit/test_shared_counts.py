@@ -44,6 +44,13 @@ def test_together_gates_keep_one_limit_but_for_what_is_on_its_way() -> None:
     assert not gates.limits[0].take("somebody else"), "others are not concerned"
 
 
+def test_several_at_once_count_as_several() -> None:
+    gates = Gates(2)
+    assert [limit.take("a", ALLOWED // 2 + 1) for limit in gates.limits] == [0, 0]
+    gates.clock.run_for(SHARE_MS)
+    assert gates.limits[1].take("a"), "which heard of both"
+
+
 def test_whoever_is_told_to_wait_is_told_until_when() -> None:
     gates = Gates(8)
     gates.taken("a", 1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matchday.config import Bets as BetSettings
-from matchday.config import Settings
+from matchday.config import Doors, Settings
 from matchday.edge.api import SLIP_MAX
 from matchday.model.acceptance import TraderAnswer
 from matchday.model.ledger import GrantFreeBet, LimitName, SetLimit, offer_id
@@ -22,8 +22,8 @@ HOME = "F:1x2/home"
 class Desk:
     """A door, and a fan who is signed in."""
 
-    def __init__(self, web: Path, bets: BetSettings | None = None) -> None:
-        self.site = Site(web, Settings(bets=bets or BetSettings(delay_ms=0)))
+    def __init__(self, web: Path, bets: BetSettings | None = None, doors: Doors = Doors()) -> None:  # noqa: B008
+        self.site = Site(web, Settings(bets=bets or BetSettings(delay_ms=0), doors=doors))
         guest = self.site.ask("POST", "/api/guest", {}).json
         self.account, self.token = guest["account"], guest["token"]
 
@@ -80,6 +80,41 @@ def test_each_bet_has_an_id_of_its_own(desk: Desk) -> None:
     status, problem = desk.post("/api/slips", {"bets": [bet, {**bet, "stake": "20.00"}]})
     assert (status, problem["reason"], problem["field"]) == (422, "slip_invalid", "bets")
     assert desk.balance == "1000.00"
+
+
+def test_every_bet_of_a_slip_counts_as_a_request(tmp_path: Path) -> None:
+    """A hundred slips of twenty once were a hundred requests, and two thousand bets."""
+    desk = Desk(tmp_path, doors=Doors(requests_per_second_max=10))  # twenty at once
+    site = desk.site
+    desk.slip(*(site.bet(stake="1.00") for _ in range(15)))
+    reply = site.ask("POST", "/api/slips", {"bets": [site.bet(stake="1.00") for _ in range(6)]}, desk.token)
+    assert (reply.status, reply.json["reason"], reply.headers["retry-after"]) == (429, "too_many_requests", "1")
+    desk.slip(*(site.bet(stake="1.00") for _ in range(4)))  # of the one that was refused, the request counted
+    reply = site.ask("POST", "/api/bets", site.bet(), desk.token)
+    assert (reply.status, reply.json["reason"]) == (429, "too_many_requests")
+    site.clock.run_for(1_000)
+    assert desk.balance == "981.00"
+
+
+def test_whoever_was_quiet_may_send_any_slip_and_owes_what_it_was_too_much(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, doors=Doors(requests_per_second_max=1))
+    site = desk.site
+    desk.slip(*(site.bet(stake="1.00") for _ in range(SLIP_MAX)))
+    reply = site.ask("GET", "/api/account", token=desk.token)
+    assert (reply.status, reply.headers["retry-after"]) == (429, "19")
+    site.clock.run_for(19_000)
+    assert desk.balance == "980.00"
+
+
+def test_what_an_account_may_not_have_waiting_is_busy_in_a_slip(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, BetSettings(delay_ms=60_000, quote_ms=61_000, waiting_account_max=2))
+    bets = [desk.site.bet() for _ in range(4)]
+    answers = desk.slip(*bets)
+    pending, busy = ("pending", None), ("refused", "busy")
+    assert [(one["answer"], one.get("reason")) for one in answers] == [pending, pending, busy, busy]
+    assert desk.site.ask("GET", f"/api/bets/by-id/{bets[2]['id']}", token=desk.token).json["reason"] == "id_unknown"
+    reply = desk.site.ask("POST", "/api/bets", desk.site.bet(), desk.token)
+    assert (reply.status, reply.json["reason"], reply.headers["retry-after"]) == (503, "busy", "1")
 
 
 def test_one_bet_s_answer_is_none_of_another_s(desk: Desk) -> None:

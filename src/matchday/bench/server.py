@@ -41,7 +41,8 @@ def _raised() -> dict[str, str]:
     }
     money = {("bets", name): _MONEY for name in settings.bets.__struct_fields__ if name.startswith("exposure_")}
     fans = {("accounts", "grant"): _MONEY, ("accounts", "stake_per_day"): _MONEY}
-    raised = {**many, **money, **fans}
+    waits = {("bets", "waiting_account_max"): 10**6}
+    raised = {**many, **money, **fans, **waits}
     return {f"MATCHDAY_{part}_{name}".upper(): str(limit) for (part, name), limit in raised.items()}
 
 

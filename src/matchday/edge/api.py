@@ -188,7 +188,7 @@ class BetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SlipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Several bets, each with an id and an answer of its own."""
+    """Several bets, each with an id and an answer of its own. Each counts as a request."""
 
     bets: Annotated[tuple[BetBody, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": SLIP_MAX})]
 

@@ -364,6 +364,8 @@ class Door:
         body = await read_body(request, SlipBody, self._clock, self._settings.body_bytes_max)
         if not 1 <= len(body.bets) <= SLIP_MAX or len({bet.id for bet in body.bets}) < len(body.bets):
             raise Problem("slip_invalid", f"a slip has 1 to {SLIP_MAX} bets, each with an id of its own", field="bets")
+        if more := len(body.bets) - 1:  # the request itself was counted when it signed in
+            self._placing.limited(account, Role.FAN, more)
         now_ms = self._clock.now_ms()
         commands: list[PlaceBet | BetAnswer] = []
         for index, bet in enumerate(body.bets):

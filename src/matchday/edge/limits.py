@@ -27,24 +27,27 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
         """Key -> (what is saved, when that was by time elapsed)."""
 
-    def take(self, key: str) -> int:
-        """0 where one more is allowed, else the seconds to wait, rounded up."""
+    def take(self, key: str, count: int = 1) -> int:
+        """0 where so many more are allowed, else the seconds to wait, rounded up. They are taken all or none. Where
+        they are more than can ever be saved up, a full bucket, less the request that brings them, will do: the rest is
+        owed."""
         if self._shared is not None and (wait_ms := self._shared.wait_ms(key)):
             return -(-wait_ms // 1_000)
         now = self._clock.elapsed_ms()
         saved, at = self._buckets.pop(key, (self._full, now))
         saved = min(self._full, saved + (now - at) * self._count)
-        missing = self._period_ms - saved
+        cost = count * self._period_ms
+        missing = min(cost, max(self._period_ms, self._full - self._period_ms)) - saved
         if missing <= 0:
-            saved -= self._period_ms
+            saved -= cost
             if self._shared is not None:
-                self._shared.took(key)
+                self._shared.took(key, count)
         self._buckets[key] = (saved, now)
         if len(self._buckets) > self._keys_max:
             self._buckets.popitem(last=False)
         return -(-missing // (max(1, self._count) * 1000)) if missing > 0 else 0
 
-    def spend(self, key: str) -> None:
-        """Take one, or raise the problem ``too_many_requests`` that says when to come again."""
-        if wait_s := self.take(key):
+    def spend(self, key: str, count: int = 1) -> None:
+        """Take so many, or raise the problem ``too_many_requests`` that says when to come again."""
+        if wait_s := self.take(key, count):
             raise Problem("too_many_requests", f"try again in {wait_s} s", retry_after_s=wait_s)

@@ -138,11 +138,12 @@ class Placing:
         self._referred: dict[str, dict[str, tuple[PlaceBet, Told]]] = {}
         """Account, id of a bet that waits for a trader -> whom to tell of its end."""
 
-    def limited(self, account: str, role: Role) -> None:
-        """Count a request; a problem where there were too many. It is a sign of life of a fan's."""
+    def limited(self, account: str, role: Role, count: int = 1) -> None:
+        """Count a request, or what it brings besides; a problem where there were too many. It is a sign of life of a
+        fan's."""
         if role is Role.FAN:
             self._seen(account)
-        self.by_account.spend(f"{role} {account}")
+        self.by_account.spend(f"{role} {account}", count)
 
     # --- placing ------------------------------------------------------------------------------------------------------
 

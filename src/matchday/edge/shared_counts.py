@@ -39,11 +39,11 @@ class SharedCounts:
         until_ms = self._blocked.get(key)
         return 0 if until_ms is None else max(0, until_ms - self._clock.elapsed_ms())
 
-    def took(self, key: str) -> None:
-        """One was let through here."""
+    def took(self, key: str, count: int = 1) -> None:
+        """So many were let through here."""
         if not self._taken:
             self._clock.call_later(SHARE_MS, self._tell)
-        self._taken[key] = self._taken.get(key, 0) + 1
+        self._taken[key] = self._taken.get(key, 0) + count
 
     def _tell(self) -> None:
         taken, self._taken = {key: count for key, count in self._taken.items() if count >= self._least}, {}

@@ -73,11 +73,32 @@ class Shares:
         self._held.clear()
 
 
+class Accounts:
+    """How many bets of each account wait at a gate, wherever they do, and how many may."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[str, int] = {}
+        """Account -> how many of its bets wait."""
+
+    def full_for(self, account: str) -> bool:
+        """Whether another bet of that account is one too many."""
+        return self._held.get(account, 0) >= self._most
+
+    def count(self, account: str, change: int) -> None:
+        """So many more of its bets wait, or fewer."""
+        if left := self._held.get(account, 0) + change:
+            self._held[account] = left
+        else:
+            del self._held[account]
+
+
 class BetQueue:
     """Bets that wait for their batch, in the order in which they came."""
 
-    def __init__(self, settings: BetSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: BetSettings, accounts: Accounts) -> None:
+        """``accounts``: what waits elsewhere counts there, too."""
+        self._settings, self._accounts = settings, accounts
         self._took_ms = 0.0
         """By a commit of late."""
         self._waiting: deque[Queued] = deque()
@@ -91,6 +112,7 @@ class BetQueue:
         """Have it wait. ``waits``: told if it has to wait its delay in play after all."""
         self._waiting.append(Queued(command, done, waits, now_ms))
         self._shares.count(command.asked, 1)
+        self._accounts.count(command.account, 1)
 
     def took(self, ms: int) -> None:
         """A commit took so long: as many may wait as the ledger will have taken in time."""
@@ -114,6 +136,8 @@ class BetQueue:
             taken = list(self._waiting)
             self._waiting.clear()
             self._shares.clear()
+            for queued in taken:
+                self._accounts.count(queued.command.account, -1)
             return taken
         return self._without(list(islice(_by_turns(self._waiting), most)))
 
@@ -130,6 +154,7 @@ class BetQueue:
         self._waiting = deque(queued for queued in self._waiting if id(queued) not in gone)
         for queued in taken:
             self._shares.count(queued.command.asked, -1)
+            self._accounts.count(queued.command.account, -1)
         return taken
 
 

@@ -16,8 +16,9 @@ One batch is in flight. Whatever has arrived when it returns is the next one: it
 moment, when it is sealed, and handed to the ledger in the same step. There is no timer and no task per bet.
 
 Markets do not hold each other up: each has its share of the queue and its turn in a batch, and a bet that cannot be
-judged, as something of its market is broken, is answered by itself. What the ledger keeps waiting for longer than
-``queue_ms_max`` is ``busy``, so that nobody gets a bet for which he has long stopped looking.
+judged, as something of its market is broken, is answered by itself. Nor do accounts: of each only so many bets wait,
+their delay and for their batch together. What the ledger keeps waiting for longer than ``queue_ms_max`` is ``busy``, so
+that nobody gets a bet for which he has long stopped looking.
 """
 
 import logging
@@ -48,7 +49,7 @@ from matchday.model.messages import OVER
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Span, Timer
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
-from matchday.services.bets.queue import BetQueue, Done, Queued, Shares, Waits
+from matchday.services.bets.queue import Accounts, BetQueue, Done, Queued, Shares, Waits
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ class Bets:
         self._ledger = ledger
         self._settings = settings
         self._judge = Judge(books, settings, combine)
-        self._queue = BetQueue(settings)
+        self._accounts = Accounts(settings.waiting_account_max)
+        self._queue = BetQueue(settings, self._accounts)
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         self._delayed = Shares(settings.waiting_max, settings.waiting_fixture_max, settings.waiting_market_max)
         """Requests that wait in it, those asked again included."""
@@ -157,7 +159,7 @@ class Bets:
         key = (command.account, command.id)
         if span is not None:
             done = self._traced(key, done, span)
-        found = self._whether_to_wait(key, command)
+        found = Moment.BUSY if self._accounts.full_for(command.account) else self._whether_to_wait(key, command)
         if isinstance(found, Moment):
             self._tell_later(done, found)
         elif found:
@@ -204,6 +206,7 @@ class Bets:
         if waiting is None:
             waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
             self._clock.call_later(self._settings.delay_ms, lambda: self._delay_over(key))
+        self._accounts.count(command.account, 1)
         self._delayed.count(command.asked, 1)
         waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
         until_ms = waiting.until_ms
@@ -214,6 +217,7 @@ class Bets:
         comes at this moment would be."""
         for command, done in self._waiting.pop(key).asked:
             self._delayed.count(command.asked, -1)
+            self._accounts.count(command.account, -1)
             if self._queue.full_for(command.asked):
                 self._tell_later(done, Moment.BUSY)
             else:
