@@ -218,6 +218,9 @@ class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Bets of one account that wait at this gate, their delay or for the ledger; more are answered ``busy`` at once."""
     referral_stake_max: Level = 500_000
     """Minor units up to which a stake above the maximum is referred to a trader, where the fan asks for it."""
+    referrals_account_max: Limit = 5
+    """Bets of one account that wait for a trader, over all gates; a further one is refused by the maximum that it is
+    above, as where the fan asks for no trader."""
     referral_ms: Limit = 60_000
     """Milliseconds a trader has to answer a referral; then ``referral_expired``."""
     offer_ms: Limit = 30_000

@@ -253,8 +253,9 @@ class Ledger(Protocol):
     def referral(self, account: str, id: str) -> Referral | None:  # noqa: A002 - the field's own word
         """A bet that waits for a trader, by its caller's id."""
 
-    def referrals(self, due_ms: int, limit: int) -> Sequence[Referral]:
-        """Bets that wait for a trader until ``due_ms`` or earlier, the most urgent first."""
+    def referrals(self, due_ms: int, limit: int, after: tuple[int, str, str] = (0, "", "")) -> Sequence[Referral]:
+        """Bets that wait for a trader until ``due_ms`` or earlier, the most urgent first, then by their callers' ids
+        and accounts; those that come after (until when, id, account), which need not wait any more."""
 
     def offer(self, account: str, offer: str) -> Offer | None:
         """A trader's offer to an account that was not taken up, perhaps too late to be."""

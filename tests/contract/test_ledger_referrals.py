@@ -100,6 +100,64 @@ def test_the_most_urgent_come_first(world: World, ledger: Ledger, waiting: Place
     assert ledger.referrals(UNTIL - 6, 9) == []
 
 
+def test_they_are_read_page_by_page_whatever_is_answered_meanwhile(world: World, ledger: Ledger) -> None:
+    """Also those that end together, and two fans' under one id."""
+    shared = referred()
+    other = msgspec.structs.replace(shared, account="bert")
+    more = [msgspec.structs.replace(referred(), refer_until_ms=UNTIL + ms // 3) for ms in range(7)]
+    commit(world, ledger, [*opened(), *opened(account="bert"), other, shared, *more])
+    whole = [(one.until_ms, one.command.id, one.command.account) for one in ledger.referrals(UNTIL + 9, 99)]
+    assert whole == sorted(whole)
+    assert len(whole) == 9
+    after, found = (0, "", ""), []
+    while page := ledger.referrals(UNTIL + 9, 2, after):
+        found += [(one.until_ms, one.command.id, one.command.account) for one in page]
+        after = found[-1]
+        once(world, ledger, answered(page[-1].command, bet="", refusal=Refusal.REFUSED_BY_TRADER))
+    assert found == whole
+    assert ledger.referrals(UNTIL + 1, 9, whole[0])[0].until_ms == UNTIL  # ``due_ms`` holds, too
+    assert ledger.referrals(UNTIL - 1, 9, (0, "", "")) == []
+
+
+@pytest.mark.parametrize("batches", [1, 2, 5])
+def test_of_one_account_only_so_many_wait(world: World, ledger: Ledger, batches: int) -> None:
+    """In one batch or in several; of what is refused the fan hears what would be taken."""
+    limits = {"referrals_max": 3, "not_referred": Refusal.RETURN_ABOVE_MAXIMUM, "stake_max": 700}
+    asked = [referred(**limits) for _ in range(5)]
+    others = [referred(**limits, account="bert") for _ in range(2)]
+    commit(world, ledger, [*opened(), *opened(account="bert")])
+    each = -(-len(asked) // batches)
+    answers = []
+    for start in range(0, len(asked), each):
+        answers += commit(world, ledger, asked[start : start + each])
+    answers += commit(world, ledger, others)
+    refused = (Refusal.RETURN_ABOVE_MAXIMUM, 0, 700)
+    assert [(one.refusal, one.pending_until_ms, one.stake_max) for one in answers] == [
+        *[(None, UNTIL, None)] * 3, refused, refused, *[(None, UNTIL, None)] * 2,
+    ]  # fmt: skip
+    kept = ledger.referral(A, asked[0].id)
+    assert kept is not None
+    assert kept.command == msgspec.structs.replace(
+        asked[0], refer_until_ms=0, charges=(), bet="", stake_max=None, referrals_max=0,
+        not_referred=Refusal.STAKE_ABOVE_MAXIMUM,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_one_that_is_answered_leaves_room_for_another(world: World, ledger: Ledger, together: bool) -> None:
+    """In the same batch, and in a later one."""
+    first, second, third = (referred(referrals_max=1) for _ in range(3))
+    commit(world, ledger, [*opened(), first])
+    commands = [second, answered(first, refusal=Refusal.REFUSED_BY_TRADER), third]
+    for batch in [commands] if together else [[command] for command in commands]:
+        commit(world, ledger, batch)
+    told = {name: ledger.answer(A, one.id) for name, one in (("second", second), ("third", third))}
+    assert {name: one and (one.refusal, one.pending_until_ms) for name, one in told.items()} == {
+        "second": (Refusal.STAKE_ABOVE_MAXIMUM, 0), "third": (None, UNTIL),
+    }  # fmt: skip
+    assert [one.command.id for one in ledger.referrals(UNTIL, 9)] == [third.id]
+
+
 def test_the_pending_answer_is_repeated(world: World, ledger: Ledger, waiting: PlaceBet) -> None:
     """However the gate judges the retry."""
     for retry in (waiting, msgspec.structs.replace(waiting, refer_until_ms=0, refusal=Refusal.MARKET_SUSPENDED)):

@@ -74,6 +74,8 @@ class Rules:
         verdict = Verdict(refusal) if refusal else self.gate(asked)
         if verdict.doubt or (verdict.answer and not self.is_referred(asked, verdict.answer)):
             return verdict
+        if verdict.answer and self._enough_wait(str(asked.row["account"])):
+            return verdict
         found = self._of_the_ledger(asked)
         return Verdict("pending") if verdict.answer and found.answer == "accepted" else found
 
@@ -93,10 +95,15 @@ class Rules:
         return verdict if verdict.answer or verdict.doubt else self._of_the_ledger(asked)
 
     def is_referred(self, asked: Question, refusal: str) -> bool:
-        """Whether a trader is asked in place of a refusal."""
+        """Whether a trader is asked in place of a refusal, if not enough wait for one."""
         row = asked.row
         allowed = row["stake"] <= (self._state.limit("referral_stake_max") or 0)
         return refusal in ABOVE and bool(row.get("refer")) and not row.get("free_bet") and allowed
+
+    def _enough_wait(self, account: str) -> bool:
+        """Whether as many of an account's bets wait for a trader as may."""
+        most = self._state.limit("referrals_account_max")
+        return most is not None and sum(owner == account for owner, _ in self._state.referrals) >= most
 
     def _identity(self, asked: Question, known: bool) -> str | None:
         row = asked.row

@@ -226,8 +226,9 @@ def free_bets() -> list[Row]:
 
 
 def referrals() -> list[Row]:
-    """b1 is accepted by a trader, b2 refused, b3 offered otherwise and taken up as b4, b7 and b9 nobody decides."""
-    tale = opened(ONE, stake_max=2000, referral_stake_max=4000)
+    """b1 is accepted by a trader, b2 refused, b3 offered otherwise and taken up as b4, b7 and b10 nobody decides; while
+    b10 waits none of ann's can, and one of cid's could."""
+    tale = opened(ONE, stake_max=2000, referral_stake_max=4000, referrals_account_max=1)
     home, draw = (f"{ONE}:1x2/home", "2", 0), (f"{ONE}:1x2/draw", "3.25", 0)
     tale.bet("pending", 2500, home, refer=True)
     tale.retry(1, "pending")
@@ -251,6 +252,8 @@ def referrals() -> list[Row]:
     tale.bet("offer_expired", 2500, (f"{ONE}:1x2/draw", "3.2", 0), offer="o8")
     tale.bet("stake_above_maximum", 4001, draw, refer=True, most=2000)
     tale.bet("pending", 2500, draw, refer=True)
+    tale.bet("stake_above_maximum", 2500, draw, refer=True, most=2000)
+    tale.bet("insufficient_funds", 2500, draw, refer=True, most=100, account="cid")
     first_match(tale)
     tale.settle(1, 2500, 0)
     tale.settle(5, 1000, 3100)

@@ -51,6 +51,7 @@ def test_every_row_of_a_rule_names_its_test() -> None:
         ("`exposure_market_max` | 20,000,000 |", Bets().exposure_market_max),
         ("`exposure_fixture_max` | 50,000,000 |", Bets().exposure_fixture_max),
         ("`referral_stake_max`; a free bet is not | 500,000 |", Bets().referral_stake_max),
+        ("as if `refer` had not been sent: `referrals_account_max` | 5 |", Bets().referrals_account_max),
         ("also where its gate is gone | 60 s |", Bets().referral_ms / 1_000),
         ('(MTS "bet re-offer") | 30 s |', Bets().offer_ms / 1_000),
     ],

@@ -103,6 +103,49 @@ def test_what_would_be_refused_anyhow_is_not_referred(happens: Callable[[Traders
     assert (answer.refusal, answer.pending_until_ms) == (refusal, 0)
 
 
+FEW = msgspec.structs.replace(HOUSE, referrals_account_max=2)
+
+
+@pytest.mark.parametrize("gates", [1, 2])
+def test_of_one_account_only_so_many_wait_whichever_gate_they_came_to(gates: int) -> None:
+    """One account once had two thousand waiting on one balance, and traders saw nobody else's."""
+    desk = Traders(*[FEW] * gates)
+    desk.fan("bert")
+    told = [desk.place(desk.bet(1_000 + n, refer=True), gate=n % gates) for n in range(4)]
+    desk.clock.run_for(0)
+    assert sorted(one.refusal or "pending" for one in told) == ["pending"] * 2 + ["stake_above_maximum"] * 2
+    answers = [one.answer for one in told if one.refusal]
+    assert {(answer.stake_max, answer.repeated) for answer in answers} == {(500, False)}
+    assert all("wait for a trader" in answer.detail for answer in answers)
+    assert [one.command.account for one in desk.core.referrals(10**15, 10)] == ["anna"] * 2
+    assert desk.now(desk.bet(1_000, refer=True, account="bert")).pending_until_ms
+    assert desk.now(desk.bet(500, refer=True)).refusal is None  # what is taken at once
+
+
+def test_what_no_trader_hears_of_is_refused_as_where_none_was_asked_for() -> None:
+    desk = Traders(msgspec.structs.replace(FEW, stake_max=100_000, return_max=1_000, referrals_account_max=1))
+    desk.referred(500)
+    refused = [desk.now(desk.bet(500, refer=refer)) for refer in (True, False)]
+    assert {(answer.refusal, answer.stake_max) for answer in refused} == {(Refusal.RETURN_ABOVE_MAXIMUM, 400)}
+
+
+@pytest.mark.parametrize("says", [ACCEPTS, REFUSES, TraderAnswer(stake=700), None])
+def test_whatever_becomes_of_a_referral_another_may_wait(says: TraderAnswer | None) -> None:
+    """None: nobody answers. The trader's word is at another gate, and counts at this one."""
+    desk = Traders(FEW, FEW)
+    ids = [desk.referred().id for _ in range(2)]
+    bet = desk.bet(1_000, refer=True)
+    assert desk.now(bet).refusal == Refusal.STAKE_ABOVE_MAXIMUM
+    if says is None:
+        desk.clock.run_for(60_000)
+        desk.heard()
+    else:
+        desk.trader(ids[0], says, gate=1)
+    assert desk.referred().pending_until_ms
+    again = desk.now(bet)  # it has its answer
+    assert (again.refusal, again.repeated) == (Refusal.STAKE_ABOVE_MAXIMUM, True)
+
+
 def test_a_referral_reserves_nothing_and_is_told() -> None:
     desk = Traders()
     answer = desk.referred()

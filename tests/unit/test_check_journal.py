@@ -371,6 +371,10 @@ SPOILERS: dict[str, tuple[str, Spoiler, set[str]]] = {
     "referred though it need not be": ("referrals", put({"stake_max": 2500}, kind="settings"), {"answer to a bet"}),
     "referred beyond the maximum": ("referrals", put({"referral_stake_max": 2499}, kind="settings"),
                                     {"answer to a bet"}),
+    "referred though enough wait": ("referrals", put({"referrals_account_max": 2}, kind="settings"),
+                                    {"answer to a bet"}),
+    "not referred though few wait": ("referrals", put({"referrals_account_max": 0}, kind="settings"),
+                                     {"answer to a bet"}),
     "accepted though the trader refused": (
         "referrals", put({"accept": True}, kind="trader", reason="too much"), {"answer to a bet"},
     ),
@@ -473,6 +477,7 @@ SAYS_NOTHING = {
     "incident.clock_s", "free_bet.until_ms", "cash_out.offered",  # a little more makes no difference
     "incident.period", "incident.type",  # of a kick-off
     "settings.offer_ms", "settings.referral_ms", "settings.referral_stake_max",  # noticed in the story of referrals
+    "settings.referrals_account_max",
     "limit.id", "cash_out_at.id", "cash_out_at.amount", "settings.writer", "settings.cash_out_margin",
 }  # fmt: skip
 """What may be another by one, and nobody could tell."""

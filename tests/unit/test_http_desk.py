@@ -105,6 +105,40 @@ def test_a_word_of_wrong_form_names_its_field(site: Site, fan: str, body: Json, 
     assert len(waiting(site)) == 1
 
 
+def test_the_list_has_pages_so_that_whoever_asks_much_hides_nobody(site: Site) -> None:
+    """The last page once was the first: of more than a hundred traders saw the most urgent hundred, for a minute."""
+    asked = []
+    for _ in range(3):
+        fan = site.guest()
+        limit = {"id": site.clock.new_id(), "limit": "stake_day", "amount": "2000.00"}
+        assert site.ask("POST", "/api/account/limit", limit, fan).status == 200
+        asked += [refer(site, fan)["id"], refer(site, fan)["id"]]
+    found, path = [], "/api/trader/referrals?limit=4"
+    pages = []
+    while path:
+        page = site.ask("GET", path, token=site.trader()).json
+        pages.append(len(page["referrals"]))
+        found += [row["id"] for row in page["referrals"]]
+        path = f"/api/trader/referrals?limit=4&after={page['next']}" if page["next"] else ""
+    assert (pages, sorted(found)) == ([4, 2], sorted(asked))
+
+
+@pytest.mark.parametrize("after", ["", "1", "1.", "1.x", "1.x.", "x.y.z", "-1.y.z", ".y.z", "1..z", "1" * 17 + ".y.z",
+                                   "1.y." + "z" * 200])  # fmt: skip
+def test_a_place_that_no_page_named_is_refused(site: Site, after: str) -> None:
+    reply = site.ask("GET", f"/api/trader/referrals?after={after}", token=site.trader())
+    assert (reply.status, reply.json["reason"], reply.json["field"]) == (422, "parameter_invalid", "after")
+
+
+def test_the_sixth_bet_of_a_fan_that_would_wait_is_refused(site: Site, fan: str) -> None:
+    for _ in range(site.settings.bets.referrals_account_max):
+        refer(site, fan)
+    reply = site.ask("POST", "/api/bets", site.bet(stake="600.00", refer=True), fan)
+    assert (reply.status, reply.json["reason"], reply.json["stake_max"]) == (409, "stake_above_maximum", "500.00")
+    decide(site, waiting(site)[0], decision="refuse")
+    refer(site, fan)
+
+
 def test_nothing_waits_under_an_unknown_id(site: Site, fan: str) -> None:
     reply = decide(site, {"account": "nobody", "id": site.clock.new_id()}, decision="accept")
     assert (reply.status, reply.json["reason"]) == (404, "referral_unknown")

@@ -326,6 +326,7 @@ def _ask_more(db: Connection, need: Needs, rows: Rows) -> dict[str, psycopg.Curs
         "SELECT free_bet, account, currency, amount, until_ms, state, bet FROM free_bets WHERE free_bet = ANY(%s)":
             need.free_bets,
         "SELECT offer, account, taken, body FROM offers WHERE offer = ANY(%s)": need.offers,
+        "SELECT account, count(*) FROM referrals WHERE account = ANY(%s) GROUP BY account": need.referring,
     }  # fmt: skip
     return {
         sql.split(" FROM ")[1].split(" ")[0]: db.execute(sql, (texts(list(k)) if isinstance(k, set) else k,))
@@ -347,6 +348,7 @@ def _take_more(rows: Rows, found: Mapping[str, psycopg.Cursor[tuple[Any, ...]]])
         rows.free_bets[name] = HeldFreeBet(name, account, currency, amount, until_ms, FreeBetState(state), bet)
     for name, account, is_taken, body in taken.get("offers", ()):
         rows.offers[name] = HeldOffer(offer_body(body), account, is_taken)
+    rows.waiting.update(taken.get("referrals", ()))
 
 
 def _take_known(rows: Rows, ids: Sequence[tuple[str, str]], found: Iterable[Any]) -> list[str]:

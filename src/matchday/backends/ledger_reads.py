@@ -26,10 +26,13 @@ class SameReads(Protocol):
         rows = self._asked("SELECT body FROM referrals WHERE account = ? AND id = ?", (account, id_))
         return referral_body(rows[0][0]) if rows else None
 
-    def referrals(self, due_ms: int, limit: int) -> list[Referral]:
+    def referrals(self, due_ms: int, limit: int, after: tuple[int, str, str] = (0, "", "")) -> list[Referral]:
         """See ``Ledger.referrals``."""
-        sql = "SELECT body FROM referrals WHERE until_ms <= ? ORDER BY until_ms, id LIMIT ?"
-        return [referral_body(row[0]) for row in self._asked(sql, (due_ms, limit))]
+        sql = (
+            "SELECT body FROM referrals WHERE until_ms <= ? AND (until_ms, id, account) > (?, ?, ?) "
+            "ORDER BY until_ms, id, account LIMIT ?"
+        )
+        return [referral_body(row[0]) for row in self._asked(sql, (due_ms, *after, limit))]
 
     def offer(self, account: str, offer: str) -> Offer | None:
         """See ``Ledger.offer``."""

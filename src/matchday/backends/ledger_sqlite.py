@@ -342,9 +342,9 @@ class SqliteLedger(LedgerReads):
         """See ``Ledger.free_bets``."""
         return self._seen(super().free_bets(account), account)
 
-    def referrals(self, due_ms: int, limit: int) -> list[Referral]:
+    def referrals(self, due_ms: int, limit: int, after: tuple[int, str, str] = (0, "", "")) -> list[Referral]:
         """See ``Ledger.referrals``."""
-        return self._durably(super().referrals(due_ms, limit))
+        return self._durably(super().referrals(due_ms, limit, after))
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """See ``Ledger.entries``."""

@@ -132,6 +132,10 @@ class RowStore:
         offers = need.offers.difference(rows.offers)
         for name, account, taken, body in each(self._db, "SELECT * FROM offers WHERE offer IN (%s)", offers):
             rows.offers[name] = HeldOffer(offer_body(body), account, bool(taken))
+        if referring := need.referring.difference(rows.waiting):
+            rows.waiting.update(dict.fromkeys(referring, 0))
+            sql = "SELECT account, count(*) FROM referrals WHERE account IN (%s) GROUP BY account"
+            rows.waiting.update(each(self._db, sql, referring))
 
     def _load_known(self, rows: Rows, need: Needs) -> None:
         wanted = set(need.ids).difference(rows.known)

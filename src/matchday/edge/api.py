@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from matchday.edge.api_desk import (
+    PLACE,
     FreeBetAnswer,
     FreeBetBody,
     ReferralAnswerBody,
@@ -435,6 +436,8 @@ _LIMIT: Final = Query("limit", "rows of this page", {"type": "integer", "minimum
 _BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "minLength": 1, "maxLength": 64})
 _BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones",
                              {"type": "integer", "minimum": 1, "maximum": 10**18 - 1})  # fmt: skip
+_AFTER_REFERRAL: Final = Query("after", "next of the page before: less urgent ones",
+                               {"type": "string", "pattern": f"^{PLACE}$", "maxLength": 146})  # fmt: skip
 _STATE: Final = Query("state", "which bets", {"type": "string", "enum": ["open", "all"], "default": "all"})
 _PART: Final = Query("stake", "the part of the bet's stake; left out, all that remains",
                      {"type": "string", "pattern": r"^[0-9]{1,16}(\.[0-9]{1,3})?$", "maxLength": 32})  # fmt: skip
@@ -505,9 +508,10 @@ ROUTES: Final = (
           {200: TraderFixtureAnswer}, signed_in=True, role=Role.TRADER, reasons=frozenset({"fixture_unknown"}),
           links=(Link("trade", "name a market, or a selection and its market's generation"),)),
     Route("GET", "/api/trader/referrals", "referrals", "Bets that wait for a trader", {200: ReferralsAnswer},
-          signed_in=True, role=Role.TRADER, query=(_LIMIT,),
-          links=(Link("answer_referral", "answer the most urgent",
-                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}),)),
+          signed_in=True, role=Role.TRADER, query=(_AFTER_REFERRAL, _LIMIT),
+          links=(Link("referrals", "the next page", {"after": "/next"}),
+                 Link("answer_referral", "answer the most urgent",
+                      {"account": "/referrals/0/account", "id": "/referrals/0/id"}))),
     Route("POST", "/api/trader/referrals/{account}/{id}", "answer_referral", "Accept, refuse or offer something else",
           {200: BetAnswer}, ReferralAnswerBody, signed_in=True, role=Role.TRADER,
           reasons=frozenset({

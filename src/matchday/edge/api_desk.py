@@ -1,6 +1,6 @@
 """The shapes of the trading desk's operations: referrals and free bets."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,6 +9,8 @@ from matchday.model.bet import Policy
 from matchday.model.views import LegView
 
 _Amount = Annotated[str, Meta(max_length=32, examples=["10.00"])]
+PLACE: Final = r"([0-9]{1,16})\.([0-9A-Za-z-]{1,64})\.([!-~]{1,64})"
+"""A place in the list of referrals: until when one waits, its fan's id of it, and the account."""
 _Price = Annotated[str, Meta(max_length=32, examples=["2.375"])]
 
 
@@ -29,9 +31,10 @@ class ReferralRow(msgspec.Struct, frozen=True):
 
 
 class ReferralsAnswer(msgspec.Struct, frozen=True):
-    """Bets that wait for a trader, the most urgent first."""
+    """Bets that wait for a trader, the most urgent first; ``next`` is ``after`` of the next page."""
 
     referrals: tuple[ReferralRow, ...]
+    next: str | None
 
 
 class ReferralAnswerBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

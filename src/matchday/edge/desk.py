@@ -3,6 +3,7 @@
 Owns nothing. A referral is answered once: a second answer is told what became of it. Form alone is judged here.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 
 from matchday.config import Settings
 from matchday.edge.api import BetAnswer
-from matchday.edge.api_desk import FreeBetAnswer, FreeBetBody, ReferralAnswerBody, ReferralRow, ReferralsAnswer
+from matchday.edge.api_desk import PLACE, FreeBetAnswer, FreeBetBody, ReferralAnswerBody, ReferralRow, ReferralsAnswer
 from matchday.edge.parse import amount_of, check_id, is_number, price_of, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.slips import answer_of
@@ -61,8 +62,10 @@ class DeskDoor:
         text = request.query_params.get("limit", str(min(_PAGE_DEFAULT, self._settings.page_max)))
         if not is_number(text, digits=9) or not 1 <= int(text) <= self._settings.page_max:
             raise Problem("parameter_invalid", f"limit is 1 to {self._settings.page_max}", field="limit")
-        found = self._ledger.referrals(_EVER_MS, int(text))
-        return 200, ReferralsAnswer(tuple(map(_row, found)))
+        limit, after = int(text), request.query_params.get("after")
+        found = self._ledger.referrals(_EVER_MS, limit + 1, (0, "", "") if after is None else _place(after))
+        referrals, following = found[:limit], _after(found[limit - 1]) if len(found) > limit else None
+        return 200, ReferralsAnswer(tuple(map(_row, referrals)), following)
 
     async def answer_referral(self, request: Request, _: str) -> tuple[int, msgspec.Struct]:
         """POST /api/trader/referrals/{account}/{id}."""
@@ -110,6 +113,18 @@ class DeskDoor:
         if found.refusal is not None:
             raise Problem(found.refusal, found.detail)
         return 201, FreeBetAnswer(body.id, body.account, body.amount, body.currency, body.until_ms, found.repeated)
+
+
+def _after(referral: Referral) -> str:
+    """Its place in the list, for whoever asks for what follows: it may be answered meanwhile."""
+    return f"{referral.until_ms}.{referral.command.id}.{referral.command.account}"
+
+
+def _place(after: str) -> tuple[int, str, str]:
+    found = re.fullmatch(PLACE, after)
+    if found is None:
+        raise Problem("parameter_invalid", "after is the next of a page before", field="after")
+    return int(found[1]), found[2], found[3]
 
 
 def _row(referral: Referral) -> ReferralRow:

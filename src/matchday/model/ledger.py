@@ -255,6 +255,10 @@ class PlaceBet(msgspec.Struct, frozen=True, tag="place_bet", tag_field="kind", o
     """With ``RE_OFFERED``."""
     waited: bool = False
     """The fan was told to wait: a refusal is said in the outbox, too."""
+    referrals_max: int = 0
+    """Where it would be referred: at most so many bets of the account wait for a trader. 0: any number."""
+    not_referred: Refusal = Refusal.STAKE_ABOVE_MAXIMUM
+    """Why it is refused where as many wait."""
 
 
 class CashOut(msgspec.Struct, frozen=True, tag="cash_out", tag_field="kind"):

@@ -128,7 +128,7 @@ def apply(command: Command, rows: Rows) -> Answer:
     if answers_referral:
         if known is None:
             raise ValueError(f"an answer to a referral that the ledger does not hold: {command}")
-        rows.answered_referrals.append(key)
+        rows.answer_referral(key)
     answer = _RULES[kind](command, rows)
     if answer.refusal != Refusal.ID_EXPIRED:
         bet = answer.bet.bet if answer.bet is not None else None

@@ -48,6 +48,10 @@ def _refused(command: PlaceBet, account: Account, rows: Rows) -> Refused | None:
         return Refusal.CURRENCY_MISMATCH, f"the account's currency is {account.currency}", None
     if command.refusal is not None:
         return command.refusal, command.detail, _affordable(command, account, rows)
+    if command.referrals_max and rows.referrals(account.account) >= command.referrals_max:
+        most = _affordable(command, account, rows)
+        detail = f"as many bets as may wait for a trader do; at most {most} minor units are taken now"
+        return command.not_referred, detail, most
     if (refused := _by_what_is_held(command, rows)) is not None:
         return *refused, None
     if (refused := _by_guards(command, account, rows)) is not None:
@@ -150,8 +154,11 @@ def _refer(command: PlaceBet, account: Account, rows: Rows) -> Answer:
     """Have it wait for a trader, at the prices at which it would be taken now. Nothing is reserved: all but these is
     judged again when he has answered."""
     until = command.refer_until_ms
-    asked = msgspec.structs.replace(command, refer_until_ms=0, charges=(), bet="", stake_min=0, stake_max=None)
-    rows.new_referrals[command.account, command.id] = Referral(asked, until)
+    asked = msgspec.structs.replace(
+        command, refer_until_ms=0, charges=(), bet="", stake_min=0, stake_max=None, referrals_max=0,
+        not_referred=Refusal.STAKE_ABOVE_MAXIMUM,
+    )  # fmt: skip
+    rows.refer((command.account, command.id), Referral(asked, until))
     rows.new_facts.append(
         BetReferred(rows.fact(account), account.account, command.at_ms, account.balance, command.id, until)
     )

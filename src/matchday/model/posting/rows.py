@@ -196,6 +196,8 @@ class Needs(msgspec.Struct):
     """Whose void windows are needed."""
     free_bets: set[str] = set()
     offers: set[str] = set()
+    referring: set[str] = set()
+    """Accounts whose bets that wait for a trader are counted."""
 
     def of_bets(self, bets: Iterable[PlacedBet]) -> None:
         """What those bets name. Not their guards: what is released is judged by none."""
@@ -251,6 +253,8 @@ def _needs_of_bet(command: PlaceBet, found: Needs) -> None:
         found.free_bets.add(command.free_bet)
     if command.offer:
         found.offers.add(command.offer)
+    if command.referrals_max:
+        found.referring.add(command.account)
 
 
 class Rows(msgspec.Struct):
@@ -288,6 +292,10 @@ class Rows(msgspec.Struct):
     """House account -> what this batch adds to it."""
     charged: dict[int, int] = {}
     """Number of a guard -> what this batch adds to its counter."""
+    waiting: dict[str, int] = {}
+    """Account -> how many of its bets waited for a trader before this batch, of those that refer one."""
+    referred: dict[str, int] = {}
+    """Account -> how many more wait by this batch."""
 
     def post(self, at_ms: int, reason: str, account: Account, bet: str | None, *amounts: tuple[str, int]) -> None:
         """One balanced entry; amounts on one account are added up, and those of zero left out."""
@@ -326,6 +334,20 @@ class Rows(msgspec.Struct):
         """A guard's counter as it stands."""
         number = self.guards[guard]
         return self.counters.get(number, 0) + self.charged.get(number, 0)
+
+    def referrals(self, account: str) -> int:
+        """How many of an account's bets wait for a trader as it stands."""
+        return self.waiting.get(account, 0) + self.referred.get(account, 0)
+
+    def refer(self, key: tuple[str, str], referral: Referral) -> None:
+        """One more waits."""
+        self.new_referrals[key] = referral
+        self.referred[key[0]] = self.referred.get(key[0], 0) + 1
+
+    def answer_referral(self, key: tuple[str, str]) -> None:
+        """One waits no more."""
+        self.answered_referrals.append(key)
+        self.referred[key[0]] = self.referred.get(key[0], 0) - 1
 
     def charge(self, charges: Iterable[Charge]) -> list[Held]:
         """Charge what a new bet does; what it then holds."""

@@ -10,7 +10,8 @@ is another generation, and refuses whatever side the bet is on. While it waits n
 the id is unknown and may be sent again.
 
 A stake above the maximum is referred to a trader where the fan asked for it. The ledger keeps it, so that any gate can
-hear the trader: he accepts, refuses or offers something else, or his time is over.
+hear the trader: he accepts, refuses or offers something else, or his time is over. It also counts them, by account, so
+that nobody's are more than traders can look at, whichever gates he asks.
 
 One batch is in flight. Whatever has arrived when it returns is the next one: it is judged against the books at that
 moment, when it is sealed, and handed to the ledger in the same step. There is no timer and no task per bet.
@@ -355,7 +356,10 @@ class Bets:
             detail = f"at least {command.stake_min} minor units are taken"
             return msgspec.structs.replace(command, refusal=refusal, detail=detail, stake_max=None)
         if command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
-            return msgspec.structs.replace(command, refer_until_ms=command.at_ms + self._settings.referral_ms)
+            return msgspec.structs.replace(
+                command, refer_until_ms=command.at_ms + self._settings.referral_ms,
+                referrals_max=self._settings.referrals_account_max, not_referred=refusal,
+            )  # fmt: skip
         detail = f"at most {command.stake_max} minor units are taken now" if command.free_bet else ""
         return msgspec.structs.replace(command, refusal=refusal, detail=detail)
 
