@@ -2,6 +2,7 @@
 back, voids, gives free bets, refers, offers and limits, in batches of any size, with repeats, and counts all anew."""
 
 from collections import Counter
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -51,7 +52,7 @@ from matchday.model.ledger import (
     VoidLegs,
     standing,
 )
-from matchday.model.messages import BetAccepted, BetCashedOut, BetReopened, BetSettled, Decision
+from matchday.model.messages import BetAccepted, BetCashedOut, BetReopened, BetSettled, Decision, one_by_one
 from matchday.model.posting import DAY_MS, charged
 from matchday.sim.clock import VirtualClock
 from tests.contract.test_ledger_referrals import offered as offer_for
@@ -306,7 +307,8 @@ class Ledger(RuleBasedStateMachine):
 
     def hear_facts(self, before: int) -> None:
         """Stakes and returns of each day, by what was said of them; the machine's clock never goes back."""
-        for fact in self.core.facts(0, 10**6)[before:]:
+        said = self.core.facts(0, 10**6)[before:]
+        for fact in chain.from_iterable(map(one_by_one, said)):
             flow = self.flows.setdefault((fact.account, fact.at_ms // DAY_MS), [0, 0])
             if isinstance(fact, BetAccepted):
                 flow[0] += 0 if fact.bet.free else fact.bet.stake

@@ -22,7 +22,7 @@ from matchday.sim.inline import InlineLog
 
 FOLDER = Path(__file__).parent / "recorded"
 RELEASES = sorted({file.name.rpartition("-")[0] for file in FOLDER.iterdir()})
-NEWER = {"letter_retried", "tapped"}
+NEWER = {"letter_retried", "tapped", "bets_settled"}
 """Kinds that no release has said so far."""
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ import pytest
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.model.bet import BetStatus
-from matchday.model.messages import BetSettled, Topic, decode
+from matchday.model.messages import AccountFact, BetSettled, Topic, decode, one_by_one
 from matchday.sim.settle_population import Population
 from tests.real import poll
 
@@ -67,7 +67,8 @@ def test_no_bet_is_forgotten_and_none_paid_twice_however_often_it_is_killed(tmp_
         assert core.all_guards() == dict.fromkeys(core.all_guards(), 0)
         settled = [entry.bet for entry in core.entries(0, 10**6) if entry.reason == "settlement"]
         assert len(settled) == len(set(settled)) == BETS
-        said = [fact for fact in core.facts(before, 10**6) if isinstance(fact, BetSettled)]
+        facts = core.facts(before, 10**6)
+        said = [one for fact in facts for one in one_by_one(fact) if isinstance(one, BetSettled)]
         held = {fact.bet: core.bet(fact.bet) for fact in said}
         assert len(said) == len(held) == BETS
         for fact in said:
@@ -77,4 +78,5 @@ def test_no_bet_is_forgotten_and_none_paid_twice_however_often_it_is_killed(tmp_
             assert bet.status != BetStatus.OPEN
     with contextlib.closing(SqliteLogCore(tmp_path / "log.sqlite", lambda: "e")) as log:
         heard = [decode(stored.value) for stored in log.read(Topic.ACCOUNTS, -1, 10**6)]
-        assert {fact.bet for fact in heard if isinstance(fact, BetSettled)} == set(held)
+        facts = [message for message in heard if isinstance(message, AccountFact)]
+        assert {one.bet for fact in facts for one in one_by_one(fact) if isinstance(one, BetSettled)} == set(held)

@@ -9,8 +9,8 @@ import pytest
 from matchday.app.aftermath import Comparison, hear_again
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
-from matchday.model.ledger import Command, SettleBet
-from matchday.model.messages import Topic
+from matchday.model.ledger import Command, SettleBet, SettleBets
+from matchday.model.messages import BetsSettled, Topic
 from matchday.ports import Record
 from matchday.services.settlement import GROUP_ACCOUNT
 from matchday.sim.clock import VirtualClock
@@ -87,6 +87,18 @@ def test_the_log_says_it_where_the_former_server_is_gone(
     assert (came.settled_again_total, came.entries_total) == (1, 0)
     assert came.facts_total == former.last_fact - restored.last_fact
     assert came.highest == former.last_fact
+
+
+def test_the_log_knows_what_bets_that_were_settled_together_came_to(log: InlineLog) -> None:
+    bets = [bet(100, name="b4", account=B), bet(300, name="b5", account=B)]
+    with closing(of([*BEFORE, [bets[0]]])) as restored, closing(of([*BEFORE, [bets[0]], [bets[1]]])) as former:
+        numbers = tuple(number for _, number in former.bets_on(["F:1x2/home"], 0, 100))
+        former.commit([decide(5, WON), SettleBets("settle:F:5", "F", numbers[-2:], NOW)])
+        assert isinstance(former.facts(0, 100)[-1], BetsSettled)
+        say(log, former)
+        came = Comparison(restored, None, log).run()
+    assert [(one.bet, one.status, one.returns) for one in came.bets] == [("b5", "settled", 750)]
+    assert came.settled_again_total == 1
 
 
 def test_both_witnesses_agree(restored: SqliteLedgerCore, former: SqliteLedgerCore, log: InlineLog) -> None:

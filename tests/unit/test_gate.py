@@ -11,7 +11,16 @@ from matchday.backends.partitions import Part
 from matchday.config import Settings
 from matchday.model.bet import OUTCOMES, Leg, Policy, Result
 from matchday.model.football import IncidentType
-from matchday.model.ledger import Command, DecideLegs, OpenAccount, PlaceBet, SetCashOut, SettleBet, Transfer
+from matchday.model.ledger import (
+    Command,
+    DecideLegs,
+    OpenAccount,
+    PlaceBet,
+    SetCashOut,
+    SettleBet,
+    SettleBets,
+    Transfer,
+)
 from matchday.model.messages import BookChanged, Decision, FixtureStatus, OddsOwned, Topic, decode, encode
 from matchday.model.reports import Announced, Confirmed, Report, Reported
 from matchday.ports import Record, Stored
@@ -63,6 +72,10 @@ def test_a_bet_is_watched_though_its_fan_has_no_screen_open() -> None:
     withdrawn = Decision("F:1x2", "F:1x2/home", None)
     assert not say(DecideLegs("d5", "F", 5, (won,), NOW), SettleBet("s5", "b1", "anna", NOW))
     assert say(DecideLegs("d6", "F", 6, (withdrawn,), NOW), SettleBet("s6", "b1", "anna", NOW))
+    other = PlaceBet(clock.new_id(), "anna", "EUR", 100, Policy.ANY, (leg,), "b2", clock.now_ms(), (leg,))
+    assert say(other, SetCashOut(clock.new_id(), "anna", "b2", 150, clock.now_ms()))
+    numbers = tuple(number for _, number in ledger.bets_on(["F:1x2/home"], 0, 10))
+    assert not say(DecideLegs("d7", "F", 7, (won,), NOW), SettleBets("s7", "F", numbers, NOW)), "told in one fact"
 
 
 class TwoMatches:

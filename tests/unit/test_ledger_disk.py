@@ -70,7 +70,8 @@ async def desk(path: Path, **settings: int) -> AsyncIterator[Desk]:
         ])  # fmt: skip
         ledger = SqliteLedger(disk, clock, loop.call_soon_threadsafe, Storage(), fatal.append)
         with contextlib.closing(ledger):
-            yield Desk(disk, ledger, clock, BetSettings(delay_ms=0, exposure_account_max=10**9, **settings))
+            found = BetSettings(delay_ms=0, exposure_account_max=10**9, waiting_account_max=1_000, **settings)
+            yield Desk(disk, ledger, clock, found)
             disk.quick.set()
     assert not fatal
 

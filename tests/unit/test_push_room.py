@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from matchday.model.bet import BetStatus
 from matchday.model.market import MarketStatus
-from matchday.model.messages import BookChanged
+from matchday.model.messages import BetsSettled, BookChanged, Settled
 from matchday.services.push.channel import URGENT_MAX
 from matchday.sim.clock import VirtualClock
 from tests.unit.pushing import EPOCH, GOALS, RESULT, Client, Desk, Line, board, market
@@ -389,6 +390,22 @@ def test_a_fact_that_the_snapshot_holds_already_is_not_said_again() -> None:
     desk.settle()
     assert kinds(first.read()) == ["delta"]
     assert late.read() == []
+
+
+def test_bets_that_were_settled_together_are_said_one_by_one() -> None:
+    desk = Desk()
+    desk.account("A")
+    line = signed_in(desk)
+    line.read()
+    settled, void = Settled("b1", BetStatus.SETTLED, 5, 250, 250), Settled("b2", BetStatus.VOID, 5, 100, 100)
+    desk.push.account_fact(BetsSettled(7, "A", desk.clock.now_ms(), 1_000, (settled, void)))
+    desk.settle()
+    (frame,) = line.read()
+    facts = frame["data"]["facts"]
+    assert [(fact["kind"], fact["bet"], fact["status"], fact["returns"], fact["balance"]) for fact in facts] == [
+        ("bet_settled", "b1", "settled", "2.50", "9.00"), ("bet_settled", "b2", "void", "1.00", "10.00"),
+    ]  # fmt: skip
+    assert {fact["seq"] for fact in facts} == {frame["to"]} == {7}
 
 
 def test_no_fact_is_merged_away_from_a_slow_connection() -> None:

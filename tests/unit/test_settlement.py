@@ -9,7 +9,7 @@ from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.config import Settlement
 from matchday.model.bet import OUTCOMES, BetStatus, Leg, Outcome, Policy, Result
 from matchday.model.ledger import Answer, Command, OpenAccount, PlaceBet, SettleBet, SettleBets, Transfer
-from matchday.model.messages import BetSettled, Decision, LegsDecided, LegsVoided, Topic, encode
+from matchday.model.messages import BetSettled, Decision, LegsDecided, LegsVoided, Topic, encode, one_by_one
 from matchday.ports import LedgerUnavailable, Record
 from matchday.services import settlement
 from matchday.services.relay import Relay
@@ -109,10 +109,11 @@ class Desk:
         return [bet.status for bet in found if bet is not None]
 
     def check(self) -> None:
-        """Every bet that is settled was settled by one entry and said by one fact; the books balance."""
+        """Every bet that is settled was settled by one entry and said once; the books balance."""
         settled = [name for name, status in zip(self.placed, self.statuses(), strict=True) if status != BetStatus.OPEN]
         entries = [entry.bet for entry in self.core.entries(0, 10_000) if entry.reason == "settlement"]
-        facts = [fact.bet for fact in self.core.facts(0, 10_000) if isinstance(fact, BetSettled)]
+        said = [one for fact in self.core.facts(0, 10_000) for one in one_by_one(fact)]
+        facts = [one.bet for one in said if isinstance(one, BetSettled)]
         assert sorted(name for name in entries if name) == sorted(facts) == sorted(settled)
         assert self.core.totals() == {"EUR": 0}
         balances, posted = self.core.balances(), self.core.posted()

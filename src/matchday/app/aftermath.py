@@ -23,7 +23,7 @@ import msgspec
 from matchday.app.sound import Books
 from matchday.model.bet import Bet
 from matchday.model.ledger import Entry, is_player
-from matchday.model.messages import AccountFact, BetAccepted, BetCashedOut, BetSettled, Topic, decode
+from matchday.model.messages import AccountFact, BetAccepted, BetCashedOut, BetSettled, Topic, decode, one_by_one
 from matchday.ports import Log, Stored
 from matchday.services.settlement import GROUP_ACCOUNT
 
@@ -135,12 +135,13 @@ class Comparison:
             if fact.seq in known or fact.seq <= found.last_entry - BACK:
                 continue
             found.facts_total += 1
-            if isinstance(fact, BetAccepted):
-                self._saw(fact.bet, "log")
-            elif isinstance(fact, BetSettled):
-                self._paid(fact.bet, fact.status.value, fact.returns)
-            elif isinstance(fact, BetCashedOut) and fact.bet in self._bets:
-                self._paid(fact.bet, self._bets[fact.bet].status, fact.amount)
+            for one in one_by_one(fact):
+                if isinstance(one, BetAccepted):
+                    self._saw(one.bet, "log")
+                elif isinstance(one, BetSettled):
+                    self._paid(one.bet, one.status.value, one.returns)
+                elif isinstance(one, BetCashedOut) and one.bet in self._bets:
+                    self._paid(one.bet, self._bets[one.bet].status, one.amount)
 
     def _saw(self, bet: Bet, witness: str) -> None:
         """One of its witnesses knows a bet that was touched after the moment."""

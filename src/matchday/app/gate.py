@@ -13,6 +13,7 @@ from matchday.model.messages import (
     BetCashedOut,
     BetReopened,
     BetSettled,
+    BetsSettled,
     BookChanged,
     BookState,
     CashOutSet,
@@ -34,7 +35,7 @@ FORGET_MS: Final = 600_000
 WHOLE: Final = "rebuilt"
 """The cause for which a book is said whole, by a new owner."""
 _BEGIN_A_WATCH: Final[frozenset[object]] = frozenset(fact.__struct_config__.tag for fact in (CashOutSet, BetReopened))
-_WATCHED: Final = _BEGIN_A_WATCH | {fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled)}
+_WATCHED: Final = _BEGIN_A_WATCH | {fact.__struct_config__.tag for fact in (BetCashedOut, BetSettled, BetsSettled)}
 """Facts by which bets are watched for their own cash-out thresholds; the same, and those by which no more."""
 
 

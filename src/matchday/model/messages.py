@@ -14,6 +14,7 @@ a new name.
 | accounts | account | some hours | relay |
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -352,6 +353,37 @@ class BetSettled(msgspec.Struct, frozen=True, tag="bet_settled", tag_field="kind
     """Minor units posted to the balance by this settlement."""
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """What ``BetSettled`` says, of one of several bets."""
+
+    bet: str
+    status: BetStatus
+    version: int
+    returns: int
+    change: int
+
+
+class BetsSettled(msgspec.Struct, frozen=True, tag="bets_settled", tag_field="kind"):
+    """Several bets of an account were settled at once: a match is over, and each of its fans is told in one fact."""
+
+    seq: int
+    account: str
+    at_ms: int
+    balance: int
+    """After the last of them."""
+    bets: tuple[Settled, ...]
+
+    def each(self) -> Iterator["BetSettled"]:
+        """The same bet by bet, in their order, each with the balance after it; all are of the one place in the
+        outbox."""
+        balance = self.balance - sum(one.change for one in self.bets)
+        for one in self.bets:
+            balance += one.change
+            yield BetSettled(
+                self.seq, self.account, self.at_ms, balance, one.bet, one.status, one.version, one.returns, one.change
+            )
+
+
 class BetReopened(msgspec.Struct, frozen=True, tag="bet_reopened", tag_field="kind"):
     """A settlement was rolled back: a leg is undecided again. What it returned was taken back as far as it was there,
     and the stake is reserved anew."""
@@ -470,7 +502,7 @@ class FreeBetChanged(msgspec.Struct, frozen=True, tag="free_bet_changed", tag_fi
     state: Literal["available", "used", "expired"]
 
 
-AccountFact = (
+OneFact = (
     BetAccepted
     | BetSettled
     | BetReopened
@@ -482,6 +514,15 @@ AccountFact = (
     | CashOutSet
     | FreeBetChanged
 )
+AccountFact = OneFact | BetsSettled
+
+
+def one_by_one(fact: AccountFact) -> Iterator[OneFact]:
+    """What a fact says of each bet: the fact itself, but for those that were settled at once."""
+    if isinstance(fact, BetsSettled):
+        yield from fact.each()
+    else:
+        yield fact
 
 
 class DeadLetter(msgspec.Struct, frozen=True, tag="dead_letter", tag_field="kind"):
@@ -521,16 +562,7 @@ Message = (
     | BookState
     | LegsDecided
     | LegsVoided
-    | BetAccepted
-    | BetSettled
-    | BetReopened
-    | BalanceChanged
-    | BetReferred
-    | BetRefused
-    | BetCashedOut
-    | CashOutRefused
-    | CashOutSet
-    | FreeBetChanged
+    | AccountFact
     | DeadLetter
     | LetterRetried
     | Tapped

@@ -14,7 +14,6 @@ from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView, Offer
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
 from matchday.model.messages import (
-    AccountFact,
     BalanceChanged,
     BetAccepted,
     BetCashedOut,
@@ -25,6 +24,7 @@ from matchday.model.messages import (
     CashOutRefused,
     CashOutSet,
     FreeBetChanged,
+    OneFact,
 )
 from matchday.model.money import format_amount
 from matchday.model.price import format_price
@@ -370,7 +370,7 @@ def offer_view(offer: Offer, currency: str) -> OfferView:
     return OfferView(offer.offer, format_amount(offer.stake, currency), prices, offer.until_ms)
 
 
-def fact_view(fact: AccountFact, currency: str) -> FactView:
+def fact_view(fact: OneFact, currency: str) -> FactView:
     """A fact of an account in that currency. MoneyError for a currency we do not know."""
     balance = format_amount(fact.balance, currency)
     match fact:

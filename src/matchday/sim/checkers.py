@@ -30,7 +30,6 @@ from matchday.model.ledger import (
 )
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import (
-    AccountFact,
     BalanceChanged,
     BetAccepted,
     BetCashedOut,
@@ -43,9 +42,11 @@ from matchday.model.messages import (
     Incident,
     Message,
     OddsAlive,
+    OneFact,
     ResultConfirmed,
     Topic,
     decode,
+    one_by_one,
 )
 from matchday.ports import Stored
 from matchday.sim.decided import LATE_BET, LOST_EARLY, Decided
@@ -113,17 +114,19 @@ class Bets:
         """What open bets hold."""
         self.answers: dict[tuple[str, str], list[tuple[Command, Answer]]] = defaultdict(list)
 
-    def facts(self, core: SqliteLedgerCore) -> list[AccountFact]:
-        """Take in the facts since last time."""
+    def facts(self, core: SqliteLedgerCore) -> list[OneFact]:
+        """Take in the facts since last time: those of bets that were settled together, one by one."""
         facts = list(core.facts(self._fact, 1_000_000))
         for fact in facts:
             if fact.seq <= self._fact:
                 raise Violation("facts_in_order", f"{fact} after {self._fact}", [fact.account])
             self._fact = fact.seq
-            self._follow(fact)
-        return facts
+        each = [one for fact in facts for one in one_by_one(fact)]
+        for one in each:
+            self._follow(one)
+        return each
 
-    def _follow(self, fact: AccountFact) -> None:
+    def _follow(self, fact: OneFact) -> None:
         before = self._balance.get(fact.account, 0)
         if isinstance(fact, BetAccepted):
             change, key = 0 if fact.bet.free else -fact.bet.stake, (fact.account, fact.bet.id)

@@ -40,6 +40,7 @@ NEXT: Final = "settle-bench-next"
 """The match that bets are placed on meanwhile: it kicks off much later."""
 _POLL_S: Final = 0.02
 _SAMPLE_S: Final = 0.1
+_ENTRIES: Final = "SELECT coalesce(max(entry), 0) FROM entries"
 _PAGE: Final = Settings().settlement.page_max
 _WAVE: Final = Settings().settlement.wave_max
 
@@ -339,7 +340,7 @@ async def _through_rooms(timed: _Timed, accounts: list[str], facts: int, rate: f
         await until(lambda: clock.now_ms() >= match.ends_ms - 60)
         timed.begin()
         fans.begin()
-        await _watch(timed, log, whistle, facts, until)
+        await _watch(timed, log, whistle, until)
         timed.meanwhile = await fans.end()
         ends = loop.time() + idle_s
         fans.begin()
@@ -348,26 +349,29 @@ async def _through_rooms(timed: _Timed, accounts: list[str], facts: int, rate: f
         timed.placed = fans.accepted
 
 
-async def _watch(timed: _Timed, log: Log, whistle: list[int], facts: int, until: Callable[..., Any]) -> None:
+async def _watch(timed: _Timed, log: Log, whistle: list[int], until: Callable[..., Any]) -> None:
     """Until the last bet is settled, and until the last fact is told."""
     loop = asyncio.get_running_loop()
     next_sample = loop.time()
-    last = MOST
-
-    def looked(done: bool) -> bool:
-        nonlocal next_sample
-        if loop.time() >= next_sample:
-            next_sample = loop.time() + _SAMPLE_S
-            timed.sample()
-            told = log.position(relay.GROUP, Topic.ACCOUNTS) - facts
-            timed.progress("settling", min(timed.bets, told), timed.bets)
-        return done
-
-    await until(lambda: looked(bool(whistle) and log.position(GROUP_ACCOUNT, Topic.DECISIONS) >= whistle[0]))
-    timed.settled()
     with contextlib.closing(sqlite3.connect(timed.folder / "ledger.sqlite")) as db:
-        last = db.execute("SELECT max(seq) FROM facts").fetchone()[0]
-    await until(lambda: looked(log.position(relay.GROUP, Topic.ACCOUNTS) >= last))
+
+        def newest(sql: str) -> int:
+            return int(db.execute(sql).fetchone()[0])
+
+        entries = newest(_ENTRIES)
+
+        def looked(done: bool) -> bool:
+            nonlocal next_sample
+            if loop.time() >= next_sample:
+                next_sample = loop.time() + _SAMPLE_S
+                timed.sample()
+                timed.progress("settling", min(timed.bets, newest(_ENTRIES) - entries), timed.bets)
+            return done
+
+        await until(lambda: looked(bool(whistle) and log.position(GROUP_ACCOUNT, Topic.DECISIONS) >= whistle[0]))
+        timed.settled()
+        last = newest("SELECT coalesce(max(seq), 0) FROM facts")
+        await until(lambda: looked(log.position(relay.GROUP, Topic.ACCOUNTS) >= last))
     timed.told()
 
 

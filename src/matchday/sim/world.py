@@ -28,7 +28,7 @@ from matchday.model.ledger import (
     Transfer,
 )
 from matchday.model.market import MarketKey, MarketStatus
-from matchday.model.messages import OVER, AccountFact, BetCashedOut, BetReopened, BetSettled, Topic
+from matchday.model.messages import OVER, BetCashedOut, BetReopened, BetSettled, OneFact, Topic
 from matchday.model.posting import DAY_MS
 from matchday.model.trading import TraderCommand, TraderRefusal
 from matchday.model.views import market_view
@@ -262,7 +262,7 @@ class World:
         if self._written % _COUNTED == 0:
             self.limits.compare(self.ledger.core)
 
-    def _take_facts(self) -> list[AccountFact]:
+    def _take_facts(self) -> list[OneFact]:
         for entry in self.money.entered(self.ledger.core):
             self.trace.say(
                 f"entry {entry.entry} {entry.reason} {entry.bet} {[(p.account, p.amount) for p in entry.postings]}"

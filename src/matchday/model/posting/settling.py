@@ -1,7 +1,7 @@
 """The rules of settling: decisions and void windows, what a bet then returns, and cash-out before that."""
 
 from functools import lru_cache
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -19,12 +19,22 @@ from matchday.model.ledger import (
     house_account,
     standing,
 )
-from matchday.model.messages import BetCashedOut, BetReopened, BetSettled, CashOutRefused, CashOutSet
+from matchday.model.messages import (
+    BetCashedOut,
+    BetReopened,
+    BetSettled,
+    BetsSettled,
+    CashOutRefused,
+    CashOutSet,
+    Settled,
+)
 from matchday.model.posting.accounts import say_free_bet
 from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
 _OPEN, _SETTLED = BetStatus.OPEN, BetStatus.SETTLED  # asked of every bet: a member is not found at once
 _CASHED_OUT = BetStatus.CASHED_OUT
+TOLD_MAX: Final = 64
+"""Bets of one fact, some 130 bytes each."""
 
 
 def decide_legs(command: DecideLegs, rows: Rows) -> Answer:
@@ -54,23 +64,61 @@ def settle_bet(command: SettleBet, rows: Rows) -> Answer:
     placed = rows.bets.get(command.bet)
     if placed is None:
         raise ValueError(f"settlement of bet {command.bet}, which the ledger does not hold")
-    account = rows.accounts[placed.bet.account]
-    _settle(rows, command.at_ms, placed, account)
+    account, run = rows.accounts[placed.bet.account], _Run(rows, command.at_ms)
+    _settle(run, placed, account)
+    run.tell()
     return Answer(command.id, command.account, None, placed.bet, account.balance)
 
 
 def settle_bets(command: SettleBets, rows: Rows) -> Answer:
     """The same with each of a page."""
+    run = _Run(rows, command.at_ms)
     for number in command.numbers:
         placed = rows.numbered.get(number)
         if placed is None:
             raise ValueError(f"settlement of bet number {number}, which the ledger does not hold")
-        _settle(rows, command.at_ms, placed, rows.accounts[placed.bet.account])
+        _settle(run, placed, rows.accounts[placed.bet.account])
+    run.tell()
     return Answer(command.id, account_of(command))
 
 
-def _settle(rows: Rows, at_ms: int, placed: PlacedBet, account: Account) -> None:
-    bet = placed.bet
+class _Run:
+    """Bets of one account that are settled one after the other, and told in one fact."""
+
+    def __init__(self, rows: Rows, at_ms: int) -> None:
+        self.rows, self.at_ms = rows, at_ms
+        self._account: Account | None = None
+        self._bets: list[Settled] = []
+
+    def add(self, account: Account, settled: Settled) -> None:
+        """The account's balance is as this has left it."""
+        self._bets.append(settled)
+        self._account = account
+        if len(self._bets) == TOLD_MAX:
+            self.tell()
+
+    def goes_on(self, account: Account) -> bool:
+        """Whether the next bet of this account is told with those before."""
+        return account is self._account
+
+    def tell(self) -> None:
+        """End it: before the balance moves otherwise, or is another's."""
+        account, bets, at_ms = self._account, self._bets, self.at_ms
+        if account is None:
+            return
+        self._account, self._bets = None, []
+        seq, name, balance = self.rows.fact(account), account.account, account.balance
+        if len(bets) > 1:
+            self.rows.new_facts.append(BetsSettled(seq, name, at_ms, balance, tuple(bets)))
+            return
+        (one,) = bets
+        self.rows.new_facts.append(
+            BetSettled(seq, name, at_ms, balance, one.bet, one.status, one.version, one.returns, one.change)
+        )
+
+
+def _settle(run: _Run, placed: PlacedBet, account: Account) -> None:
+    bet, rows, at_ms = placed.bet, run.rows, run.at_ms
     version, found = standing(bet, rows.decisions, rows.windows)
     open_ = undecided(found, bet.type)
     if bet.status is _CASHED_OUT or version <= bet.version or (open_ and bet.status is _OPEN):
@@ -85,16 +133,18 @@ def _settle(rows: Rows, at_ms: int, placed: PlacedBet, account: Account) -> None
     if status is bet.status is _SETTLED and not (returns or bet.returns or bet.owed):
         return  # lost, as it was before: another of its legs makes no news of that
     assert status in BET_MOVES[bet.status], (bet, status)
+    if open_ or bet.free or not run.goes_on(account):  # what else is told of the account comes in its turn
+        run.tell()
     change, owed = _bring_to(rows, at_ms, placed, account, status, returns)
     placed.bet = msgspec.structs.replace(bet, status=status, returns=returns, version=version, owed=owed)
     rows.changed_bets.add(bet.bet)
     if change:
         account.count(at_ms, returned=change)
-    seq, name, balance = rows.fact(account), account.account, account.balance
-    rows.new_facts.append(
-        BetReopened(seq, name, at_ms, balance, bet.bet, version, change) if open_
-        else BetSettled(seq, name, at_ms, balance, bet.bet, status, version, returns, change)
-    )  # fmt: skip
+    if open_:
+        reopened = BetReopened(rows.fact(account), account.account, at_ms, account.balance, bet.bet, version, change)
+        rows.new_facts.append(reopened)
+    else:
+        run.add(account, Settled(bet.bet, status, version, returns, change))
 
 
 def _bring_to(

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from matchday.model.bet import Bet, BetStatus
-from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetSettled, CashOutSet
+from matchday.model.messages import AccountFact, BetCashedOut, BetReopened, BetSettled, CashOutSet, one_by_one
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.cash_out.value import Valued, Valuer
 
@@ -53,13 +53,14 @@ class Watch:
 
     def hear(self, fact: AccountFact) -> None:
         """What an account tells may begin or end a watch."""
-        match fact:
-            case CashOutSet() | BetReopened():
-                self.look(fact.bet, anew=True)
-            case BetCashedOut() | BetSettled() if fact.bet in self._bets:
-                self.look(fact.bet, anew=True)
-            case _:
-                pass
+        for one in one_by_one(fact):
+            match one:
+                case CashOutSet() | BetReopened():
+                    self.look(one.bet, anew=True)
+                case BetCashedOut() | BetSettled() if one.bet in self._bets:
+                    self.look(one.bet, anew=True)
+                case _:
+                    pass
 
     def fixture_changed(self, fixture: str) -> None:
         """A book changed: the bets on it may be worth more."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from matchday.model.market import Market, MarketStatus, Selection
-from matchday.model.messages import AccountFact, Board
+from matchday.model.messages import AccountFact, Board, one_by_one
 from matchday.model.price import format_price
 from matchday.model.views import FactView, MarketView, fact_view, market_view
 
@@ -197,8 +197,8 @@ class FactMove(msgspec.Struct, frozen=True):
     currency: str
 
     def view(self) -> Change:
-        """The fact as its fan sees it."""
-        return Facts((fact_view(self.fact, self.currency),))
+        """The fact as its fan sees it: bets that were settled together, one by one."""
+        return Facts(tuple(fact_view(fact, self.currency) for fact in one_by_one(self.fact)))
 
     @property
     def urgent(self) -> bool:
