@@ -375,8 +375,9 @@ def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="Examples: `matchday sim --seeds 1-200`; `matchday sim --seed 7 --faults crash,power_cut`; "
         "`matchday sim --seed 7 --shrink`. Faults: see docs/simulation.md.",
     )
-    sim.add_argument("--seeds", default="1-20", metavar="LIST", help="as 1-50 or 1-5,9 (default: 1-20)")
-    sim.add_argument("--seed", metavar="N", help="one seed")
+    seeds = sim.add_mutually_exclusive_group()
+    seeds.add_argument("--seeds", default="1-20", metavar="LIST", help="as 1-50 or 1-5,9 (default: 1-20)")
+    seeds.add_argument("--seed", metavar="N", help="one seed")
     sim.add_argument("--matches", type=int, metavar="N", help="of one world (default: 1 to 3, by its seed)")
     sim.add_argument("--fans", type=int, metavar="N", help="of one world (default: 4 to 12, by its seed)")
     sim.add_argument("--faults", default="all", metavar="LIST", help="all, none, names, or -names to leave out")

@@ -44,9 +44,9 @@ from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
 from matchday.sim.settle_bench import run as run_settle_bench
 from matchday.sim.tally import Report
-from matchday.words import WordsError
+from matchday.words import WordsError, within
 
-_SPEED_MAX = 600.0
+_SPEED_MIN, _SPEED_MAX = 0.001, 600.0
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
@@ -56,6 +56,7 @@ def up(options: argparse.Namespace) -> int:
     for part in ("log", "ledger"):
         if getattr(settings, part).kind != "sqlite":
             raise StartError(f"setting {part}.kind: `up` keeps all in one folder; `matchday run ROOM...` uses servers")
+    within(options, port=(0, PORT_MAX))
     settings = _at(settings, port=options.port)
     plan = Plan(ROOMS, _adapter(options), options.speed, options.data, with_ops=False)
 
@@ -68,7 +69,9 @@ def up(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """``matchday run``."""
-    settings = _at(_platform(options), host=options.host, port=options.port, ops_port=options.ops_port)
+    settings = _platform(options)
+    within(options, port=(0, PORT_MAX), ops_port=(0, PORT_MAX))
+    settings = _at(settings, host=options.host, port=options.port, ops_port=options.ops_port)
     rooms = tuple(dict.fromkeys(options.rooms))
 
     def ready(started: Started) -> None:
@@ -84,8 +87,7 @@ def _platform(options: argparse.Namespace) -> Settings:
     settings = load_settings(options.config)
     if settings.logs.format == "json":
         options.tell, sys.excepthook = tell, tell_crash
-    if not 0 < options.speed <= _SPEED_MAX:
-        raise StartError(f"--speed {options.speed:g} is outside 0 to {_SPEED_MAX:g}")
+    within(options, speed=(_SPEED_MIN, _SPEED_MAX))
     return settings
 
 
@@ -175,9 +177,6 @@ def _at(
 ) -> Settings:
     """Settings with what the words say of addresses."""
     replace, doors, ops = msgspec.structs.replace, settings.doors, settings.ops
-    for name, number in (("--port", port), ("--ops-port", ops_port)):
-        if number is not None and not 0 <= number <= PORT_MAX:
-            raise StartError(f"{name} {number} is outside 0 to {PORT_MAX}")
     doors = replace(doors, host=doors.host if host is None else host, port=doors.port if port is None else port)
     return replace(settings, doors=doors, ops=replace(ops, port=ops.port if ops_port is None else ops_port))
 
@@ -226,10 +225,7 @@ def replay(options: argparse.Namespace) -> int:
 
 def settle_bench(options: argparse.Namespace) -> int:
     """``matchday settle-bench``."""
-    for name, least, most in (("bets", 1, 10**8), ("accounts", 1, 10**7), ("rate", 0.1, 10_000), ("idle", 1, 3_600)):
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise StartError(f"--{name} {value:g} is outside {least:g} to {most:g}")
+    within(options, bets=(1, 10**8), accounts=(1, 10**7), rate=(0.1, 10_000), idle=(1, 3_600))
     with ExitStack() as stack:
         if options.data is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-settle-bench-", dir=ON_DISK)))

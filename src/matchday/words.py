@@ -1,6 +1,6 @@
 """Words of a command that cannot be: they are refused before anything is begun, with exit status 2."""
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,14 @@ def tried(option: str, file: Path) -> None:
             file.unlink()
     except OSError as error:
         raise WordsError(f"{option} {file}: {error.strerror}; name a file that can be written") from error
+
+
+def within(options: Namespace, **bounds: tuple[float, float]) -> None:
+    """See that options are within bounds, both included, where they are given. WordsError for the first that is not."""
+    for name, (least, most) in bounds.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            raise WordsError(f"--{name.replace('_', '-')} {value:.12g} is outside {least:.12g} to {most:.12g}")
 
 
 def count(least: int, most: int) -> Callable[[str], int]:

@@ -90,7 +90,8 @@ def test_overload_and_a_soak_as_a_table_with_a_profile(tmp_path: Path) -> None:
     ("words", "status", "remedy"),
     [
         (["pusch"], 2, "'pusch' is no part; they are odds, ledger, push, bets, overload, cluster, soak"),
-        (["soak", "--minutes", "0"], 1, "--minutes 0 is outside 0.01 to 1440"),
+        (["soak", "--minutes", "0"], 2, "--minutes 0 is outside 0.01 to 1440"),
+        (["odds", "--profile", "/nowhere/p.txt"], 2, "--profile /nowhere/p.txt: No such file or directory"),
     ],
 )
 def test_wrong_words_are_named_with_the_remedy(words: list[str], status: int, remedy: str) -> None:

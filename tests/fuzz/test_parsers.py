@@ -34,11 +34,11 @@ from matchday.model.market import MarketKey, format_line, parse_line, selection_
 from matchday.model.messages import Message, decode, encode
 from matchday.model.money import AMOUNT_MAX, DECIMALS, MoneyError, format_amount, parse_amount
 from matchday.model.price import PRICE_MAX, PRICE_MIN, PriceError, format_price, parse_price
-from matchday.ops.drill import DrillError
 from matchday.ops.drill.night.faults import KINDS, faults_of
 from matchday.ops.drill.night.shapes import Phase
 from matchday.ops.scale.words import fans_of
 from matchday.sim.clock import VirtualClock
+from matchday.words import WordsError
 from tests.fuzz.budget import examples
 from tests.unit.test_feed_wyscout_files import GOAL, content, entry
 
@@ -434,7 +434,7 @@ PHASES = (Phase("goal", 2, (1.0,)), Phase("final whistle", 3, (1.0,)))
 def test_a_fault_of_any_text_stands_within_the_night_or_is_refused(word: str) -> None:
     try:
         (fault,) = faults_of([word], PHASES, [2.0, 5.0])
-    except DrillError:
+    except WordsError:
         return
     assert fault.kind in KINDS
     assert 0 <= fault.at_s < 5

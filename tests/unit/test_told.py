@@ -72,8 +72,8 @@ def test_what_stops_a_start_is_for_whom_the_settings_say(
 
 
 @pytest.mark.parametrize(("words", "status", "says"), [
-    (("up", "--speed", "0"), 1, ["--speed 0 is outside 0 to 600"]),
-    (("run", "gate", "--port", "70000"), 1, ["--port 70000 is outside 0 to 65535"]),
+    (("up", "--speed", "0"), 2, ["--speed 0 is outside 0.001 to 600"]),
+    (("run", "gate", "--port", "70000"), 2, ["--port 70000 is outside 0 to 65535"]),
     (("run", "gate"), 1, ['setting log.kind is "sqlite", which is for one process']),
     (("up", "--prices", "p.csv"), 2, ["--prices is of recorded matches"]),
     (("up", "--feed", "/nowhere"), 1, ["left out /nowhere: path: does not exist", "no matches in /nowhere"]),

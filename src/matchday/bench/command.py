@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from matchday.app import StartError
 from matchday.bench import bets, cluster, ledger, odds, overload, push, soak
 from matchday.bench.figures import Row
 from matchday.bench.machine import Machine, machine
@@ -23,6 +22,7 @@ from matchday.bench.sampler import top
 from matchday.bench.stopwatch import Steal
 from matchday.output import write_json
 from matchday.progress import steps
+from matchday.words import tried, within
 
 PARTS: Final[dict[str, Callable[[Run], list[Row]]]] = {
     "odds": odds.measure,
@@ -64,10 +64,11 @@ class Report(msgspec.Struct):
 
 def bench(options: argparse.Namespace) -> int:
     """``matchday bench``."""
-    if not 0.01 <= options.minutes <= 1_440:
-        raise StartError(f"--minutes {options.minutes:g} is outside 0.01 to 1440")
+    within(options, minutes=(0.01, 1_440))
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part not in APART]
     profiles = {part: _profile(options.profile, part, parts) for part in parts}
+    if options.profile is not None:
+        tried("--profile", options.profile)
     load, steal, rows = os.getloadavg()[0], dict[str, float](), list[Row]()
     with TemporaryDirectory(prefix="matchday-bench-", dir=ON_DISK) as name, steps() as (progress, say):
         for part in parts:

@@ -28,6 +28,7 @@ from matchday.model.ledger import Refusal
 from matchday.ops.cluster_state import Folder
 from matchday.ops.drill import DrillError
 from matchday.output import write_json
+from matchday.words import WordsError, within
 
 BUSY: Final = "busy"
 BUSY_SHARE_MAX: Final = 0.001
@@ -147,10 +148,9 @@ class _Fans:
 
 def drill_roll(options: argparse.Namespace) -> int:
     """The exit status."""
-    if not 1 <= options.load <= _LOAD_MAX:
-        raise DrillError(f"--load {options.load:g} is outside 1 to {_LOAD_MAX}")
+    within(options, load=(1, _LOAD_MAX))
     if not 1 <= options.fans <= _FANS_MAX:
-        raise DrillError(f"--fans {options.fans} is outside 1 to {_FANS_MAX}, the guests of one address in a minute")
+        raise WordsError(f"--fans {options.fans} is outside 1 to {_FANS_MAX}, the guests of one address in a minute")
     state = Folder(options.state).load()
     try:
         fans = _Fans(state.door_addresses[0], state.door, options.fans)

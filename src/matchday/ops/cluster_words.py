@@ -14,7 +14,7 @@ from matchday.ops.cluster_roll import Order, RollReport
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
 from matchday.ops.cluster_state import ClusterError
 from matchday.output import write_json
-from matchday.words import count
+from matchday.words import count, within
 
 DESCRIPTION: Final = """\
 A whole cluster on this machine: every room as processes of its own (`matchday run`), gates behind HAProxy, over Kafka
@@ -157,11 +157,10 @@ def order_of(options: argparse.Namespace) -> Order:
     """What ``roll`` was told. ClusterError names what cannot be."""
     if unknown := [room for room in options.rooms if room not in ROOMS]:
         raise ClusterError(f"{unknown[0]!r} is no room; they are {_NAMES}")
-    for name, least, most in (("at_once", 1, ROOMS_MAX), ("canary", 0, 1), ("watch", 1, 86_400), ("errors_max", 0, 1),
-                              ("slower_max", 1, 1_000), ("requests_min", 1, 10**9)):  # fmt: skip
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise ClusterError(f"--{name.replace('_', '-')} {value:g} is outside {least} to {most}")
+    within(
+        options, at_once=(1, ROOMS_MAX), canary=(0, 1), watch=(1, 86_400), errors_max=(0, 1), slower_max=(1, 1_000),
+        requests_min=(1, 10**9),
+    )  # fmt: skip
     budget = Budget(seconds=options.watch, errors_max=options.errors_max, slower_max=options.slower_max,
                     requests_min=options.requests_min)  # fmt: skip
     return Order(

@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from matchday.app import StartError
 from matchday.output import write_json
 from matchday.sim.run import Plan, Report, Result, parse_faults, parse_seeds, run_seed, run_seeds, shrink
+from matchday.words import WordsError, within
 
 _SIZE_MAX: Final = 1_000
 
@@ -25,10 +25,8 @@ def sim(options: argparse.Namespace) -> int:
     try:
         seeds, faults = parse_seeds(options.seed or options.seeds), parse_faults(options.faults)
     except ValueError as error:
-        raise StartError(str(error)) from error
-    for name in ("matches", "fans"):
-        if (number := getattr(options, name)) is not None and not 1 <= number <= _SIZE_MAX:
-            raise StartError(f"--{name} {number} is outside 1 to {_SIZE_MAX}")
+        raise WordsError(str(error)) from error
+    within(options, matches=(1, _SIZE_MAX), fans=(1, _SIZE_MAX))
     plan = Plan(options.matches, options.fans, faults)
     if options.journal is not None:
         return _journalled(options, seeds, plan)
@@ -44,12 +42,12 @@ def sim(options: argparse.Namespace) -> int:
 
 def _journalled(options: argparse.Namespace, seeds: list[int], plan: Plan) -> int:
     if len(seeds) != 1:
-        raise StartError("--journal is of one seed; name it with --seed N")
+        raise WordsError("--journal is of one seed; name it with --seed N")
     with ExitStack() as stack:
         try:
             journal = stack.enter_context(options.journal.open("w", encoding="utf-8"))
         except OSError as error:
-            raise StartError(f"journal {options.journal}: {error.strerror}; choose another --journal") from error
+            raise WordsError(f"journal {options.journal}: {error.strerror}; choose another --journal") from error
         result = run_seed(seeds[0], plan, journal)
     write_json(result)
     return 1 if result.failure else 0

@@ -15,17 +15,14 @@ from matchday.ops.drill import DrillError
 from matchday.ops.engines import EngineError
 from matchday.output import write_json
 from matchday.sim.restore_drill import hold, rows
+from matchday.words import within
 
 _ON_DISK: Final = "/var/tmp"  # noqa: S108 - TemporaryDirectory makes a private folder in it
-_LOAD_MAX: Final = 100_000
 
 
 def restore(options: argparse.Namespace) -> int:
     """The exit status: 0 where nothing is lost and all that came after is named."""
-    if not 1 <= options.seconds <= 3_600:
-        raise DrillError(f"--seconds {options.seconds:g} is outside 1 to 3600")
-    if not 1 <= options.load <= _LOAD_MAX:
-        raise DrillError(f"--load {options.load:g} is outside 1 to {_LOAD_MAX}")
+    within(options, seconds=(1, 3_600), load=(1, 100_000))
     with ExitStack() as stack:
         if options.folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="matchday-restore-", dir=_ON_DISK)))

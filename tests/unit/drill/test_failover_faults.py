@@ -16,6 +16,7 @@ from matchday.ops.drill.failover.choice import CI, chosen
 from matchday.ops.drill.failover.cut import Cut
 from matchday.ops.drill.failover.door import NotAnswered, _decoded
 from matchday.ops.drill.failover.processes import Supervisor, held, kill, seen, stopped
+from matchday.words import WordsError
 
 PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE); input()"
 
@@ -86,7 +87,7 @@ def test_faults_are_chosen_by_name_and_by_group() -> None:
     ],
 )
 def test_what_is_no_fault_is_named(words: str, says: str) -> None:
-    with pytest.raises(DrillError, match=says):
+    with pytest.raises(WordsError, match=says):
         chosen(words, ha=False)
 
 

@@ -10,6 +10,7 @@ from matchday.ops.drill.fans.behaviour import MIXES, Act, requests
 from matchday.ops.drill.night.faults import faults_of
 from matchday.ops.drill.night.shapes import SHAPES, Phase, Stir, composed, cut, flat, spike, timetable, visitors
 from matchday.ops.drill.night.traces import PHASES, of_match, of_traffic, recorded
+from matchday.words import WordsError
 from tests.real import DATA
 
 
@@ -68,7 +69,7 @@ def test_faults_stand_in_their_phases() -> None:
     found = faults_of(["kill@final whistle+2.5", "pause@goal"], phases, ends)
     assert [(fault.kind, fault.at_s) for fault in found] == [("pause", 0.0), ("kill", 62.5)]
     for word, why in (("kill", "KIND@PHASE"), ("burn@goal", "is no fault"), ("kill@half-time", "it has goal, final")):
-        with pytest.raises(DrillError, match=why):
+        with pytest.raises(WordsError, match=why):
             faults_of([word], phases, ends)
 
 

@@ -111,8 +111,9 @@ def _archive(options: argparse.Namespace, settings: Settings) -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    server = _server(settings, options.user)
     _say(f"receiving the write-ahead log into {options.into} (SIGTERM ends it)")
-    Archive(options.into).receive(_server(settings, options.user), stopped, _say, options.slot)
+    Archive(options.into).receive(server, stopped, _say, options.slot)
     return 0
 
 

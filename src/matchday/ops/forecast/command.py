@@ -19,9 +19,8 @@ from matchday.ops.forecast.problems import Finding, ForecastError
 from matchday.ops.forecast.report import page
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
 from matchday.output import write_json
-from matchday.words import tried
+from matchday.words import tried, within
 
-_RANGES: Final = (("boot_minutes", 0, 240), ("capacity", 1, 10**9))
 _TRAINED: Final = 0.75
 """Of the days of a trace, where no --train-until is given."""
 
@@ -40,10 +39,7 @@ class Report(msgspec.Struct):
 
 def forecast(options: argparse.Namespace) -> int:
     """``matchday forecast backtest``."""
-    for name, least, most in _RANGES:
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise ForecastError(f"--{name.replace('_', '-')} {value} is outside {least} to {most}")
+    within(options, boot_minutes=(0, 240), capacity=(1, 10**9))
     plan, findings = prepare(options)
     for name, file in (("--html", options.html), ("--decisions", options.decisions)):
         if file is not None:

@@ -27,7 +27,7 @@ from matchday.ops.drill.capacity.words import PARTS
 from matchday.output import write_json
 from matchday.pricing.calibrate import PRIOR
 from matchday.progress import steps
-from matchday.words import tried
+from matchday.words import WordsError, tried, within
 
 ROUNDS_MAX: Final = 9
 
@@ -47,9 +47,8 @@ def capacity(options: argparse.Namespace) -> int:
     """``matchday drill capacity``."""
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
-        raise StartError(f"{unknown[0]!r} is no part; they are {', '.join(PARTS)}")
-    if not 1 <= options.rounds <= ROUNDS_MAX:
-        raise StartError(f"--rounds {options.rounds} is outside 1 to {ROUNDS_MAX}")
+        raise WordsError(f"{unknown[0]!r} is no part; they are {', '.join(PARTS)}")
+    within(options, rounds=(1, ROUNDS_MAX))
     if options.verify is None:
         tried("--out", options.out)
     parts = list(dict.fromkeys(options.parts)) or [part for part in PARTS if part != "database"]

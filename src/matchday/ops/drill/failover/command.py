@@ -21,7 +21,6 @@ from matchday.backends.clock_wall import WallClock
 from matchday.config import load
 from matchday.edge.websocket import PATH
 from matchday.ops.cluster_state import Folder, State
-from matchday.ops.drill import DrillError
 from matchday.ops.drill.failover import own
 from matchday.ops.drill.failover.books import reading
 from matchday.ops.drill.failover.choice import chosen
@@ -34,8 +33,8 @@ from matchday.ops.drill.failover.rows import Row
 from matchday.ops.drill.failover.screens import HOME, Watcher
 from matchday.ops.drill.failover.stage import Stage
 from matchday.output import write_json
+from matchday.words import within
 
-_RANGES: Final = (("load", 1, 5_000), ("fans", 1, 1_000), ("watchers", 1, 5_000))
 _ROOMS: Final = ("--rooms", "relay=2")
 _THREADS: Final = 64
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - of the operating system
@@ -58,10 +57,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 def failover(options: argparse.Namespace) -> int:
     """The exit status: 1 where a row is not as it must be."""
-    for name, least, most in _RANGES:
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise DrillError(f"--{name} {value} is outside {least} to {most}")
+    within(options, load=(1, 5_000), fans=(1, 1_000), watchers=(1, 5_000))
     with ExitStack() as stack:
         folder = options.state
         ha = options.ha or (folder is not None and bool(Folder(folder).load().network))

@@ -31,11 +31,10 @@ from matchday.ops.scale.assumptions import MACHINE
 from matchday.ops.scale.model import model_of
 from matchday.output import write_json
 from matchday.progress import steps
-from matchday.words import tried
+from matchday.words import WordsError, tried, within
 
 _RATE: Final = 2.0
 _RATE_TRACE: Final = 0.01
-_RANGES: Final = (("compress", 1, 600), ("abort_errors", 0, 100))
 
 
 def night(options: argparse.Namespace) -> int:
@@ -94,7 +93,7 @@ def _held(options: argparse.Namespace, wish: Wish, model: capacity.Capacity | No
 def _place(options: argparse.Namespace, wish: Wish, folder: Path) -> Place:
     if options.cluster is not None:
         if wish.match:
-            raise DrillError("--shape match shows its match itself: it does not go with --cluster")
+            raise WordsError("--shape match shows its match itself: it does not go with --cluster")
         return LocalCluster(options.cluster, wish.compress)
     words = ["--speed", f"{wish.compress:g}", "--seed", str(wish.seed)]
     if wish.match:
@@ -103,17 +102,10 @@ def _place(options: argparse.Namespace, wish: Wish, folder: Path) -> Place:
 
 
 def _wish(options: argparse.Namespace) -> Wish:
-    for name, least, most in _RANGES:
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise DrillError(f"--{name.replace('_', '-')} {value:g} is outside {least} to {most}")
+    within(options, compress=(1, 600), abort_errors=(0, 100), rate=(0.001, 10_000), minutes=(0.001, 1_440))
     rate = options.rate if options.rate is not None else _RATE_TRACE if "traffic" in options.shape else _RATE
-    if not 0 < rate <= 10_000:
-        raise DrillError(f"--rate {rate:g} is outside 0 to 10000")
     phases = _phases(options)
     if options.minutes is not None:
-        if not 0 < options.minutes <= 1_440:
-            raise DrillError(f"--minutes {options.minutes:g} is outside 0 to 1440")
         phases = cut(phases, options.minutes * options.compress)
     ends_s = timetable(phases, 1e-9, 1 / options.compress, options.seed).ends_s
     return Wish(
@@ -128,12 +120,12 @@ def _phases(options: argparse.Namespace) -> tuple[Phase, ...]:
     for name, needed in (("match", ("match",)), ("traffic", ("traffic", "kickoffs"))):
         missing = [word for word in needed if getattr(options, word) is None]
         if name in names and missing:
-            raise DrillError(f"--shape {name} needs --{missing[0]}")
+            raise WordsError(f"--shape {name} needs --{missing[0]}")
         if name in names and len(names) > 1:
-            raise DrillError(f"--shape {name} stands alone: its times are its own")
+            raise WordsError(f"--shape {name} stands alone: its times are its own")
     unknown = [name for name in names if name not in SHAPES and name not in ("match", "traffic")]
     if unknown:
-        raise DrillError(f"--shape {unknown[0]!r} is no shape; they are {', '.join([*SHAPES, 'match', 'traffic'])}")
+        raise WordsError(f"--shape {unknown[0]!r} is no shape; they are {', '.join([*SHAPES, 'match', 'traffic'])}")
     if names == ["match"]:
         return of_match(recorded(options.match))
     if names == ["traffic"]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from matchday.ops.drill import DrillError
 from matchday.ops.drill.night.shapes import Phase
+from matchday.words import WordsError
 
 Kind = Literal["kill", "drain", "pause"]
 KINDS: Final[dict[str, str]] = {
@@ -27,18 +27,18 @@ class Fault(NamedTuple):
 
 
 def faults_of(words: Sequence[str], phases: Sequence[Phase], ends_s: Sequence[float]) -> list[Fault]:
-    """``kill@goal+2``: two seconds into the phase "goal". DrillError names what is no fault, or no phase."""
+    """``kill@goal+2``: two seconds into the phase "goal". WordsError names what is no fault, or no phase."""
     starts = dict(zip((phase.name for phase in phases), [0.0, *ends_s[:-1]], strict=True))
     found = []
     for word in words:
         said = _WORD.fullmatch(word)
         if said is None or said[1] not in KINDS:
-            raise DrillError(f"--faults {word!r} is no fault; write KIND@PHASE or KIND@PHASE+SECONDS, KIND one of "
+            raise WordsError(f"--faults {word!r} is no fault; write KIND@PHASE or KIND@PHASE+SECONDS, KIND one of "
                              f"{', '.join(KINDS)}")  # fmt: skip
         if said[2] not in starts:
-            raise DrillError(f"--faults {word!r}: this night has no phase {said[2]!r}; it has {', '.join(starts)}")
+            raise WordsError(f"--faults {word!r}: this night has no phase {said[2]!r}; it has {', '.join(starts)}")
         at_s = starts[said[2]] + float(said[3] or 0)
         if at_s >= ends_s[-1]:
-            raise DrillError(f"--faults {word!r}: the night is over {ends_s[-1]:g} s after its beginning")
+            raise WordsError(f"--faults {word!r}: the night is over {ends_s[-1]:g} s after its beginning")
         found.append(Fault(said[1], said[2], at_s))
     return sorted(found, key=lambda fault: fault.at_s)

@@ -19,7 +19,7 @@ from matchday.ops.forecast import calendar, traffic
 from matchday.ops.forecast.series import compressed
 from matchday.ops.scale.model import model_of
 from matchday.output import write_json
-from matchday.words import WordsError
+from matchday.words import WordsError, within
 
 MIX = MIXES["kick-off"]
 """Who comes for a match: by it requests become visitors, connections and bets."""
@@ -59,10 +59,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 def plan(options: argparse.Namespace) -> int:
     """``matchday drill plan``."""
-    if not 0 < options.scale <= 1e6:
-        raise DrillError(f"--scale {options.scale:g} is outside 0 to 1000000")
-    if not 1 <= options.days <= 60:
-        raise DrillError(f"--days {options.days} is outside 1 to 60")
+    within(options, scale=(1e-6, 1e6), days=(1, 60))
     model, now = model_of(options.model), _now(options.now)
     have = _have(options.have, model)
     trace = traffic.read(options.traffic)
