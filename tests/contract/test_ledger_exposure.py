@@ -80,7 +80,7 @@ def test_of_what_the_gate_itself_refuses_the_ledger_names_what_is_left(world: Wo
                                     refusal=Refusal.STAKE_ABOVE_MAXIMUM)  # fmt: skip
     answer = commit(world, ledger, [*opened(), asked])[-1]
     assert (answer.refusal, answer.stake_max) == (Refusal.STAKE_ABOVE_MAXIMUM, 600)
-    assert "600" in answer.detail
+    assert "6.00 EUR" in answer.detail
 
 
 def test_writers_have_shares_of_their_own_but_of_an_account_s(world: World, ledger: Ledger) -> None:

@@ -22,7 +22,7 @@ from matchday.backends.postgres import Connection, connect
 from matchday.config import Postgres
 from matchday.model.bet import BetStatus
 from matchday.model.ledger import (
-    ID_MEMORY_MS,
+    REFUSALS_MS,
     Answer,
     Charge,
     Command,
@@ -367,9 +367,9 @@ def test_news_of_other_processes_is_heard(core: Core, address: str) -> None:
 def test_old_refusals_are_forgotten_and_nothing_else(core: Core) -> None:
     refused, taken = bet(100, refusal=Refusal.MARKET_SUSPENDED), bet(100)
     core.commit([*opened(), refused, taken])
-    core.purge(NOW + ID_MEMORY_MS)
+    core.purge(NOW + REFUSALS_MS)
     assert core.answer("anna", refused.id) is not None
-    core.purge(NOW + ID_MEMORY_MS + 1)
+    core.purge(NOW + REFUSALS_MS + 1)
     assert core.answer("anna", refused.id) is None
     assert core.answer("anna", taken.id) is not None
 

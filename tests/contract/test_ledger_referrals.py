@@ -13,6 +13,7 @@ from matchday.model.ledger import (
     Answer,
     Charge,
     Command,
+    GrantFreeBet,
     Offer,
     PlaceBet,
     Refusal,
@@ -25,7 +26,7 @@ from matchday.ports import Ledger, LedgerUnavailable
 
 from .books import PAGE
 from .conftest import World
-from .test_ledger import NOW, A, balance, bet, commit, opened
+from .test_ledger import DAY, NOW, A, balance, bet, commit, opened
 
 UNTIL: Final = NOW + 60_000
 CHARGE: Final = (Charge("exposure:F#0", 1_500, 2_000, Refusal.EXPOSURE_REACHED),)
@@ -276,6 +277,16 @@ def test_taking_up_an_offer(
     assert (still is None) == (refusal is None)  # one that was refused may be taken up after all
     if answer.bet is not None:
         assert (answer.bet.stake, answer.bet.legs[0].price, balance(ledger)) == (800, 2_200, 9_200)
+
+
+def test_an_offer_is_not_taken_up_with_a_free_bet(world: World, ledger: Ledger, waiting: PlaceBet) -> None:
+    """What was offered is a price for money, whose stake comes back."""
+    grant = GrantFreeBet("free", A, "f1", 800, "EUR", NOW + DAY, NOW)
+    commit(world, ledger, [grant, re_offered(waiting)])
+    free = msgspec.structs.replace(taken_up(offered(waiting)), free_bet="f1")
+    assert commit(world, ledger, [free])[0].refusal == Refusal.OFFER_UNKNOWN
+    assert [one.free_bet for one in ledger.free_bets(A)] == ["f1"]
+    assert commit(world, ledger, [taken_up(offered(waiting))])[0].refusal is None
 
 
 @pytest.mark.parametrize("batches", [1, 2])

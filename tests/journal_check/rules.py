@@ -236,7 +236,7 @@ class Rules:
         return Verdict(self._unpaid(asked) or "accepted")
 
     def _offer_refusal(self, asked: Question) -> str | None:
-        """An offer is taken up once, in time, by whom it was made, as it was made: type, stake and legs."""
+        """An offer is taken up once, in time, by whom it was made, as it was made: type, stake and legs, for money."""
         row = asked.row
         if not row.get("offer"):
             return None
@@ -244,7 +244,7 @@ class Rules:
         if offer is None or offer.account != row["account"] or offer.taken_ms is not None or asked.given is None:
             return "offer_unknown"
         same = [{**leg, "price": ""} for leg in row["legs"]] == [{**leg, "price": ""} for leg in offer.legs]
-        if not same or (offer.stake, offer.type) != (row["stake"], asked.type):
+        if not same or (offer.stake, offer.type) != (row["stake"], asked.type) or row.get("free_bet"):
             return "offer_unknown"
         return "offer_expired" if asked.t_ms >= offer.until_ms else None
 

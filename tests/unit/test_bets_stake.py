@@ -116,7 +116,7 @@ def test_for_a_free_bet_there_is_no_other_stake() -> None:
     desk.commit(GrantFreeBet("g", "anna", "free1", 200, "EUR", now + DAY_MS, now))
     answer = desk.now(desk.bet(200, free_bet="free1"))
     assert (answer.refusal, answer.stake_max) == (Refusal.STAKE_ABOVE_MAXIMUM, None)
-    assert "100" in answer.detail
+    assert "1.00 EUR" in answer.detail
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_the_bet_must_be_the_fans_and_his_own_money(counter: Counter) -> None:
     ask = counter.gate.cash_outs.quote
     assert ask("bert", bet.bet) == ask(A, "bet-of-nobody") == ("bet_unknown", "it is no bet of this account")
     for stake in (0, -1, 1_001):
-        assert ask(A, bet.bet, stake) == ("cash_out_unavailable", "1000 minor units of the stake are left")
+        assert ask(A, bet.bet, stake) == ("cash_out_unavailable", "10.00 EUR of the stake is left")
     counter.commit(GrantFreeBet("free", A, "f1", 1_000, "EUR", 10**15, counter.clock.now_ms()))
     free = counter.place(OVER, free_bet="f1")
     assert ask(A, free.bet) == ("cash_out_unavailable", "a free bet cannot be cashed out")
@@ -247,11 +247,11 @@ def won_elsewhere(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("happens", "said", "detail"),
     [
-        (longer, "quote_moved", "720 minor units are offered now"),
-        (a_little_longer, "quote_moved", "899 minor units are offered now"),
+        (longer, "quote_moved", "7.20 EUR is offered now"),
+        (a_little_longer, "quote_moved", "8.99 EUR is offered now"),
         (shorter, "accepted", ""),  # as quoted, though more would be offered now
-        (goal, "quote_moved", "its legs do not stand as they did; 900 minor units are offered now"),
-        (won_elsewhere, "quote_moved", "its legs do not stand as they did; 1800 minor units are offered now"),
+        (goal, "quote_moved", "its legs do not stand as they did; 9.00 EUR is offered now"),
+        (won_elsewhere, "quote_moved", "its legs do not stand as they did; 18.00 EUR is offered now"),
         (suspended, "cash_out_unavailable", "leg 1: market_suspended"),
         (closed, "cash_out_unavailable", "leg 1: market_closed"),
         (silent, "cash_out_unavailable", "leg 1: market_suspended"),
@@ -281,7 +281,7 @@ def test_a_leg_that_is_decided_otherwise_moves_a_quote_also_where_more_is_offere
     told = counter.ask(command)
     counter.run(0)
     assert (told.said, counter.balance) == ("quote_moved", 99_000)
-    assert told.only.detail == "its legs do not stand as they did; 1800 minor units are offered now"
+    assert told.only.detail == "its legs do not stand as they did; 18.00 EUR is offered now"
 
 
 def test_a_bet_that_is_settled_is_not_open(counter: Counter) -> None:

@@ -94,7 +94,7 @@ def test_a_part_of_it(fan: Fan) -> None:
     assert fan.quote().json["stake"] == "6.00"
     refused = fan.quote("?stake=6.01")
     assert (refused.status, refused.json["reason"]) == (409, "cash_out_unavailable")
-    assert "600 minor units of the stake are left" in refused.json["detail"]
+    assert "6.00 EUR of the stake is left" in refused.json["detail"]
 
 
 @pytest.mark.parametrize("stake", ["0", "0.00", "-1", "1.001", "x", "", "1e3", "١", "1 000"])

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from matchday.config import Doors, Settings
 from matchday.edge.limits import RateLimit
-from matchday.edge.parse import AHEAD_MS_MAX, BODY_MS_MAX
+from matchday.edge.parse import BODY_MS_MAX
+from matchday.model.ledger import ID_AHEAD_MS
 from matchday.sim.clock import VirtualClock
 from tests.unit.doors import GOALS, OVER, Json, Site
 
@@ -127,8 +128,8 @@ def test_a_missing_field_is_named(site: Site, missing: str) -> None:
 @pytest.mark.parametrize(
     ("ahead_ms", "status", "reason"),
     [
-        (AHEAD_MS_MAX, 201, None),
-        (AHEAD_MS_MAX + 1, 422, "id_invalid"),
+        (ID_AHEAD_MS, 201, None),
+        (ID_AHEAD_MS + 1, 422, "id_invalid"),
         (-2 * DAY_MS - 1, 409, "id_expired"),
     ],
 )
@@ -188,6 +189,7 @@ def test_whatever_stands_in_a_field_is_answered_as_described(site: Site, value: 
         ("state=won", "state"),
         ("before=" + "x" * 65, "before"),
         ("before=", "before"),
+        ("before=zzz", "before"),
     ],
 )
 def test_parameters_of_lists_are_judged(site: Site, query: str, field: str) -> None:

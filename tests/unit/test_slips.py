@@ -311,8 +311,8 @@ def more(desk: Desk, number: int) -> list[Json]:
     [
         (1, "", "10.00", "bet", "10.00", 1, "25.00"),
         (2, "", "10.00", "bet", "10.00", 1, "62.50"),
-        (3, "trixie", "10.00", "bet", "10.00", 4, "85.93"),  # 2.50 on 3 doubles and a treble: 85.9375
-        (3, "trixie", "2.50", "line", "10.00", 4, "85.93"),
+        (3, "trixie", "10.00", "bet", "10.00", 4, "85.92"),  # 2.50 on 3 doubles, 15.625 each, and a treble, 39.0625
+        (3, "trixie", "2.50", "line", "10.00", 4, "85.92"),
         (3, "patent", "1.00", "line", "7.00", 7, "41.87"),
         (3, "system:2/3", "1.00", "line", "3.00", 3, "18.75"),
         (20, "", "0.10", "bet", "0.10", 1, None),  # would return more than the house pays

@@ -35,7 +35,7 @@ from matchday.backends.postgres import Connection, conflict, connect, lost, no_r
 from matchday.backends.writer import Post
 from matchday.backends.writers import Writers
 from matchday.config import Postgres
-from matchday.model.ledger import ID_MEMORY_MS, AccountView, Answer, Command, SettleBet, SettleBets
+from matchday.model.ledger import REFUSALS_MS, AccountView, Answer, Command, SettleBet, SettleBets
 from matchday.model.posting import account_of, apply
 from matchday.ports import Clock, LedgerUnavailable
 
@@ -176,7 +176,7 @@ class Committer:
         """Forget refusals that are older than their memory, some at a time; later where that cannot be now."""
         with contextlib.suppress(psycopg.Error, LedgerUnavailable):
             while not self._stopped.is_set():
-                found = self._connected().execute(_PURGE, (now_ms - ID_MEMORY_MS, _PURGED_MAX))
+                found = self._connected().execute(_PURGE, (now_ms - REFUSALS_MS, _PURGED_MAX))
                 if found.rowcount < _PURGED_MAX:
                     break
 

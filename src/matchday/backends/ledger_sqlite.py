@@ -24,7 +24,7 @@ from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
 from matchday.model.bet import Bet
 from matchday.model.ledger import (
-    ID_MEMORY_MS,
+    REFUSALS_MS,
     AccountView,
     Answer,
     Command,
@@ -150,7 +150,7 @@ class SqliteLedgerCore(LedgerReads):
     def purge(self, now_ms: int) -> None:
         """Forget refusals that are older than their memory; some other time where the file takes nothing now."""
         with contextlib.suppress(sqlite3.OperationalError), self._database.transaction() as db:
-            db.execute("DELETE FROM known WHERE refusal IS NOT NULL AND at_ms < ?", (now_ms - ID_MEMORY_MS,))
+            db.execute("DELETE FROM known WHERE refusal IS NOT NULL AND at_ms < ?", (now_ms - REFUSALS_MS,))
 
     @property
     def last_fact(self) -> int:

@@ -433,7 +433,7 @@ def reasons_of(route: Route) -> frozenset[str]:
 
 
 _LIMIT: Final = Query("limit", "rows of this page", {"type": "integer", "minimum": 1, "default": 50})
-_BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "minLength": 1, "maxLength": 64})
+_BEFORE_BET: Final = Query("before", "our id of a bet: older ones", {"type": "string", "pattern": _UUID7})
 _BEFORE_ENTRY: Final = Query("before", "number of an entry: older ones",
                              {"type": "integer", "minimum": 1, "maximum": 10**18 - 1})  # fmt: skip
 _AFTER_REFERRAL: Final = Query("after", "next of the page before: less urgent ones",

@@ -24,7 +24,9 @@ from matchday.ports import Clock, Ledger, LedgerUnavailable
 _REMEDIES: Final = {
     Refusal.BET_UNKNOWN: "GET /api/bets has the bets of this account",
     Refusal.BET_NOT_OPEN: "only what is still open can be cashed out; GET /api/bets says how it stands",
-    Refusal.CASH_OUT_UNAVAILABLE: "ask again when every leg can be bet on, or leave the bet to its legs",
+    Refusal.CASH_OUT_UNAVAILABLE: (
+        "ask again when every leg can be bet on, for what is left of the stake at most, or leave the bet to its legs"
+    ),
     Refusal.QUOTE_UNKNOWN: "send the quote of GET /api/bets/{bet}/cash-out as it came, for the same bet",
     Refusal.QUOTE_EXPIRED: "ask for a new quote and send it within its time, under a new id",
     Refusal.QUOTE_MOVED: "ask for a new quote and send it under a new id",

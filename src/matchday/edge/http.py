@@ -61,6 +61,7 @@ from matchday.model.book import Books
 from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import AccountView, Answer, LimitName, Moment, PlaceBet, Refusal, offer_id
 from matchday.model.money import format_amount
+from matchday.model.posting import uuid7_ms
 from matchday.model.role import Role, SignedIn
 from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Cache, Clock, Ledger, LedgerUnavailable
@@ -329,8 +330,8 @@ class Door:
         if state not in ("open", "all"):
             raise Problem("parameter_invalid", "state is open or all", field="state")
         before = request.query_params.get("before")
-        if before is not None and not 1 <= len(before) <= 64:
-            raise Problem("parameter_invalid", "before is our id of a bet", field="before")
+        if before is not None and uuid7_ms(before) is None:
+            raise Problem("parameter_invalid", "before is our id of a bet, as next says it", field="before")
         found = self._ledger.bets(account, open_only=state == "open", before=before, limit=limit + 1)
         bets, following = found[:limit], found[limit - 1].bet if len(found) > limit else None
         return 200, BetsAnswer(tuple(bet_view(bet) for bet in bets), following)

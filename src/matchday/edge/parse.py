@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from matchday.edge.problems import Problem
+from matchday.model.ledger import ID_AHEAD_MS
 from matchday.model.market import split_selection
 from matchday.model.money import MoneyError, decimals, parse_amount
 from matchday.model.posting import uuid7_ms
@@ -23,8 +24,6 @@ from matchday.ports import Clock
 JSON: Final = "application/json"
 BODY_MS_MAX: Final = 10_000
 """Milliseconds in which a body must have arrived; then it is answered 400 and the connection closes."""
-AHEAD_MS_MAX: Final = 86_400_000
-"""Milliseconds by which a caller's id may be ahead of our clock."""
 _NAMED: Final = re.compile(r"field `(.{1,64})`$")
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
@@ -93,7 +92,7 @@ def check_id(made: str, now_ms: int, field: str = "id") -> None:
     made_ms = uuid7_ms(made) if made == made.lower() else None
     if made_ms is None:
         raise Problem("id_invalid", "make a UUIDv7 (RFC 9562), lower case, before the first attempt", field=field)
-    if made_ms > now_ms + AHEAD_MS_MAX:
+    if made_ms > now_ms + ID_AHEAD_MS:
         raise Problem("id_invalid", "the id's time is more than a day ahead; check the clock", field=field)
 
 

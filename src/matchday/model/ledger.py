@@ -498,7 +498,11 @@ class AccountView(msgspec.Struct, frozen=True):
 
 
 ID_MEMORY_MS: Final = 48 * 3_600_000
-"""How long refusals are remembered; a fan's id older than this without a record is refused as ``id_expired``."""
+"""How old a fan's id may be: one older than this without a record is refused as ``id_expired``."""
+ID_AHEAD_MS: Final = 24 * 3_600_000
+"""Milliseconds by which it may be ahead of our clock."""
+REFUSALS_MS: Final = ID_MEMORY_MS + ID_AHEAD_MS
+"""How long refusals are remembered: for as long as any of their ids could be sent again."""
 
 
 @lru_cache(maxsize=1_024)

@@ -67,6 +67,11 @@ def format_amount(amount: int, currency: str) -> str:
     return f"{sign}{whole}.{fraction:0{places}d}"
 
 
+def amount_text(amount: int, currency: str) -> str:
+    """An amount of minor units for people, as ``12.50 EUR``."""
+    return f"{format_amount(amount, currency)} {currency}"
+
+
 class Money(msgspec.Struct, frozen=True, order=True):
     """An amount of minor units in one currency."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from matchday.model import lines
-from matchday.model.bet import Bet, BetStatus, Leg, Policy
+from matchday.model.bet import Bet, BetStatus, Leg, Policy, most_returned
 from matchday.model.football_markets import MATCH_RESULT
 from matchday.model.ledger import Entry, FreeBet, LimitName, LimitView, Offer
 from matchday.model.market import Market, MarketKey, MarketStatus, line_text, selection_id
@@ -337,18 +337,12 @@ def bet_view(bet: Bet) -> BetView:
         tuple(map(leg_view, bet.legs)),
         bet.type,
         lines.count(bet.type, len(bet.legs)),
-        format_amount(_returns_max(bet), bet.currency),
+        format_amount(most_returned(bet.remaining, bet.legs, bet.type, free=bet.free), bet.currency),
         bet.free_bet,
         format_amount(bet.cashed, bet.currency) if bet.cashed else "",
         format_amount(bet.cash, bet.currency) if bet.cashed else "",
         "" if bet.cash_out_at is None else format_amount(bet.cash_out_at, bet.currency),
     )
-
-
-def _returns_max(bet: Bet) -> int:
-    per_unit = lines.most(bet.type, [leg.price for leg in bet.legs])
-    most = bet.remaining * per_unit.numerator // per_unit.denominator
-    return most - bet.remaining if bet.free else most
 
 
 def limit_view(limit: LimitView, currency: str) -> LimitShown:

@@ -17,6 +17,7 @@ from matchday.model.ledger import (
 )
 from matchday.model.lines import count, default_type, stake_within
 from matchday.model.messages import BetAccepted, BetReferred, BetRefused
+from matchday.model.money import amount_text
 from matchday.model.posting.rows import Account, FreeBetState, HeldOffer, PlacedBet, Rows
 
 _UUID7: Final = re.compile("([0-9a-fA-F]{8})-([0-9a-fA-F]{4})-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
@@ -50,7 +51,9 @@ def _refused(command: PlaceBet, account: Account, rows: Rows) -> Refused | None:
         return command.refusal, command.detail, _affordable(command, account, rows)
     if command.referrals_max and rows.referrals(account.account) >= command.referrals_max:
         most = _affordable(command, account, rows)
-        detail = f"as many bets as may wait for a trader do; at most {most} minor units are taken now"
+        detail = "as many bets as may wait for a trader do"
+        if most is not None:
+            detail = f"{detail}; {_taken_now(most, account)}"
         return command.not_referred, detail, most
     if (refused := _by_what_is_held(command, rows)) is not None:
         return *refused, None
@@ -81,12 +84,15 @@ def _by_what_is_held(command: PlaceBet, rows: Rows) -> tuple[Refusal, str] | Non
         if free.state == FreeBetState.EXPIRED or command.at_ms >= free.until_ms:
             return Refusal.FREE_BET_EXPIRED, "the free bet's time is over"
         if free.amount != command.stake:
-            return Refusal.FREE_BET_UNKNOWN, f"the stake of this free bet is {free.amount} minor units"
+            return Refusal.FREE_BET_UNKNOWN, f"the stake of this free bet is {amount_text(free.amount, free.currency)}"
     return None
 
 
 def _fits(command: PlaceBet, held: HeldOffer) -> bool:
-    """Whether a bet is what was offered. A type may be left out where it is that of the legs' number."""
+    """Whether a bet is what was offered: for money, as no free bet is referred. A type may be left out where it is that
+    of the legs' number."""
+    if command.free_bet:
+        return False
     offer, default = held.offer, default_type(len(command.legs))
     asked = (command.stake, command.type or default, command.legs)
     return asked == (offer.stake, offer.type or default, offer.legs)
@@ -99,12 +105,12 @@ def _by_guards(command: PlaceBet, account: Account, rows: Rows) -> tuple[Refusal
     for of_loss, refusal in ((False, Refusal.STAKE_LIMIT_REACHED), (True, Refusal.LOSS_LIMIT_REACHED)):
         left = account.left(now, of_loss=of_loss)
         if account.stopped(now, of_loss=of_loss) if command.free_bet else left is not None and stake > left:
-            return refusal, f"{max(0, left or 0)} minor units are left of the fan's own limit"
+            return refusal, f"{amount_text(max(0, left or 0), account.currency)} is left of the fan's own limit"
     for charge in command.charges:
         if rows.used(charge.guard) + charge.amount > charge.cap:
             return charge.refusal, ""
     if account.balance < stake and not command.free_bet:
-        return Refusal.INSUFFICIENT_FUNDS, f"the balance is {account.balance} minor units"
+        return Refusal.INSUFFICIENT_FUNDS, f"the balance is {amount_text(account.balance, account.currency)}"
     return None
 
 
@@ -125,11 +131,15 @@ def _affordable(command: PlaceBet, account: Account, rows: Rows) -> int | None:
     return most if most >= command.stake_min else 0
 
 
+def _taken_now(most: int, account: Account) -> str:
+    return f"at most {amount_text(most, account.currency)} is taken now"
+
+
 def _refuse(command: PlaceBet, account: Account, rows: Rows, refused: Refused) -> Answer:
     """Refuse; whoever was told to wait hears it by the account's channel, too."""
     refusal, detail, stake_max = refused
     if stake_max is not None and not detail:
-        detail = f"at most {stake_max} minor units are taken now"
+        detail = _taken_now(stake_max, account)
     offer = command.offered if refusal == Refusal.RE_OFFERED else None
     if offer is not None:
         rows.offers[offer.offer] = HeldOffer(offer, account.account)

@@ -28,6 +28,7 @@ from matchday.model.messages import (
     CashOutSet,
     Settled,
 )
+from matchday.model.money import amount_text
 from matchday.model.posting.accounts import say_free_bet
 from matchday.model.posting.rows import Account, FreeBetState, PlacedBet, Rows, account_of, roles
 
@@ -259,7 +260,7 @@ def _cash_refusal(command: CashOut, bet: Bet, stake: int, rows: Rows) -> tuple[R
     if bet.free:
         return Refusal.CASH_OUT_UNAVAILABLE, "a free bet cannot be cashed out"
     if stake > bet.remaining:
-        return Refusal.CASH_OUT_UNAVAILABLE, f"{bet.remaining} minor units of the stake are left"
+        return Refusal.CASH_OUT_UNAVAILABLE, f"{amount_text(bet.remaining, bet.currency)} of the stake is left"
     if command.automatic and (bet.cash_out_at is None or command.asked < bet.cash_out_at):
         return Refusal.CASH_OUT_UNAVAILABLE, "the bet is not to be cashed out for so much by itself"
     if command.refusal is not None:
@@ -270,7 +271,7 @@ def _cash_refusal(command: CashOut, bet: Bet, stake: int, rows: Rows) -> tuple[R
     if version != command.standing:
         return Refusal.QUOTE_MOVED, "a leg was decided meanwhile"
     if command.offered < command.asked:
-        return Refusal.QUOTE_MOVED, f"{command.offered} minor units are offered now"
+        return Refusal.QUOTE_MOVED, f"{amount_text(command.offered, bet.currency)} is offered now"
     return None, ""
 
 

@@ -32,7 +32,7 @@ from matchday.config import Bets as BetSettings
 from matchday.faults import Faults
 from matchday.model import lines
 from matchday.model.acceptance import StakeMax, TraderAnswer
-from matchday.model.bet import Leg, most_of
+from matchday.model.bet import Leg, most_of, most_returned
 from matchday.model.book import Books
 from matchday.model.ledger import (
     AccountStatus,
@@ -47,6 +47,7 @@ from matchday.model.ledger import (
     offer_id,
 )
 from matchday.model.messages import OVER
+from matchday.model.money import amount_text
 from matchday.ports import Clock, Ledger, LedgerUnavailable, Span, Timer
 from matchday.services.bets.judge import Combine, Judge
 from matchday.services.bets.owners import Heard, Owners
@@ -353,14 +354,15 @@ class Bets:
 
     def _refer_or_refuse(self, command: PlaceBet, refusal: Refusal) -> PlaceBet:
         if refusal == Refusal.STAKE_BELOW_MINIMUM:
-            detail = f"at least {command.stake_min} minor units are taken"
+            detail = f"at least {amount_text(command.stake_min, command.currency)} is taken"
             return msgspec.structs.replace(command, refusal=refusal, detail=detail, stake_max=None)
         if command.refer and not command.free_bet and command.stake <= self._settings.referral_stake_max:
             return msgspec.structs.replace(
                 command, refer_until_ms=command.at_ms + self._settings.referral_ms,
                 referrals_max=self._settings.referrals_account_max, not_referred=refusal,
             )  # fmt: skip
-        detail = f"at most {command.stake_max} minor units are taken now" if command.free_bet else ""
+        most = command.stake_max if command.free_bet else None
+        detail = "" if most is None else f"at most {amount_text(most, command.currency)} is taken now"
         return msgspec.structs.replace(command, refusal=refusal, detail=detail)
 
     # --- a trader's answers -------------------------------------------------------------------------------------------
@@ -429,7 +431,7 @@ class Bets:
         most = min([stakes.most, account.balance, self._within_guards(command, judged.legs), *left])
         most -= most % number  # whole minor units on each line
         most = most if most >= stakes.least else 0
-        return StakeMax(prices, number, None, most, int(most * most_of(judged.legs, bet_type)))
+        return StakeMax(prices, number, None, most, most_returned(most, judged.legs, bet_type))
 
     def _within_guards(self, command: PlaceBet, legs: Sequence[Leg]) -> int:
         """The largest stake that every exposure leaves room for."""

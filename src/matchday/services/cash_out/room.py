@@ -31,6 +31,7 @@ from matchday.model.book import Books
 from matchday.model.cash_out import Quote, automatic_id
 from matchday.model.ledger import Answer, CashOut, Moment, Refusal, SetCashOut
 from matchday.model.messages import AccountFact, BookChanged
+from matchday.model.money import amount_text
 from matchday.ports import Clock, Ledger, LedgerUnavailable
 from matchday.services.cash_out.value import Price, Valued, Valuer, Worth
 from matchday.services.cash_out.watch import Watch
@@ -210,10 +211,10 @@ class CashOuts:
         if quote is None or (quote.account, quote.bet, quote.stake, quote.amount) != asked:
             return self._now(command, refusal=Refusal.QUOTE_UNKNOWN, detail="it is no quote for this")
         if (valued.standing, valued.markets) != (quote.standing, quote.markets):
-            detail = f"its legs do not stand as they did; {valued.amount} minor units are offered now"
+            detail = f"its legs do not stand as they did; {amount_text(valued.amount, bet.currency)} is offered now"
             return self._now(command, refusal=Refusal.QUOTE_MOVED, detail=detail)
         if valued.amount < command.asked:
-            detail = f"{valued.amount} minor units are offered now"
+            detail = f"{amount_text(valued.amount, bet.currency)} is offered now"
             return self._now(command, refusal=Refusal.QUOTE_MOVED, detail=detail)
         return self._now(command, offered=valued.amount, standing=valued.standing)
 

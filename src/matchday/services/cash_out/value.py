@@ -10,6 +10,7 @@ from matchday.model.cash_out import LegNow, decided, offer, rest_of, seen
 from matchday.model.ledger import Refusal, Window, standing
 from matchday.model.market import Market, MarketStatus
 from matchday.model.messages import FixtureStatus
+from matchday.model.money import amount_text
 from matchday.ports import Ledger
 
 Price = Callable[[Leg], int | Refusal]
@@ -65,7 +66,7 @@ class Valuer:
         if bet.status != BetStatus.OPEN or bet.free:
             return f"the bet is {bet.status}" if bet.status != BetStatus.OPEN else "a free bet cannot be cashed out"
         if not 0 < stake <= bet.remaining:
-            return f"{bet.remaining} minor units of the stake are left"
+            return f"{amount_text(bet.remaining, bet.currency)} of the stake is left"
         version, outcomes = standing(bet, held, windows)
         if not undecided(outcomes, bet.type):
             return "what comes back of it is decided: it is being settled"
