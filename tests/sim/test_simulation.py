@@ -110,5 +110,5 @@ def test_a_journal_is_of_one_seed(tmp_path: Path) -> None:
     lines = (tmp_path / "j").read_text().splitlines()
     assert any(" ledger place " in line for line in lines)
     refused = subprocess.run([*command, "--seeds", "1-2"], capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "--journal is of one seed" in refused.stderr
