@@ -87,6 +87,17 @@ def test_a_fact_that_is_heard_twice_is_noticed(clock: VirtualClock) -> None:
     assert one.heard() == Heard("w", 1, 3, frozenset({2}))
 
 
+def test_bets_that_were_settled_together_are_several_of_one_place(clock: VirtualClock) -> None:
+    one, now = watcher(clock), clock.now_ms()
+    hear(one, {"t": "snapshot", "channel": "account", "epoch": "e", "to": 1, "at": 1, "data": {}})
+    facts = [{"kind": "bet_settled", "seq": 2, "at_ms": now, "bet": bet} for bet in ("b1", "b2")]
+    hear(one, {"t": "delta", "channel": "account", "from": 1, "to": 2, "at": 1, "data": {"facts": facts}})
+    assert one.errors == []
+    assert one.heard() == Heard("w", 1, 2, frozenset({2}))
+    hear(one, {"t": "delta", "channel": "account", "from": 2, "to": 3, "at": 1, "data": {"facts": facts[1:]}})
+    assert one.errors == ["w: fact 2 was heard twice"]
+
+
 def test_a_silence_counts_from_the_mark_until_now() -> None:
     flow = Flow(10.0)
     flow.came(11.0)

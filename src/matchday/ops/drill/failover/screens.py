@@ -70,7 +70,8 @@ class Watcher:
         """By how much a fact of the account came late, at most, since the last mark."""
         self.newest_ms = 0
         """When the newest fact of the account was recorded."""
-        self._since, self._facts = 0, set[int]()
+        self._since, self._facts = 0, set[tuple[int, str]]()
+        """Places in the outbox; of bets that were settled together, which of them."""
         self._gaps = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -103,7 +104,7 @@ class Watcher:
 
     def heard(self) -> Heard:
         """Of the account, so far."""
-        return Heard(self.name, self._since, self.client.held[ACCOUNT].offset, frozenset(self._facts))
+        return Heard(self.name, self._since, self.client.held[ACCOUNT].offset, frozenset(seq for seq, _ in self._facts))
 
     def _now_s(self) -> float:
         return self._clock.elapsed_ms() / 1_000
@@ -140,9 +141,10 @@ class Watcher:
     def _learn(self, facts: Sequence[Json]) -> None:
         now_ms = self._clock.now_ms()
         for fact in facts:
-            if fact["seq"] in self._facts:
+            heard = fact["seq"], fact["bet"] if fact.get("kind") == "bet_settled" else ""
+            if heard in self._facts:
                 self._wrong(f"fact {fact['seq']} was heard twice")
-            self._facts.add(fact["seq"])
+            self._facts.add(heard)
             self.late_ms = max(self.late_ms, now_ms - fact["at_ms"])
             if fact["at_ms"] <= now_ms:  # a gate's clock may be ahead
                 self.newest_ms = max(self.newest_ms, fact["at_ms"])
