@@ -335,13 +335,11 @@ def test_what_waits_is_limited_and_a_retry_counts(same_id: bool) -> None:
     assert later.refusal is None
 
 
-@pytest.mark.parametrize("same_id", [True, False])
-def test_what_waits_of_one_account_is_limited(same_id: bool) -> None:
+def test_what_waits_of_one_account_is_limited() -> None:
     """Two thousand bets of one account once waited at a gate that lets ten thousand wait."""
     desk = Match(BetSettings(delay_ms=DELAY, waiting_account_max=3))
     desk.fan("bert")
-    bet = desk.bet(100)
-    told = [desk.place(bet if same_id else desk.bet(100)) for _ in range(5)]
+    told = [desk.place(desk.bet(100)) for _ in range(5)]
     other = desk.place(desk.bet(100, account="bert"))
     desk.clock.run_for(0)
     assert answers(told) == [Moment.BUSY] * 2
@@ -351,6 +349,23 @@ def test_what_waits_of_one_account_is_limited(same_id: bool) -> None:
     later = [desk.place(desk.bet(100)) for _ in range(3)]  # there is room again
     desk.over()
     assert answers(later) == [None] * 3
+
+
+def test_what_is_asked_again_is_none_more_and_hears_what_became_of_it() -> None:
+    """Found by reading: who sent an id again that waited, or was accepted before, was told that nothing of it was
+    recorded, once as many bets of his waited as may."""
+    desk = Match(BetSettings(delay_ms=DELAY, waiting_account_max=2))
+    before = desk.bet(100, "G:1x2/home")
+    taken = desk.now(before)
+    bets = [desk.bet(100) for _ in range(2)]
+    told = [desk.place(bet) for bet in (*bets, *bets, *bets)]
+    busy, again = desk.place(desk.bet(100, "G:1x2/home")), desk.place(before)
+    desk.over()
+    assert answers([*told, busy]) == [None] * 6 + [Moment.BUSY]
+    assert (again.answer.repeated, again.answer.bet) == (True, taken.bet)
+    later = [desk.place(desk.bet(100)) for _ in range(2)]  # each was let go once
+    desk.over()
+    assert answers(later) == [None] * 2
 
 
 def test_an_account_s_bets_keep_their_place_from_their_delay_to_their_batch() -> None:

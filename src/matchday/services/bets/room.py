@@ -161,7 +161,7 @@ class Bets:
         key = (command.account, command.id)
         if span is not None:
             done = self._traced(key, done, span)
-        found = Moment.BUSY if self._accounts.full_for(command.account) else self._whether_to_wait(key, command)
+        found = self._whether_to_wait(key, command)
         if isinstance(found, Moment):
             self._tell_later(done, found)
         elif found:
@@ -188,6 +188,8 @@ class Bets:
         if self._queue.full_for(command.asked):
             return Moment.BUSY
         try:
+            if self._accounts.full_for(command.account) and self._ledger.answer(*key) is None:
+                return Moment.BUSY
             return self.in_play(command.asked) and self._would_be_taken(self._judged(command, self._owners.heard()))
         except LedgerUnavailable:
             return Moment.UNAVAILABLE
@@ -208,7 +210,7 @@ class Bets:
         if waiting is None:
             waiting = self._waiting[key] = _Waiting(self._clock.now_ms() + self._settings.delay_ms, [])
             self._clock.call_later(self._settings.delay_ms, lambda: self._delay_over(key))
-        self._accounts.count(command.account, 1)
+            self._accounts.count(command.account, 1)
         self._delayed.count(command.asked, 1)
         waiting.asked.append((msgspec.structs.replace(command, waited=True), done))
         until_ms = waiting.until_ms
@@ -217,9 +219,9 @@ class Bets:
     def _delay_over(self, key: tuple[str, str]) -> None:
         """Those who waited together end together: where the queue has no room for one by then, it is busy as one that
         comes at this moment would be."""
+        self._accounts.count(key[0], -1)
         for command, done in self._waiting.pop(key).asked:
             self._delayed.count(command.asked, -1)
-            self._accounts.count(command.account, -1)
             if self._queue.full_for(command.asked):
                 self._tell_later(done, Moment.BUSY)
             else:
