@@ -35,7 +35,7 @@ _PARTS: Final = 10**9
 """Chances are whole numbers of so many parts, rounded down."""
 _NIL: Final = Fraction(0)
 _TOLD: Final = Fraction(1, 8)
-"""What is divided by a chance below this is given with its doubt: prices are steps on a ladder."""
+"""Nothing is divided by a chance below this: prices are steps on a ladder, and so is what is taken out of them."""
 _COARSE: Final = 20_000
 """Thousandths: from this price on a step is up to 5 % of it, later 10 %, which no margin covers; before it is 2 %."""
 
@@ -159,10 +159,10 @@ def _hit(markets: Mapping[str, Market], fixture: str, type_: str, line: int) -> 
         return Range(least, most)
     share, extra = Fraction(1, 1 + line % 2), Fraction(line * up < whole * up, 2)
     above, of = (own - beside, share * own + extra) if beyond else (1 - beside - own, 1 - extra - share * own)
-    if of <= 0:
+    if of < _TOLD:
         return Range(least, most)
-    doubt = _doubt(own) + _doubt(beside) if of < _TOLD else _NIL
-    return Range(*(min(max(found / of, least), most) for found in (above - doubt, above + doubt)))
+    found = min(max(above / of, least), most)
+    return Range(found, found)
 
 
 def _unknown(markets: Mapping[str, Market], selection: str, found: Fraction | None) -> Fraction:
@@ -174,9 +174,3 @@ def _unknown(markets: Mapping[str, Market], selection: str, found: Fraction | No
     name, _, outcome = selection.rpartition("/")
     price = markets[name].price_of(outcome)
     return _NIL if price is None else 1 / as_fraction(price)
-
-
-def _doubt(chance: Fraction) -> Fraction:
-    """How far a chance may be off, as prices are rounded down to the ladder."""
-    price = min(int(UNIT / chance), PRICE_MAX)
-    return chance * Fraction(_step(price), price)
