@@ -22,7 +22,7 @@ from matchday.model.price import PriceError, parse_price
 DOCUMENT_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes of one document; a longer one is not read (``document_too_large``). About 40 000 slips of four legs."""
 DOCUMENT_LINES_MAX: Final = 20_000_000
-"""Lines of all slips of one document, some seconds at most; slips above are refused (``lines_exhausted``)."""
+"""Lines of all slips of one document, some seconds of usual slips; slips above are refused (``lines_exhausted``)."""
 
 REASONS: Final[dict[str, str]] = {
     "not_json": "the document is not JSON, or has a number beyond all bounds",

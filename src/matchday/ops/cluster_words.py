@@ -154,7 +154,7 @@ def _add_roll(roll: argparse.ArgumentParser) -> None:
 
 
 def order_of(options: argparse.Namespace) -> Order:
-    """What ``roll`` was told. ClusterError names what cannot be."""
+    """What ``roll`` was told. ClusterError or WordsError names what cannot be."""
     if unknown := [room for room in options.rooms if room not in ROOMS]:
         raise ClusterError(f"{unknown[0]!r} is no room; they are {_NAMES}")
     within(

@@ -25,6 +25,7 @@ from matchday.ops.engines import free_ports
 from matchday.output import write_json
 from matchday.ports import LedgerUnavailable, LogUnavailable
 from matchday.progress import steps
+from matchday.words import WordsError
 
 _SHOWN: Final = 20
 _ANY: Final = "user=matchday dbname=matchday"
@@ -81,7 +82,7 @@ def _looked(books: Books, accounts: int | None) -> Soundness:
 
 def _check_accounts(options: argparse.Namespace) -> None:
     if options.accounts is not None and options.accounts < 1:
-        raise BackupError(f"--accounts {options.accounts} looks at none; name one at least")
+        raise WordsError(f"--accounts {options.accounts} looks at none; name one at least")
 
 
 # --- backups ----------------------------------------------------------------------------------------------------------
