@@ -5,6 +5,7 @@ from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -436,6 +437,21 @@ def test_legs_together_are_offered_no_more_than_they_are_worth(
             most = lines.mean(type_, [Fraction(leg.model * 1.02 + 1e-3) for leg in legs])
             offered = offer(type_, stake, [leg.now for leg in legs], round(MARGIN * 1000))
             assert offered <= stake * float(most) * (1 - MARGIN) + 1, (type_, legs)
+
+
+def test_a_line_beside_one_that_is_closed_is_not_told_by_what_is_unlikely() -> None:
+    """Found by search: with total 2.5 suspended, over 3 at 17.2 says next to nothing of how often 3 is hit, and half as
+    much again was offered as it was worth."""
+    strengths, state = Strengths(1.3819, 2.2057), played()
+    for type_ in (IncidentType.HALF_TIME, IncidentType.SECOND_HALF):
+        state = advance(state, type_, None, 0)
+    moment = Moment(book_of(strengths, state, 1824), PricedOn(strengths, state, 1824), {})
+    name, beside = f"{MarketKey(TOTAL_GOALS, 12).name}/over", MarketKey(TOTAL_GOALS, 10).of("F")
+    shown = moment.single(name, 1200)
+    moment.markets[beside] = msgspec.structs.replace(moment.markets[beside], status=MarketStatus.SUSPENDED)
+    hidden = moment.single(name, 1200)
+    offers = [offer("single", 10**6, [taken.now], 50) for taken in (hidden, shown)]
+    assert offers[0] <= offers[1] <= 10**6 * shown.model
 
 
 def test_what_the_book_does_not_have_is_worth_nothing_that_could_be_said() -> None:
