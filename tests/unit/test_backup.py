@@ -284,6 +284,6 @@ def test_words_that_would_do_nothing_are_refused(
     command, *more = words
     where = ["--from", str(tmp_path / "backup"), "--into", str(tmp_path / "r")] if command == "restore" else [
         "--data", str(data)]  # fmt: skip
-    assert main(["ledger", command, *where, *more]) == 1
+    assert main(["ledger", command, *where, *more]) == (2 if "--accounts" in words else 1)
     assert re.search(says, capsys.readouterr().err)
     assert not (tmp_path / "r").exists()
