@@ -224,13 +224,15 @@ def return_of(
 
 def most_returned(stake: int, legs: Sequence[Priced], bet_type: str = "", *, free: bool = False) -> int:
     """What ``return_of`` says where every leg wins, in minor units. ``LinesError`` as there."""
-    return _most_returned(stake, tuple(leg.price for leg in legs), bet_type, free)
+    bet_type = bet_type or lines.default_type(len(legs))
+    if lines.has_one(bet_type, len(legs)):
+        return return_of(stake, legs, [OUTCOMES[_WON]] * len(legs), bet_type, free=free)
+    return _most_of_lines(bet_type, stake, tuple(leg.price for leg in legs), free)
 
 
 @lru_cache(maxsize=4_096)  # of a big system, some milliseconds each time that its fan's bets are shown
-def _most_returned(stake: int, prices: tuple[int, ...], bet_type: str, free: bool) -> int:
-    multipliers = [Fraction(price, UNIT) for price in prices]
-    return lines.returns(bet_type or lines.default_type(len(prices)), stake, multipliers, free=free)
+def _most_of_lines(bet_type: str, stake: int, prices: tuple[int, ...], free: bool) -> int:
+    return lines.returns(bet_type, stake, [Fraction(price, UNIT) for price in prices], free=free)
 
 
 def most_of(legs: Sequence[Priced], bet_type: str = "") -> Fraction:
