@@ -316,10 +316,24 @@ def test_what_is_kept_of_a_free_bet_is_rounded_up_in_a_block(monkeypatch: pytest
     assert returns("system:1/3", 1, legs, free=True) == 0 + 0 + 1
 
 
+@pytest.fixture
+def paid(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many products are paid one by one, call by call."""
+    found = list[int]()
+
+    def counted(left: dict[int, int], right: dict[int, int], *rest: int) -> int:
+        found.append(len(left) * len(right))
+        return one_by_one(left, right, *rest)
+
+    one_by_one = line_by_line._one_by_one
+    monkeypatch.setattr(line_by_line, "_one_by_one", counted)
+    return found
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("size", "number"), [(10, 20), (9, 18), (8, 17)])
 def test_what_a_bet_costs_to_settle_does_not_grow_with_its_lines(
-    monkeypatch: pytest.MonkeyPatch, size: int, number: int, seed: int
+    paid: list[int], size: int, number: int, seed: int
 ) -> None:
     """35 ms for each system:9/18 had a page of 256 hold everybody's bets up for nine seconds. With no two legs of one
     price, and returning as much as a bet may, one line in a hundred at most has to be paid by itself."""
@@ -327,14 +341,6 @@ def test_what_a_bet_costs_to_settle_does_not_grow_with_its_lines(
     legs = [leg(price) for price in chance.sample(range(1_100, 2_100), number)]
     type_ = f"system:{size}/{number}"
     stake = int(Settings().bets.return_max / most_of(legs, type_))
-    paid = list[int]()
-
-    def counted(left: dict[int, int], right: dict[int, int], *rest: int) -> int:
-        paid.append(len(left) * len(right))
-        return one_by_one(left, right, *rest)
-
-    one_by_one = line_by_line._one_by_one
-    monkeypatch.setattr(line_by_line, "_one_by_one", counted)
     for outcome in (W, HW, dead_heat(2, 3)):
         for free in (False, True):
             paid.clear()
@@ -342,16 +348,8 @@ def test_what_a_bet_costs_to_settle_does_not_grow_with_its_lines(
             assert sum(paid) <= count(type_, number) // 100
 
 
-def test_lines_that_return_the_same_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_return_the_same_are_counted(paid: list[int]) -> None:
     """All legs alike, or of few kinds: then few products are left of 184 756 lines."""
-    paid = list[int]()
-
-    def counted(left: dict[int, int], right: dict[int, int], *rest: int) -> int:
-        paid.append(len(left) * len(right))
-        return one_by_one(left, right, *rest)
-
-    one_by_one = line_by_line._one_by_one
-    monkeypatch.setattr(line_by_line, "_one_by_one", counted)
     assert returned("system:10/20", 7, [1500] * 20, [W] * 20) == LINES_MAX * 403
     assert sum(paid) == 11  # none to ten legs of one half, all of a product
     paid.clear()

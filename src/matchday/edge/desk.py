@@ -13,7 +13,7 @@ from starlette.requests import Request
 from matchday.config import Settings
 from matchday.edge.api import BetAnswer
 from matchday.edge.api_desk import PLACE, FreeBetAnswer, FreeBetBody, ReferralAnswerBody, ReferralRow, ReferralsAnswer
-from matchday.edge.parse import amount_of, check_id, is_number, price_of, read_body
+from matchday.edge.parse import amount_of, check_id, page_of, price_of, read_body
 from matchday.edge.problems import Problem
 from matchday.edge.slips import answer_of
 from matchday.edge.waiting import answered
@@ -24,7 +24,6 @@ from matchday.model.money import format_amount
 from matchday.model.views import leg_view
 from matchday.ports import Clock, Ledger
 
-_PAGE_DEFAULT: Final = 50
 _EVER_MS: Final = 2**62
 """A deadline that no referral has."""
 
@@ -59,10 +58,7 @@ class DeskDoor:
 
     async def referrals(self, request: Request, _: str) -> tuple[int, msgspec.Struct]:
         """GET /api/trader/referrals."""
-        text = request.query_params.get("limit", str(min(_PAGE_DEFAULT, self._settings.page_max)))
-        if not is_number(text, digits=9) or not 1 <= int(text) <= self._settings.page_max:
-            raise Problem("parameter_invalid", f"limit is 1 to {self._settings.page_max}", field="limit")
-        limit, after = int(text), request.query_params.get("after")
+        limit, after = page_of(request, self._settings.page_max), request.query_params.get("after")
         found = self._ledger.referrals(_EVER_MS, limit + 1, (0, "", "") if after is None else _place(after))
         referrals, following = found[:limit], _after(found[limit - 1]) if len(found) > limit else None
         return 200, ReferralsAnswer(tuple(map(_row, referrals)), following)

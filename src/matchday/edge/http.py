@@ -45,7 +45,7 @@ from matchday.edge.cash_out import CashOutDoor, CashOutRoom
 from matchday.edge.desk import DeskDoor, FreeBetsRoom, ReferralsRoom
 from matchday.edge.limits import RateLimit
 from matchday.edge.openapi import document
-from matchday.edge.parse import amount_of, check_id, is_number, read_body
+from matchday.edge.parse import amount_of, check_id, is_number, page_of, read_body
 from matchday.edge.placing import Outcome, Placing, status_of
 from matchday.edge.pressure import Pressure, Priority
 from matchday.edge.problems import Problem, of_moment
@@ -66,7 +66,6 @@ from matchday.model.role import Role, SignedIn
 from matchday.model.views import bet_view, entry_view, free_bet_view, limit_view, market_view, offer_view
 from matchday.ports import Cache, Clock, Ledger, LedgerUnavailable
 
-_PAGE_DEFAULT: Final = 50
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -317,7 +316,7 @@ class Door:
 
     async def statement(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/account/statement."""
-        limit, before = self._page(request), request.query_params.get("before")
+        limit, before = page_of(request, self._settings.page_max), request.query_params.get("before")
         if before is not None and (not is_number(before, digits=18) or int(before) < 1):
             raise Problem("parameter_invalid", "before is the number of an entry", field="before")
         found = self._ledger.statement(account, None if before is None else int(before), limit + 1)
@@ -326,7 +325,7 @@ class Door:
 
     async def bets(self, request: Request, account: str) -> tuple[int, msgspec.Struct]:
         """GET /api/bets."""
-        limit, state = self._page(request), request.query_params.get("state", "all")
+        limit, state = page_of(request, self._settings.page_max), request.query_params.get("state", "all")
         if state not in ("open", "all"):
             raise Problem("parameter_invalid", "state is open or all", field="state")
         before = request.query_params.get("before")
@@ -435,12 +434,3 @@ class Door:
 
     async def _answered(self, ask: Callable[[Callable[[_Result], None]], None]) -> _Result:
         return await answered(self._clock, self._settings.answer_ms_max, ask)
-
-    def _page(self, request: Request) -> int:
-        most = self._settings.page_max
-        text = request.query_params.get("limit")
-        if text is None:
-            return min(_PAGE_DEFAULT, most)
-        if not is_number(text, digits=9) or not 1 <= int(text) <= most:
-            raise Problem("parameter_invalid", f"limit is 1 to {most}", field="limit")
-        return int(text)

@@ -24,6 +24,8 @@ from matchday.ports import Clock
 JSON: Final = "application/json"
 BODY_MS_MAX: Final = 10_000
 """Milliseconds in which a body must have arrived; then it is answered 400 and the connection closes."""
+_PAGE_DEFAULT: Final = 50
+"""Rows of a page where a caller says none."""
 _NAMED: Final = re.compile(r"field `(.{1,64})`$")
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
@@ -85,6 +87,14 @@ async def within(clock: Clock, limit_ms: int) -> AsyncIterator[None]:
 def is_number(text: str, *, digits: int) -> bool:
     """Whether a text is a whole number in at most so many of the digits 0 to 9."""
     return text.isascii() and text.isdecimal() and len(text) <= digits
+
+
+def page_of(request: Request, most: int) -> int:
+    """How many rows of a list a page is to have: its ``limit``, at most ``most``."""
+    text = request.query_params.get("limit", str(min(_PAGE_DEFAULT, most)))
+    if not is_number(text, digits=9) or not 1 <= int(text) <= most:
+        raise Problem("parameter_invalid", f"limit is 1 to {most}", field="limit")
+    return int(text)
 
 
 def check_id(made: str, now_ms: int, field: str = "id") -> None:

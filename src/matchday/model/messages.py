@@ -362,6 +362,10 @@ class Settled(msgspec.Struct, frozen=True):
     returns: int
     change: int
 
+    def told(self, seq: int, account: str, at_ms: int, balance: int) -> BetSettled:
+        """The same as a fact of its own; ``balance`` is the account's after it."""
+        return BetSettled(seq, account, at_ms, balance, self.bet, self.status, self.version, self.returns, self.change)
+
 
 class BetsSettled(msgspec.Struct, frozen=True, tag="bets_settled", tag_field="kind"):
     """Several bets of an account were settled at once: a match is over, and each of its fans is told in one fact."""
@@ -373,15 +377,13 @@ class BetsSettled(msgspec.Struct, frozen=True, tag="bets_settled", tag_field="ki
     """After the last of them."""
     bets: tuple[Settled, ...]
 
-    def each(self) -> Iterator["BetSettled"]:
+    def each(self) -> Iterator[BetSettled]:
         """The same bet by bet, in their order, each with the balance after it; all are of the one place in the
         outbox."""
         balance = self.balance - sum(one.change for one in self.bets)
         for one in self.bets:
             balance += one.change
-            yield BetSettled(
-                self.seq, self.account, self.at_ms, balance, one.bet, one.status, one.version, one.returns, one.change
-            )
+            yield one.told(self.seq, self.account, self.at_ms, balance)
 
 
 class BetReopened(msgspec.Struct, frozen=True, tag="bet_reopened", tag_field="kind"):

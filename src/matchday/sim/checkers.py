@@ -116,14 +116,14 @@ class Bets:
 
     def facts(self, core: SqliteLedgerCore) -> list[OneFact]:
         """Take in the facts since last time: those of bets that were settled together, one by one."""
-        facts = list(core.facts(self._fact, 1_000_000))
-        for fact in facts:
+        each: list[OneFact] = []
+        for fact in core.facts(self._fact, 1_000_000):
             if fact.seq <= self._fact:
                 raise Violation("facts_in_order", f"{fact} after {self._fact}", [fact.account])
             self._fact = fact.seq
-        each = [one for fact in facts for one in one_by_one(fact)]
-        for one in each:
-            self._follow(one)
+            for one in one_by_one(fact):
+                self._follow(one)
+                each.append(one)
         return each
 
     def _follow(self, fact: OneFact) -> None:

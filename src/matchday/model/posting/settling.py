@@ -22,7 +22,6 @@ from matchday.model.ledger import (
 from matchday.model.messages import (
     BetCashedOut,
     BetReopened,
-    BetSettled,
     BetsSettled,
     CashOutRefused,
     CashOutSet,
@@ -109,13 +108,10 @@ class _Run:
             return
         self._account, self._bets = None, []
         seq, name, balance = self.rows.fact(account), account.account, account.balance
-        if len(bets) > 1:
-            self.rows.new_facts.append(BetsSettled(seq, name, at_ms, balance, tuple(bets)))
-            return
-        (one,) = bets
         self.rows.new_facts.append(
-            BetSettled(seq, name, at_ms, balance, one.bet, one.status, one.version, one.returns, one.change)
-        )
+            BetsSettled(seq, name, at_ms, balance, tuple(bets)) if len(bets) > 1
+            else bets[0].told(seq, name, at_ms, balance)
+        )  # fmt: skip
 
 
 def _settle(run: _Run, placed: PlacedBet, account: Account) -> None:

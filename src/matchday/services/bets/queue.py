@@ -34,6 +34,14 @@ class Queued(msgspec.Struct):
     """By ``Clock.elapsed_ms``."""
 
 
+def _count(held: dict[str, int], name: str, change: int) -> None:
+    """So many more wait under a name, or fewer; of whom none does nothing is kept."""
+    if left := held.get(name, 0) + change:
+        held[name] = left
+    else:
+        del held[name]
+
+
 class Shares:
     """How many bets wait in some place, in all and of each fixture and market, and how many may."""
 
@@ -58,14 +66,10 @@ class Shares:
 
     def count(self, legs: Sequence[Leg], change: int) -> None:
         """So many more wait with these legs, or fewer."""
-        held = self._held
         self.all += change
         for leg in legs:
             for name in (leg.fixture, *leg.markets):
-                if left := held.get(name, 0) + change:
-                    held[name] = left
-                else:
-                    del held[name]
+                _count(self._held, name, change)
 
     def clear(self) -> None:
         """Nobody waits."""
@@ -87,10 +91,7 @@ class Accounts:
 
     def count(self, account: str, change: int) -> None:
         """So many more of its bets wait, or fewer."""
-        if left := self._held.get(account, 0) + change:
-            self._held[account] = left
-        else:
-            del self._held[account]
+        _count(self._held, account, change)
 
 
 class BetQueue:
