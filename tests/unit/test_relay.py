@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +11,7 @@ from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.model.ledger import OpenAccount, Transfer
 from matchday.model.messages import AccountFact, Topic, decode
 from matchday.ports import Record, partition_of
-from matchday.services.relay import GROUP, Relay
+from matchday.services.relay import GROUP, PAUSE_MS, Relay
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 
@@ -83,6 +84,24 @@ def test_one_that_stopped_in_the_middle_is_carried_on_in_each_partition(desk: De
     desk.say(*mine, other[0])
     desk.relay()
     assert desk.stands() == desk.belong()
+
+
+def test_what_is_committed_at_once_is_carried_at_once_and_what_follows_it_closely_together(desk: Desk) -> None:
+    """A ledger that commits all the time has one append for several commits; the last is not left behind."""
+    desk.relay()
+    before, came = sum(map(len, desk.stands())), list[tuple[int, int]]()
+    for number in range(1, 31):
+        desk.ledger.commit([Transfer(f"more:{number}", "fan0", 1, "EUR", "grant", NOW)], lambda _: None)
+        desk.clock.run_for(1)
+        count = sum(map(len, desk.stands())) - before
+        if not came or count > came[-1][1]:
+            came.append((number, count))
+    desk.clock.run_for(PAUSE_MS)
+    assert sum(map(len, desk.stands())) == before + 30
+    assert came[0] == (1, 1)
+    gaps = [later - sooner for (sooner, _), (later, _) in pairwise(came)]
+    assert len(gaps) == 3
+    assert set(gaps) <= {PAUSE_MS - 1, PAUSE_MS}  # a moment is looked at when it is over
 
 
 def test_a_partition_that_has_nothing_yet_is_not_passed_over(desk: Desk) -> None:

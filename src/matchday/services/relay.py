@@ -20,6 +20,9 @@ GROUP = "relay"
 stands with the first partition."""
 PAGE_MAX = 500
 """Facts of one append."""
+PAUSE_MS = 10
+"""Milliseconds from one append to the next, at least: of a ledger that commits all the time each carries several
+commits. No fan waits for what it carries to be answered."""
 _RETRY_MS = 500
 """Milliseconds until a ledger that could not be read is read again."""
 
@@ -40,6 +43,8 @@ class Relay:
         self._stands: list[int] = []
         """Partition -> the last fact that stood on it at the start; all before it do."""
         self._woken = False
+        self._next_ms = 0
+        """When it may carry again, as ``elapsed_ms`` counts."""
 
     def start(self) -> None:
         """Find the cursor in the log, then carry what has been committed since."""
@@ -57,7 +62,7 @@ class Relay:
         """There may be new facts."""
         if not self._woken:
             self._woken = True
-            self._clock.call_later(0, self._carry)
+            self._clock.call_later(max(0, self._next_ms - self._clock.elapsed_ms()), self._carry)
 
     def _last(self, view: Log) -> int:
         """The last fact on a partition."""
@@ -78,6 +83,8 @@ class Relay:
             return
         if not facts:
             return
+        if len(facts) < PAGE_MAX:
+            self._next_ms = self._clock.elapsed_ms() + PAUSE_MS
         seq = self._seq = facts[-1][0]
         count = len(self._stands)
         records = [
