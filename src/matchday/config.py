@@ -268,7 +268,7 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settling bets."""
 
-    page_max: Limit = 256
+    page_max: Limit = 128
     """Bets settled in one commit: the more, the sooner all are settled and the longer a fan's bet may wait for one."""
     commit_ms_max: Limit = 50
     """Milliseconds that such a commit may take; where it takes longer, fewer bets are settled in one, down to a quarter

@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
-from matchday.backends.ledger_sqlite_ahead import Ahead
+from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Ahead, Prepared
 from matchday.backends.ledger_sqlite_reads import placed_bets
+from matchday.backends.ledger_sqlite_worked import Question
 from matchday.config import Storage
 from matchday.model.football import IncidentType, advance
 from matchday.model.football_markets import decisions
 from matchday.model.ledger import Answer, SettleBets
-from matchday.model.posting import PlacedBet
 from matchday.ports import LedgerUnavailable
 from matchday.sim.settle_population import FINAL, Population, decide, second_half
 from tests.real import poll
@@ -48,6 +48,10 @@ def core(tmp_path: Path) -> Iterator[SqliteLedgerCore]:
         yield found
 
 
+def asked(*numbers: int) -> Question:
+    return Question(SettleBets("settle:some", FINAL, numbers, 1_790_000_000_001), 0)
+
+
 def missing(core: SqliteLedgerCore) -> Callable[[], None]:
     """What can be read of the file now fails; how it is made whole again."""
     core.database.writer.execute("ALTER TABLE counters RENAME TO away")
@@ -61,13 +65,14 @@ def missing(core: SqliteLedgerCore) -> Callable[[], None]:
 
 
 def test_it_reads_bets_as_they_were_placed_on_its_own_thread(core: SqliteLedgerCore, ahead: Ahead) -> None:
-    found: list[tuple[str, Mapping[int, PlacedBet]]] = []
-    numbers = [7, 250, 8, BETS, BETS + 1]
+    found: list[tuple[str, Prepared]] = []
+    numbers = (7, 250, 8, BETS, BETS + 1)
     ahead.look(1, BETS)
-    ahead.read(numbers, lambda placed: found.append((threading.current_thread().name, placed)))
+    ahead.prepare(asked(*numbers), lambda prepared: found.append((threading.current_thread().name, prepared)))
     ahead.close()
-    ((thread, placed),) = found
+    ((thread, (placed, worked)),) = found
     assert thread == "ledger reads"
+    assert worked is None
     assert placed == placed_bets(core.database.writer, numbers)
     assert sorted(placed) == [7, 8, 250, BETS]
 
@@ -75,16 +80,16 @@ def test_it_reads_bets_as_they_were_placed_on_its_own_thread(core: SqliteLedgerC
 def test_what_cannot_be_read_is_nobodys_end_and_closing_does_what_was_asked_for(
     core: SqliteLedgerCore, ahead: Ahead
 ) -> None:
-    found: list[Mapping[int, PlacedBet]] = []
+    found: list[Prepared] = []
     again = missing(core)
     ahead.look(1, BETS)
-    ahead.read([1], found.append)
-    assert poll(lambda: found == [{}])
+    ahead.prepare(asked(1), found.append)
+    assert poll(lambda: found == [UNPREPARED])
     again()
     for number in range(1, 40):
-        ahead.read([number], found.append)
+        ahead.prepare(asked(number), found.append)
     ahead.close()
-    assert [list(placed) for placed in found[1:]] == [[number] for number in range(1, 40)]
+    assert [list(prepared.read) for prepared in found[1:]] == [[number] for number in range(1, 40)]
 
 
 def test_a_ledger_settles_what_was_not_read_ahead_and_says_what_it_cannot(

@@ -18,6 +18,7 @@ from matchday.backends import ledger_sqlite_undurable
 from matchday.backends.checkpointer import Checkpointer
 from matchday.backends.clock_wall import WallClock, uuid7
 from matchday.backends.ledger_sqlite import Done, SqliteLedger, SqliteLedgerCore, _Work
+from matchday.backends.ledger_sqlite_ahead import UNPREPARED
 from matchday.backends.sqlite import Database
 from matchday.config import Storage
 from matchday.model.bet import Leg, Outcome, Policy, Result
@@ -267,7 +268,7 @@ def test_a_settlement_is_about_all_whose_bets_it_settles_and_so_is_what_joins_it
         desk.disk.open.clear()
         page = SettleBets("settle:1", "F", (1,), NOW_MS)
         if joins:
-            desk.ledger._writer.submit(_Work((page,), {}, desk.told.done), yields=True)
+            desk.ledger._writer.submit(_Work((page,), UNPREPARED, desk.told.done), yields=True)
             desk.told.commit(pay(1, "ben"))
         else:
             desk.told.commit(page)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from matchday.backends.checkpointer import Checkpointer
-from matchday.backends.ledger_sqlite_ahead import Ahead
+from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Ahead, Prepared
 from matchday.backends.ledger_sqlite_reads import LedgerReads, Said
-from matchday.backends.ledger_sqlite_rows import Players, RowStore
+from matchday.backends.ledger_sqlite_rows import NOTHING, Players, RowStore
 from matchday.backends.ledger_sqlite_undurable import Undurable
+from matchday.backends.ledger_sqlite_worked import Question
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
@@ -87,8 +88,8 @@ class Batch(NamedTuple):
     """What one transaction is to do."""
 
     commands: Sequence[Command]
-    read: Mapping[int, PlacedBet] = {}
-    """Those of the bets to be settled that have been read, as they were placed."""
+    prepared: Prepared = UNPREPARED
+    """For a page of a settlement, the only command."""
     join: Callable[[], Sequence[Command]] = _nothing
     """What has arrived while the commands were applied, and is to be applied after them."""
     touches: Callable[[Collection[str]], None] = _unheard
@@ -124,17 +125,27 @@ class SqliteLedgerCore(LedgerReads):
         """The same, with what else a batch may bring."""
         try:
             with self._database.transaction():
-                rows, players = self._rows.begin()
-                answers = self._apply(rows, players, batch.commands, batch.read)
+                taken, commands, answers = NOTHING, batch.commands, list[Answer]()
+                worked = batch.prepared.worked
+                if worked is not None and (found := self._rows.take(worked)) is not None:
+                    answers = [Answer(command.id, account_of(command)) for command in commands]
+                    taken, commands = found, ()
+                rows, players = self._rows.begin(taken)
+                answers += self._apply(rows, players, commands, batch.prepared.read)
                 if joined := batch.join():
                     answers += self._apply(rows, players, joined, {})
-                said = self._rows.save(rows, players, [*batch.commands, *joined])
-                batch.touches(rows.changed_accounts)
+                said = [*taken.said, *self._rows.save(rows, players, [*commands, *joined])]
+                batch.touches(rows.changed_accounts | taken.accounts)
         except BaseException:
             self._rows.forget()
             raise
-        self._rows.next_entry, self._rows.next_fact = rows.next_entry, rows.next_fact
+        self._rows.committed(rows)
         return Committed(answers, said)
+
+    @property
+    def decided(self) -> int:
+        """How often what is decided, or void, has changed."""
+        return self._rows.decided
 
     def _apply(
         self, rows: Rows, players: Players, commands: Sequence[Command], read: Mapping[int, PlacedBet]
@@ -169,8 +180,7 @@ Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
 class _Work(NamedTuple):
     commands: tuple[Command, ...]
-    read: Mapping[int, PlacedBet]
-    """Those of the bets to be settled that have been read, as they were placed."""
+    prepared: Prepared
     done: Done
 
 
@@ -229,13 +239,13 @@ class SqliteLedger(LedgerReads):
         """See ``Ledger.commit``."""
         yields = _yields(commands)
 
-        def submit(read: Mapping[int, PlacedBet]) -> None:
-            self._writer.submit(_Work(tuple(commands), read, done), yields=yields)
+        def submit(prepared: Prepared) -> None:
+            self._writer.submit(_Work(tuple(commands), prepared, done), yields=yields)
 
-        if numbers := [number for command in commands if isinstance(command, SettleBets) for number in command.numbers]:
-            self._ahead.read(numbers, submit)
+        if len(commands) == 1 and isinstance(page := commands[0], SettleBets):
+            self._ahead.prepare(Question(page, self._core.decided), submit)
         else:
-            submit({})
+            submit(UNPREPARED)
 
     def bets_on(self, selections: Sequence[str], after: int, limit: int) -> list[tuple[int, int]]:
         """See ``Ledger.bets_on``: they will be settled."""
@@ -264,8 +274,8 @@ class SqliteLedger(LedgerReads):
 
         try:
             commands = [command for work in group for command in work.commands]
-            read = {number: placed for work in group for number, placed in work.read.items()}
-            committed = self._core.commit_joined(Batch(commands, read, join, touches))
+            prepared = group[0].prepared if len(group) == 1 else UNPREPARED
+            committed = self._core.commit_joined(Batch(commands, prepared, join, touches))
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError) or self._core.went_in():
                 raise

@@ -8,7 +8,7 @@ back, is then paid once for all of them. Accounts and bets are known to each oth
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,8 +52,57 @@ _CHANGED: Final = (
     "WHERE status <> 'open' OR version <> 0 OR cashed <> 0 OR cash_out_at IS NOT NULL"
 )
 """Bets that do not stand as they were placed."""
+_ACCOUNT_CHANGED: Final = (
+    "ON CONFLICT (player) DO UPDATE SET status = excluded.status, balance = excluded.balance, "
+    "facts = excluded.facts, limits = excluded.limits"
+)
+_HOUSE_CHANGED: Final = "ON CONFLICT DO UPDATE SET balance = balance + excluded.balance"
+_STANDING_CHANGED: Final = (
+    "ON CONFLICT DO UPDATE SET status = excluded.status, version = excluded.version, returns = excluded.returns, "
+    "owed = excluded.owed, cashed = excluded.cashed, cash = excluded.cash, cash_out_at = excluded.cash_out_at"
+)
+_HELD: Final = "SELECT player, status, balance, facts, limits FROM accounts WHERE player IN (%s)"
 Players = dict[str, int]
 """Account -> its number in the file."""
+AccountRow = tuple[int, str, str, str, int, int, bytes]
+"""(player, account, currency, status, balance, facts, limits)"""
+HeldRow = tuple[int, str, int, int, bytes]
+"""(player, status, balance, facts, limits)"""
+StandingRow = tuple[int, int, str, int, int, int, int, int, int | None]
+"""(player, number, status, version, returns, owed, cashed, cash, cash_out_at)"""
+EntryRow = tuple[int, int, str, str, int | None, int | None, bytes]
+"""(entry, at_ms, reason, currency, bet, player, postings)"""
+
+
+class Worked(msgspec.Struct, array_like=True):
+    """What a page of a settlement comes to, worked out before (``ledger_sqlite_worked``). Numbers of entries and facts
+    begin at 0."""
+
+    decided: int
+    """How often what is decided had changed by then."""
+    held: list[HeldRow]
+    """All accounts of the page as they stood."""
+    accounts: list[AccountRow]
+    """Those that change."""
+    standings: list[StandingRow]
+    entries: list[EntryRow]
+    charged: list[tuple[int, int]]
+    """What is added to a guard's counter, by number."""
+    house: list[tuple[str, int]]
+    """What is added to an account of the house."""
+    facts: list[tuple[str, bytes, bytes]]
+    """Whose, and its text before and after its number."""
+
+
+class Taken(NamedTuple):
+    """What of it has been written."""
+
+    entries: int
+    said: list[Said]
+    accounts: frozenset[str]
+
+
+NOTHING: Final = Taken(0, [], frozenset())
 
 
 class RowStore:
@@ -82,6 +131,8 @@ class RowStore:
         self._players: Players = {}
         self._new_guards: dict[int, str] = {}
         """Numbers given to guards in this batch."""
+        self.decided = 0
+        """How often what is decided, or void, has changed."""
         self._next_guard = 1 + self._last("number", "guards")
 
     def _last(self, key: str, table: str) -> int:
@@ -89,6 +140,7 @@ class RowStore:
 
     def forget(self) -> None:
         """Read anew what is remembered."""
+        self.decided += 1
         self._forget_questions()
         self._accounts, self._players = {}, {}
 
@@ -97,16 +149,17 @@ class RowStore:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def begin(self) -> tuple[Rows, Players]:
-        """An empty working set, and what the accounts in it are called."""
+    def begin(self, taken: Taken = NOTHING) -> tuple[Rows, Players]:
+        """An empty working set, and what the accounts in it are called. ``taken``: what the same transaction has
+        written before."""
         self._new_guards = {}
         if len(self._decisions) + len(self._fixtures) + len(self._guards) + len(self._counters) > REMEMBERED_MAX:
             self._forget_questions()
         if len(self._accounts) > ACCOUNTS_MAX:
             self._accounts, self._players = {}, {}
         rows = Rows(
-            {}, {}, {}, self._guards, self._counters, self._decisions, self._windows, {}, {}, self.next_entry,
-            self.next_fact,
+            {}, {}, {}, self._guards, self._counters, self._decisions, self._windows, {}, {},
+            self.next_entry + taken.entries, self.next_fact + len(taken.said),
         )  # fmt: skip
         return rows, {}
 
@@ -214,6 +267,28 @@ class RowStore:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
+    def take(self, worked: Worked) -> Taken | None:
+        """Write what was worked out before; None where something of it is not as it was, and nothing is written."""
+        if worked.decided != self.decided:
+            return None
+        if set(each(self._db, _HELD, [player for player, *_ in worked.held])) != set(worked.held):
+            return None
+        db, entry, seq = self._db, self.next_entry, self.next_fact
+        insert(db, "INSERT INTO accounts VALUES", [(*a[:5], seq + a[5], a[6]) for a in worked.accounts],
+               _ACCOUNT_CHANGED)  # fmt: skip
+        self._add_to_house(worked.house)
+        insert(db, "INSERT INTO standings VALUES", worked.standings, _STANDING_CHANGED)
+        insert(db, "INSERT INTO entries VALUES", [(entry + row[0], *row[1:]) for row in worked.entries])
+        self._add_to_counters(worked.charged)
+        said = [
+            (seq + n, account, b"%b%d%b" % (head, seq + n, tail))
+            for n, (account, head, tail) in enumerate(worked.facts)
+        ]
+        insert(db, "INSERT INTO facts VALUES", [(number, body) for number, _, body in said])
+        for row in worked.accounts:
+            self._accounts.pop(row[1], None)
+        return Taken(len(worked.entries), said, frozenset(row[1] for row in worked.accounts))
+
     def save(self, rows: Rows, players: Players, commands: Sequence[Command]) -> list[Said]:
         """What the rules changed; the facts of it."""
         db = self._db
@@ -234,22 +309,19 @@ class RowStore:
         self._players.update(players)
         return said
 
+    def committed(self, rows: Rows) -> None:
+        """What was saved is in the file. Who reads there what is decided has been told that it changes by then, or is
+        told so before what he made of it is taken."""
+        self.next_entry, self.next_fact = rows.next_entry, rows.next_fact
+        self.decided += bool(rows.changed_decisions or rows.new_windows)
+
     def _save_accounts(self, rows: Rows, players: Players) -> None:
-        changed = [(players[name], rows.accounts[name]) for name in rows.changed_accounts]
-        insert(
-            self._db, "INSERT INTO accounts VALUES",
-            sorted([
-                (player, a.account, a.currency, a.status, a.balance, a.facts, limits_of(a))
-                for player, a in changed
-            ]),
-            "ON CONFLICT (player) DO UPDATE SET status = excluded.status, balance = excluded.balance, "
-            "facts = excluded.facts, limits = excluded.limits",
-        )  # fmt: skip
-        insert(
-            self._db, "INSERT INTO house VALUES",
-            [(name, name.split(":")[1], amount) for name, amount in rows.house.items() if amount],
-            "ON CONFLICT DO UPDATE SET balance = balance + excluded.balance",
-        )  # fmt: skip
+        insert(self._db, "INSERT INTO accounts VALUES", account_rows_of(rows, players), _ACCOUNT_CHANGED)
+        self._add_to_house(rows.house.items())
+
+    def _add_to_house(self, amounts: Iterable[tuple[str, int]]) -> None:
+        added = [(name, name.split(":")[1], amount) for name, amount in amounts if amount]
+        insert(self._db, "INSERT INTO house VALUES", added, _HOUSE_CHANGED)
 
     def _save_bets(self, rows: Rows, players: Players) -> None:
         new = [rows.bets[bet] for bet in rows.new_bets]
@@ -263,13 +335,8 @@ class RowStore:
             (selection, p.number, players[p.bet.account])
             for p in new for leg in p.bet.legs for selection in leg.selections
         ]))  # fmt: skip
-        standings = [_standing(players, rows.bets[name]) for name in rows.changed_bets.union(rows.new_bets)]
-        insert(
-            self._db, "INSERT INTO standings VALUES", sorted(standings),
-            "ON CONFLICT DO UPDATE SET status = excluded.status, version = excluded.version, "
-            "returns = excluded.returns, owed = excluded.owed, cashed = excluded.cashed, cash = excluded.cash, "
-            "cash_out_at = excluded.cash_out_at",
-        )  # fmt: skip
+        standings = standing_rows(players, (rows.bets[name] for name in rows.changed_bets.union(rows.new_bets)))
+        insert(self._db, "INSERT INTO standings VALUES", standings, _STANDING_CHANGED)
 
     def _save_guards(self, charged: dict[int, int]) -> None:
         new = [(number, guard) for number, guard in self._new_guards.items() if number in charged]
@@ -277,12 +344,14 @@ class RowStore:
         for number, guard in self._new_guards.items():
             if number not in charged and self._guards.get(guard) == number:  # no bet was taken: it has none after all
                 del self._guards[guard], self._counters[number]
+        self._add_to_counters(sorted(charged.items()))
+
+    def _add_to_counters(self, charged: Sequence[tuple[int, int]]) -> None:
         insert(
-            self._db, "INSERT INTO counters VALUES", sorted(charged.items()),
-            "ON CONFLICT DO UPDATE SET used = used + excluded.used",
-        )  # fmt: skip
+            self._db, "INSERT INTO counters VALUES", charged, "ON CONFLICT DO UPDATE SET used = used + excluded.used"
+        )
         counters = self._counters
-        for number, amount in charged.items():
+        for number, amount in charged:
             if number in counters:
                 counters[number] += amount
 
@@ -295,12 +364,7 @@ class RowStore:
         ])  # fmt: skip
 
     def _save_entries(self, rows: Rows, players: Players) -> None:
-        bets = rows.bets
-        insert(self._db, "INSERT INTO entries VALUES", [
-            (e.entry, e.at_ms, e.reason, e.currency, None if e.bet is None else bets[e.bet].number,
-             None if player is None else players[player], encoded(e.postings))
-            for e, player in rows.new_entries
-        ])  # fmt: skip
+        insert(self._db, "INSERT INTO entries VALUES", entry_rows(rows, players))
 
     def _save_rarer(self, rows: Rows) -> None:
         """Referrals, offers and free bets."""
@@ -322,6 +386,29 @@ def _decision(version: int, outcome: bytes) -> tuple[int, Outcome | None]:
     return version, outcome_of(outcome)
 
 
-def _standing(players: Players, placed: PlacedBet) -> tuple[object, ...]:
+def account_rows_of(rows: Rows, players: Players) -> list[AccountRow]:
+    """Those that the rules changed, in order."""
+    changed = [(players[name], rows.accounts[name]) for name in rows.changed_accounts]
+    return sorted([
+        (player, a.account, a.currency, a.status, a.balance, a.facts, limits_of(a)) for player, a in changed
+    ])  # fmt: skip
+
+
+def standing_rows(players: Players, placed: Iterable[PlacedBet]) -> list[StandingRow]:
+    """Where those bets stand, in order."""
+    return sorted([_standing(players, one) for one in placed])
+
+
+def _standing(players: Players, placed: PlacedBet) -> StandingRow:
     b = placed.bet
     return players[b.account], placed.number, b.status, b.version, b.returns, b.owed, b.cashed, b.cash, b.cash_out_at
+
+
+def entry_rows(rows: Rows, players: Players) -> list[EntryRow]:
+    """What was posted, in order."""
+    bets = rows.bets
+    return [
+        (e.entry, e.at_ms, e.reason, e.currency, None if e.bet is None else bets[e.bet].number,
+         None if player is None else players[player], encoded(e.postings))
+        for e, player in rows.new_entries
+    ]  # fmt: skip

@@ -73,6 +73,11 @@ class Database:
         self._prepare(schema, str(path))
         self.reader = self.another_reader()
 
+    @property
+    def path(self) -> Path | None:
+        """The file; none in memory."""
+        return self._path
+
     def another_reader(self) -> sqlite3.Connection:
         """A connection that reads, for another thread; in memory it is the only one."""
         if self._path is None:

@@ -401,7 +401,7 @@ class SettlementByAccount:
     def _settle_wave(self, sweep: _Sweep) -> None:
         """Page by page; then the next wave. The next page is there when the ledger is done with one."""
         while sweep.in_flight < _PAGES_IN_FLIGHT and sweep.done < len(sweep.wave):
-            page = sweep.wave[sweep.done : sweep.done + self._page] & ((1 << _NUMBER) - 1)
+            page = sweep.wave[sweep.done : self._page_end(sweep)] & ((1 << _NUMBER) - 1)
             sweep.done += len(page)
             sweep.in_flight += 1
             numbers = tuple(page.tolist())
@@ -413,6 +413,15 @@ class SettlementByAccount:
                 self._decided.next()
             else:
                 self._read_on(sweep)
+
+    def _page_end(self, sweep: _Sweep) -> int:
+        """Where the next page ends: with an account, if it can, so that two pages that are worked out at once change
+        nothing of each other's."""
+        wave, most = sweep.wave, sweep.done + self._page
+        if most >= len(wave):
+            return len(wave)
+        start = int(np.searchsorted(wave, wave[most] >> _NUMBER << _NUMBER))
+        return start if start > sweep.done else most
 
     def _settled(self, sweep: _Sweep, since_ms: int) -> None:
         sweep.in_flight -= 1

@@ -15,14 +15,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from matchday.backends.ledger_sqlite import Batch, SqliteLedgerCore
 from matchday.backends.ledger_sqlite import Done as LedgerDone
-from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Prepared
 from matchday.backends.ledger_sqlite_reads import LedgerReads
+from matchday.backends.ledger_sqlite_worked import Question, Snapshots
 from matchday.backends.log_sqlite import LogReads, Move, SqliteLogCore
 from matchday.backends.partitions import Done as LogDone
 from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.backends.sqlite import MEMORY, Database
-from matchday.model.ledger import AccountView, Answer, Command
+from matchday.model.ledger import AccountView, Answer, Command, SettleBets
 from matchday.model.messages import COMPACTED, Topic
 from matchday.ports import LedgerUnavailable, LogUnavailable, Record, Stored
 from matchday.sim.faults import Fault
@@ -40,6 +42,10 @@ _SLOW_MS: Final = (500, 9_000)
 _FULL_MS: Final = (1_000, 60_000)
 _GROUP_MAX: Final = 8
 _PAGE_MAX: Final = 64
+_WORKED_OUT: Final = 0.8
+"""Of pages of settlements."""
+_ASIDE_MS: Final = (500, 4_000)
+"""Milliseconds that such a page may take, at worst."""
 _RECENT: Final = 256
 """Records of a partition, at least, that tails are given without a look at the file."""
 _PAGES_UNLIMITED: Final = 2**31 - 2
@@ -369,30 +375,46 @@ class _Tail:
         self._hear(page)
 
 
-_LedgerWork = tuple["ProcessLedger", tuple[Command, ...], LedgerDone]
+_LedgerWork = tuple["ProcessLedger", tuple[Command, ...], Prepared, LedgerDone]
 Wrote = Callable[[Sequence[Command], Sequence[Answer]], None]
 
 
 class LedgerStore(Store[SqliteLedgerCore, _LedgerWork]):
-    """The ledger that all processes share."""
+    """The ledger that all processes share. Most pages of settlements are worked out when they are asked for, and may
+    have been overtaken when their turn comes."""
 
     def __init__(self, process: Process, folder: Path | None, wrote: Wrote) -> None:
         self._wrote = wrote
         self.listeners: list[tuple[Process, Callable[[], None]]] = []
+        self._aside = process.world.random("store/ledger/aside")
+        self._snapshots: tuple[Database, Snapshots] | None = None
         super().__init__("ledger", process, folder, SqliteLedgerCore)
 
+    def prepare(self, commands: Sequence[Command]) -> tuple[Prepared, int]:
+        """What a page comes to now, and the milliseconds until that is said."""
+        if len(commands) != 1 or not isinstance(page := commands[0], SettleBets):
+            return UNPREPARED, 0
+        if self._aside.random() >= _WORKED_OUT:
+            return UNPREPARED, 0
+        database = self.core.database
+        if self._snapshots is None or self._snapshots[0] is not database:
+            self._snapshots = database, Snapshots(database.reader)
+        worked = self._snapshots[1].work_out(Question(page, self.core.decided))
+        return Prepared(worked=worked), self._aside.randint(*self._aside.choice((_NEAR_MS, _ASIDE_MS)))
+
     def _write(self, group: Sequence[_LedgerWork]) -> None:
-        commands = [command for _, work, _ in group for command in work]
+        (_, first, prepared, _), *others = group
+        joined = [command for _, work, _, _ in others for command in work]
         before = self.core.last_fact
         try:
-            answers = self.core.commit(commands)
+            answers = self.core.commit_joined(Batch(first, prepared, lambda: joined)).answers
         except sqlite3.OperationalError as error:
-            for driver, _, done in group:
+            for driver, _, _, done in group:
                 driver.deliver(done, LedgerUnavailable(str(error)))
             return
-        self._wrote(commands, answers)
+        self._wrote([*first, *joined], answers)
         start = 0
-        for driver, work, done in group:
+        for driver, work, _, done in group:
             driver.deliver(done, answers[start : start + len(work)])
             start += len(work)
         if self.core.last_fact > before:
@@ -401,7 +423,7 @@ class LedgerStore(Store[SqliteLedgerCore, _LedgerWork]):
                 process.world.call_later(self.near(), heard)
 
     def _write_torn(self, group: Sequence[_LedgerWork]) -> None:
-        self.core.commit([command for _, work, _ in group for command in work])
+        self.core.commit([command for _, work, _, _ in group for command in work])
 
 
 class ProcessLedger(LedgerReads):
@@ -417,9 +439,11 @@ class ProcessLedger(LedgerReads):
         """See ``Ledger.commit``."""
         self._process.risk()
         self._sealed(commands)
-        work, world = (self, tuple(commands), done), self._process.world
+        prepared, way_ms = self._store.prepare(commands)
+        work, world = (self, tuple(commands), prepared, done), self._process.world
         if world.now_ms() < self._slow_until:
-            way_ms = self._process.faults.stream(Fault.SLOW_LEDGER).randint(*_SLOW_MS)
+            way_ms += self._process.faults.stream(Fault.SLOW_LEDGER).randint(*_SLOW_MS)
+        if way_ms:
             world.call_later(way_ms, lambda: self._arrive(work))
         else:
             self._store.submit(work)
