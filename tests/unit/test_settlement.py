@@ -332,7 +332,7 @@ def test_a_late_bet_does_not_wait_for_the_sweep() -> None:
     desk = Desk()
     for _ in range(60):
         desk.place("F:1x2/home")
-    _, wire = desk.start(Settlement(page_max=2, wave_max=1_000), slow_ms=100)
+    _, wire = desk.start(Settlement(page_max=1, wave_max=1_000), slow_ms=100)
     relay = Relay(desk.clock, desk.log, wire)
     relay.start()
     desk.clock.run_for(1_000)
@@ -367,7 +367,7 @@ def test_a_backlog_of_accepted_bets_is_heard_in_one_go() -> None:
 
 def test_pages_get_smaller_while_commits_take_long_and_grow_again() -> None:
     desk = Desk()
-    for _ in range(300):
+    for _ in range(500):
         desk.place("F:1x2/home", fan=FANS[0])
     _, wire = desk.start(Settlement(page_max=16, commit_ms_max=50), slow_ms=400)
     desk.say(5, home=LOST)
@@ -377,7 +377,7 @@ def test_pages_get_smaller_while_commits_take_long_and_grow_again() -> None:
     wire.slow_ms = 1
     desk.clock.run_for(6_000)
     assert max(len(page) for page in wire.pages[len(slow) + 3 :]) == 16
-    assert desk.statuses() == [BetStatus.SETTLED] * 300
+    assert desk.statuses() == [BetStatus.SETTLED] * 500
 
 
 def test_a_sweep_holds_a_wave_of_bets_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

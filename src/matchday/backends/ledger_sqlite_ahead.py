@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from matchday.backends.ledger_sqlite_aside import Aside
 from matchday.backends.ledger_sqlite_reads import placed_bets
 from matchday.backends.ledger_sqlite_rows import Worked
-from matchday.backends.ledger_sqlite_worked import Question
-from matchday.backends.sqlite import Database, each, each_pair
+from matchday.backends.ledger_sqlite_worked import Question, look_at
+from matchday.backends.sqlite import Database, each_pair
 from matchday.backends.writer import Post, Writer
 from matchday.model.posting import PlacedBet
 
@@ -22,11 +22,6 @@ _BODIES: Final = "SELECT sum(length(charges)) FROM bets WHERE number BETWEEN ? A
 _STANDINGS: Final = (
     "WITH v (player, number) AS (VALUES %s) SELECT count(status) FROM v JOIN standings USING (player, number)"
 )
-_OF_ACCOUNTS: Final = (
-    "SELECT sum(balance), sum((SELECT used FROM counters WHERE number = -player)), "
-    "sum((SELECT max(entry) FROM entries e WHERE e.player = a.player)) FROM accounts a WHERE player IN (%s)"
-)
-"""What is written of bets' accounts: their rows, their counters, and where their entries go."""
 
 
 class Prepared(NamedTuple):
@@ -79,7 +74,7 @@ class Ahead:
         try:
             placed = placed_bets(self._reader, numbers)
             each_pair(self._reader, _STANDINGS, [(bet.player, number) for number, bet in placed.items()])
-            each(self._reader, _OF_ACCOUNTS, {bet.player for bet in placed.values()})
+            look_at(self._reader, {bet.player for bet in placed.values()})
         except sqlite3.OperationalError:  # the writer reads it, or says why not
             return {}
         return placed

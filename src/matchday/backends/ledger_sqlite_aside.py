@@ -28,7 +28,7 @@ import msgspec
 
 import matchday
 from matchday.backends.ledger_sqlite_rows import Worked
-from matchday.backends.ledger_sqlite_worked import Question, Snapshots
+from matchday.backends.ledger_sqlite_worked import Question, Snapshots, look_at
 
 _log = logging.getLogger(__name__)
 
@@ -192,6 +192,7 @@ def main() -> None:
         while connection.poll(IDLE_S) and (asked := connection.recv_bytes()) != _NO_MORE:
             try:
                 worked = snapshots.work_out(_question(asked))
+                look_at(reader, [] if worked is None else [player for player, *_ in worked.held])
             except sqlite3.OperationalError:  # the writer says what is wrong with it
                 worked = None
             connection.send_bytes(_encoded(worked))

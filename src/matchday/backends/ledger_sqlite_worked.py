@@ -6,6 +6,7 @@ says a fact of its account, whose row names its last one: an account that stands
 """
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -20,11 +21,25 @@ from matchday.backends.ledger_sqlite_rows import (
     entry_rows,
     standing_rows,
 )
+from matchday.backends.sqlite import each
 from matchday.model.ledger import SettleBets
 from matchday.model.messages import AccountFact
 from matchday.model.posting import Rows, apply
 
 _SEQ: Final = b'"seq":'
+_OF_ACCOUNTS: Final = (
+    "SELECT sum(balance), sum((SELECT used FROM counters WHERE number = -player)), "
+    "sum((SELECT max(entry) FROM entries e WHERE e.player = a.player)), "
+    "sum((SELECT count(*) FROM standings s INDEXED BY standings_open WHERE s.player = a.player AND s.status = 'open')) "
+    "FROM accounts a WHERE player IN (%s)"
+)
+"""What is written of bets' accounts: their rows, their counters, where their entries go, and where their open bets are
+listed."""
+
+
+def look_at(reader: sqlite3.Connection, players: Iterable[int]) -> None:
+    """Have in memory what the writer will need of these accounts: it would have every fan wait for the disk."""
+    each(reader, _OF_ACCOUNTS, players)
 
 
 class Question(msgspec.Struct, array_like=True):

@@ -63,8 +63,8 @@ _READ_MAX = 2_000
 """Bets of one read: some milliseconds."""
 _FIXTURES_MAX = 512
 """Fixtures of which it is remembered what was last said of each selection: those spoken of lately."""
-_PAGES_IN_FLIGHT = 2
-"""Pages that the ledger has at once."""
+_PAGES_IN_FLIGHT = 4
+"""Pages that the ledger has at once: one is written, one is worked out, and either may be done first."""
 GROUP_FIXTURE = "settlement-by-fixture"
 GROUP_ACCOUNT = "settlement-by-account"
 
