@@ -36,9 +36,10 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
+        hurries = False
         while True:
             self._wrote.wait()
             self._wrote.clear()
-            if self._closing.wait(PAUSE_S):
+            if self._closing.wait(0 if hurries else PAUSE_S):
                 return
-            self._database.checkpoint()
+            hurries = self._database.checkpoint()

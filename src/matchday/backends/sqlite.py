@@ -21,6 +21,8 @@ _WAL_PAGES_MAX: Final = 131_072
 """Pages of a write-ahead log (512 MB) from which on the writer moves itself what nobody else has, and begins it anew:
 some 50 ms in which nobody is answered. While a big market is settled that is every ten seconds; at 64 MB it was every
 one."""
+_WAL_PAGES_NEAR: Final = _WAL_PAGES_MAX // 8 * 7
+"""From then on whoever moves them hurries, so that little is left to the writer."""
 _SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows, or keys, of one statement: few sizes, so that each is prepared once."""
 _FITTING: Final = [max((size for size in _SIZES if size <= count), default=0) for count in range(_SIZES[0] + 1)]
@@ -161,18 +163,21 @@ class Database:
             if self._failed is not None:
                 raise self._failed
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         """Move what was committed from the write-ahead log into the file; some other time where the disk is full.
-        sqlite3.OperationalError: the disk could not be waited for, and what was moved may be on it or not."""
-        if self._moving is not None:
-            self._move(self._moving, "PASSIVE")
+        Whether it should be done again at once: the log will soon begin anew. sqlite3.OperationalError: the disk could
+        not be waited for, and what was moved may be on it or not."""
+        return self._moving is not None and self._move(self._moving, "PASSIVE") >= _WAL_PAGES_NEAR
 
-    def _move(self, connection: sqlite3.Connection, how: str) -> None:
+    def _move(self, connection: sqlite3.Connection, how: str) -> int:
+        """The pages of the log."""
         try:
-            connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+            _, pages, _ = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname == "SQLITE_IOERR_FSYNC":
                 raise
+            return 0
+        return int(pages)
 
     def close(self) -> None:
         """Give up the file."""

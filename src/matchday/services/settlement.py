@@ -59,8 +59,8 @@ _RETRY_MS = 500
 _LOOK_MS_MAX = 600_000
 """Milliseconds between two looks for what has not kicked off, at most: a clock that was wrong may be right again."""
 _ACCEPTED = BetAccepted.__struct_config__.tag
-_READ_MAX = 2_000
-"""Bets of one read: some milliseconds."""
+_READ_MAX = 500
+"""Bets of one read: a millisecond, ten where they are not in memory."""
 _FIXTURES_MAX = 512
 """Fixtures of which it is remembered what was last said of each selection: those spoken of lately."""
 _PAGES_IN_FLIGHT = 4
