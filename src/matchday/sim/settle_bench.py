@@ -73,7 +73,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Until its fact stood on the log, for the fans' screens."""
     bets_per_s: int
     cpu_s: float
-    """Of this process, all threads, until told."""
+    """Of this process, all threads, and of that which works pages out, until told."""
     entries: int
     rss_start_mb: float
     rss_peak_mb: float
@@ -280,9 +280,18 @@ class _Timed:
         self.progress("checking", 1, 1)
 
 
+def _children() -> list[Path]:
+    """The processes that this one has started, as ``/proc`` has them."""
+    listed = [file.read_text().split() for file in Path("/proc/self/task").glob("*/children")]
+    return [Path("/proc", pid) for pids in listed for pid in pids]
+
+
 def _rss_mb() -> float:
-    """Resident memory of this process now (``/proc/self/statm``), in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    """Resident memory of this process and those it has started now (``/proc/PID/statm``), in MB."""
+    pages = 0
+    for process in (Path("/proc/self"), *_children()):
+        with contextlib.suppress(OSError):  # it has ended
+            pages += int((process / "statm").read_text().split()[1])
     return round(pages * resource.getpagesize() / 1e6, 1)
 
 
@@ -293,8 +302,13 @@ def _written_mb() -> float:
 
 
 def _cpu_s() -> float:
+    """Of this process and those it has started and not yet seen end."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    ticks = 0
+    for process in _children():
+        with contextlib.suppress(OSError):  # it has ended
+            ticks += sum(map(int, (process / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return used.ru_utime + used.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
 
 
 # --- the whole way through the rooms --------------------------------------------------------------------------------
