@@ -134,8 +134,18 @@ def test_one_that_fails_is_replaced_and_after_some_none_is(
         assert len(caplog.records) == number
     assert "they go on without" in caplog.text
     assert ("ended with -9" if how == "killed" else "no answer in 0.2 s") in caplog.text
-    assert aside._process is not None
-    assert aside._process.ended
+    assert not aside.ask(asked, lambda _: None)
+    assert aside._process is None
+
+
+def test_where_none_can_be_started_settlement_goes_on(
+    core: SqliteLedgerCore, aside: Aside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    for _ in range(FAILURES_MAX + 1):
+        assert not aside.ask(question(core), lambda _: None)
+    assert len(caplog.records) == FAILURES_MAX
+    assert "/nowhere/python" in caplog.text
 
 
 def test_one_with_other_rules_is_not_asked(
@@ -160,6 +170,17 @@ def test_one_that_was_not_asked_for_long_ends_and_another_is_started(
     assert poll(lambda: aside._process is not None and aside._process.ended)
     started(aside, asked)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_a_whole_group_is_told_does_not_end_it_before_its_time(
+    core: SqliteLedgerCore, aside: Aside, told: signal.Signals
+) -> None:
+    """The platform drains then, and may have pages to settle."""
+    started(aside, asked := question(core))
+    os.kill(pid_of(aside), told)
+    started(aside, asked)
+    assert aside._failures == 0
 
 
 def test_it_ends_with_whoever_started_it(core: SqliteLedgerCore, tmp_path: Path) -> None:

@@ -87,18 +87,18 @@ class _Process:
 
     def ask(self, asked: Question, then: Then) -> bool:
         """False: it is not there."""
-        with self._lock:
+        with self._lock:  # or it could be closed meanwhile, and its number be another file's
             if not self._ready or self.ended:
                 return False
             self._asked.append(then)
-        with contextlib.suppress(OSError):  # whoever hears it finds out, and answers for it
-            self._connection.send_bytes(_encoded(asked))
+            with contextlib.suppress(OSError):  # whoever hears it finds out, and answers for it
+                self._connection.send_bytes(_encoded(asked))
         return True
 
     def close(self) -> None:
         """Have it answer what it was asked, and end."""
         if self._ready:
-            with contextlib.suppress(OSError):  # it has ended
+            with self._lock, contextlib.suppress(OSError):  # it has ended
                 self._connection.send_bytes(_NO_MORE)
         else:
             self._process.kill()
@@ -109,9 +109,7 @@ class _Process:
             while (answer := self._receive()) is not None:
                 if self._ready:
                     worked = _worked(answer)
-                    with self._lock:
-                        then = self._asked.popleft()
-                    then(worked)
+                    self._asked.popleft()(worked)
                 self._ready = True
         except (TimeoutError, msgspec.MsgspecError) as error:
             self.failed = str(error)
@@ -165,20 +163,26 @@ class Aside:
             self._process.close()
 
     def _start(self) -> None:
-        if self._process is not None and self._process.failed is not None:
-            self._failures += 1
-            _log.error(
-                "ledger: the process that works settlements out failed: %s; they go on without", self._process.failed
-            )
+        before, self._process = self._process, None
+        if before is not None and before.failed is not None:
+            self._fails(before.failed)
             if self._failures >= FAILURES_MAX:
                 return
-        self._process = _Process(self._path, self._code)
+        try:
+            self._process = _Process(self._path, self._code)
+        except OSError as error:  # no memory, no files left, no interpreter any more
+            self._fails(str(error))
+
+    def _fails(self, why: str) -> None:
+        self._failures += 1
+        _log.error("ledger: the process that works settlements out failed: %s; they go on without", why)
 
 
 def main() -> None:
     """Answer what is asked, until nobody asks."""
     path, rules, handle = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+    for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # told to all of a group: who started it ends it
+        signal.signal(told, signal.SIG_IGN)
     os.nice(_NICE)
     gc.freeze()
     gc.set_threshold(*_COLLECTED)
