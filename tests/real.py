@@ -47,6 +47,14 @@ def poll(happened: Callable[[], Any], seconds: float = 10.0) -> Any:
     raise AssertionError(f"did not happen within {seconds} s")
 
 
+def running(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class Server:
     """One running platform."""
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from matchday.backends.ledger_sqlite import Batch, Committed, SqliteLedgerCore
 from matchday.backends.ledger_sqlite_ahead import Prepared
-from matchday.backends.ledger_sqlite_rows import RowStore, Worked
+from matchday.backends.ledger_sqlite_rows import Worked
 from matchday.backends.ledger_sqlite_worked import Question, Snapshots
 from matchday.model.ledger import (
     AccountStatus,
@@ -24,6 +24,7 @@ from matchday.model.ledger import (
     Transfer,
     VoidLegs,
 )
+from tests.settling import watch_taken
 
 from .test_ledger import LOST, NOW, WON, A, bet, decide, opened
 from .test_ledger_machine import SELECTIONS, Ledger
@@ -132,15 +133,7 @@ def core() -> Iterator[Beside]:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether what was worked out has been taken, each time."""
-    found, take = list[bool](), RowStore.take
-
-    def watched(store: RowStore, worked: Worked) -> Any:
-        result = take(store, worked)
-        found.append(result is not None)
-        return result
-
-    monkeypatch.setattr(RowStore, "take", watched)
-    return found
+    return watch_taken(monkeypatch)
 
 
 def worked_out(core: Beside) -> Callable[[], None]:

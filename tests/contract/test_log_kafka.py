@@ -25,7 +25,7 @@ from matchday.ports import Lag, LogUnavailable, Record, Stored, partition_of
 from matchday.voice import Voice
 from tests.conftest import WHOLE
 from tests.engines import fill, small_disk
-from tests.real import poll
+from tests.real import poll, running
 
 from .conftest import World, fatal, fresh_kafka, real_world
 
@@ -217,11 +217,6 @@ def test_a_broker_whose_disk_is_full_is_away_until_there_is_room(
             wall.until(lambda: speaker.quiet)
             for key in ("k0", "k1", "k2"):
                 assert said_in_order(of_key(log, Topic.ACCOUNTS, key)) == speaker.acked
-
-
-def running(pid: int) -> bool:
-    """Whether a process of ours has not ended; one that nobody has waited for yet has."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
 
 
 def test_no_broker_is_said_with_its_address(wall: World) -> None:

@@ -14,12 +14,11 @@ from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Ahead, Prepared
 from matchday.backends.ledger_sqlite_reads import placed_bets
 from matchday.backends.ledger_sqlite_worked import Question
 from matchday.config import Storage
-from matchday.model.football import IncidentType, advance
-from matchday.model.football_markets import decisions
 from matchday.model.ledger import Answer, SettleBets
 from matchday.ports import LedgerUnavailable
-from matchday.sim.settle_population import FINAL, Population, decide, second_half
+from matchday.sim.settle_population import FINAL
 from tests.real import poll
+from tests.settling import NOW, Posted, decided
 
 BETS = 300
 
@@ -39,17 +38,12 @@ def ahead(core: SqliteLedgerCore, fatal: list[BaseException]) -> Iterator[Ahead]
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[SqliteLedgerCore]:
-    """With open bets on one match, which is over and decided."""
-    with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as found:
-        Population(found, bets=BETS, accounts=30, now_ms=1_790_000_000_000, seed=1).place(lambda _: None)
-        state = advance(second_half(), IncidentType.FULL_TIME, None, 2_900)
-        outcomes = {name: outcome for name, outcome in decisions(state).items() if outcome is not None}
-        found.commit([decide(FINAL, outcomes, 1)])
+    with decided(tmp_path, bets=BETS, accounts=30) as found:
         yield found
 
 
 def asked(*numbers: int) -> Question:
-    return Question(SettleBets("settle:some", FINAL, numbers, 1_790_000_000_001), 0)
+    return Question(SettleBets("settle:some", FINAL, numbers, NOW + 1), 0)
 
 
 def missing(core: SqliteLedgerCore) -> Callable[[], None]:
@@ -96,27 +90,20 @@ def test_a_ledger_settles_what_was_not_read_ahead_and_says_what_it_cannot(
     core: SqliteLedgerCore, fatal: list[BaseException]
 ) -> None:
     """Pages that were handed over before the ledger is closed are answered, each bet settled once."""
-    posted, lock = list[Callable[[], None]](), threading.Lock()
+    posted = Posted()
     answers: list[Sequence[Answer] | LedgerUnavailable] = []
 
-    def post(call: Callable[[], None]) -> None:
-        with lock:
-            posted.append(call)
-
     def answered(count: int) -> bool:
-        with lock:
-            calls, posted[:] = list(posted), []
-        for call in calls:
-            call()
+        posted.run()
         return len(answers) >= count
 
     def page(start: int) -> SettleBets:
         numbers = tuple(range(start, min(start + 50, BETS + 1)))
-        return SettleBets(f"settle:{start}", FINAL, numbers, 1_790_000_000_001)
+        return SettleBets(f"settle:{start}", FINAL, numbers, NOW + 1)
 
     with (
         contextlib.closing(asyncio.new_event_loop()) as loop,
-        contextlib.closing(SqliteLedger(core, WallClock(loop), post, Storage(), fatal.append)) as ledger,
+        contextlib.closing(SqliteLedger(core, WallClock(loop), posted.post, Storage(), fatal.append)) as ledger,
     ):
         names = ledger.backed(FINAL)
         assert [number for _, number in ledger.bets_on(names, 0, BETS)] == list(range(1, BETS + 1))

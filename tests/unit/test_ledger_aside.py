@@ -7,10 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,28 +16,21 @@ from matchday.backends import ledger_sqlite_aside as aside_module
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.ledger_sqlite import SqliteLedger, SqliteLedgerCore
 from matchday.backends.ledger_sqlite_aside import BETS_MIN, BIG, FAILURES_MAX, Aside
-from matchday.backends.ledger_sqlite_rows import RowStore, Worked
+from matchday.backends.ledger_sqlite_rows import Worked
 from matchday.backends.ledger_sqlite_worked import Question, Snapshots
 from matchday.config import Storage
-from matchday.model.football import IncidentType, advance
-from matchday.model.football_markets import decisions
 from matchday.model.ledger import Answer, SettleBets
 from matchday.ports import LedgerUnavailable
-from matchday.sim.settle_population import FINAL, Population, decide, second_half
-from tests.real import poll
+from matchday.sim.settle_population import FINAL
+from tests.real import poll, running
+from tests.settling import NOW, Posted, decided, watch_taken
 
-BETS, ACCOUNTS = 600, 60
-NOW = 1_790_000_000_000
+BETS = 600
 
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[SqliteLedgerCore]:
-    """With open bets on one match, which is over and decided."""
-    with contextlib.closing(SqliteLedgerCore(tmp_path / "ledger.sqlite")) as found:
-        Population(found, bets=BETS, accounts=ACCOUNTS, now_ms=NOW, seed=1).place(lambda _: None)
-        state = advance(second_half(), IncidentType.FULL_TIME, None, 2_900)
-        outcomes = {name: outcome for name, outcome in decisions(state).items() if outcome is not None}
-        found.commit([decide(FINAL, outcomes, 1)])
+    with decided(tmp_path, bets=BETS, accounts=60) as found:
         yield found
 
 
@@ -185,14 +176,15 @@ def test_what_a_whole_group_is_told_does_not_end_it_before_its_time(
 
 def test_it_ends_with_whoever_started_it(core: SqliteLedgerCore, tmp_path: Path) -> None:
     program = (
-        "import sys, time\n"
+        "import sys\n"
         "from pathlib import Path\n"
         "from matchday.backends.ledger_sqlite_aside import Aside\n"
         "from matchday.backends.ledger_sqlite_worked import Question\n"
         "from matchday.model.ledger import SettleBets\n"
+        "from tests.real import poll\n"
         "aside = Aside(Path(sys.argv[1]))\n"
         f"asked = Question(SettleBets('page', '{FINAL}', tuple(range(1, 101)), 1), 0)\n"
-        "while not aside.ask(asked, print): time.sleep(0.01)\n"
+        "poll(lambda: aside.ask(asked, print))\n"
         "print(aside._process._process.pid, flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -201,58 +193,32 @@ def test_it_ends_with_whoever_started_it(core: SqliteLedgerCore, tmp_path: Path)
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert poll(lambda: not _runs(pid))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    assert poll(lambda: not running(pid))
 
 
 def test_a_ledger_takes_what_it_says(core: SqliteLedgerCore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each bet once, and most of them by it."""
-    taken, take = list[bool](), RowStore.take
-
-    def watched(store: RowStore, worked: Worked) -> Any:
-        found = take(store, worked)
-        taken.append(found is not None)
-        return found
-
-    monkeypatch.setattr(RowStore, "take", watched)
-    posted, lock = list[Callable[[], None]](), threading.Lock()
+    taken, posted = watch_taken(monkeypatch), Posted()
     answers: list[Sequence[Answer] | LedgerUnavailable] = []
     fatal: list[BaseException] = []
-
-    def post(call: Callable[[], None]) -> None:
-        with lock:
-            posted.append(call)
-
-    def run() -> bool:
-        with lock:
-            calls, posted[:] = list(posted), []
-        for call in calls:
-            call()
-        return True
 
     first, *others = pages(core, BIG)
     with (
         contextlib.closing(asyncio.new_event_loop()) as loop,
-        contextlib.closing(SqliteLedger(core, WallClock(loop), post, Storage(), fatal.append)) as ledger,
+        contextlib.closing(SqliteLedger(core, WallClock(loop), posted.post, Storage(), fatal.append)) as ledger,
     ):
         nothing = SettleBets("nothing", FINAL, first.numbers, NOW + 1)
 
         def is_asked() -> bool:
             ledger.commit([nothing], answers.append)
-            return run() and bool(taken)
+            posted.run()
+            return bool(taken)
 
         assert poll(is_asked)
         said = len(answers)
         for page in others:
             ledger.commit([page], answers.append)
-    run()
+    posted.run()
     assert not fatal
     assert len(answers) >= said + len(others)
     assert all(taken[-len(others) :])

@@ -7,7 +7,7 @@ those of other processes, ``process`` is any set of rooms until it is told to st
 
 from matchday.app.errors import StartError
 from matchday.app.gate import Gate
-from matchday.app.process import ROOMS, Plan, Started, serve, tune_gc
+from matchday.app.process import ROOMS, Plan, Started, serve
 from matchday.app.rooms import GateRooms, Platform
 from matchday.app.secret import sign_token
 from matchday.app.stores import stores
@@ -15,5 +15,5 @@ from matchday.app.workers import Workers
 
 __all__ = [
     "ROOMS", "Gate", "GateRooms", "Plan", "Platform", "StartError", "Started", "Workers", "serve", "sign_token",
-    "stores", "tune_gc",
+    "stores",
 ]  # fmt: skip

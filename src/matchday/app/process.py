@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -29,6 +28,7 @@ from matchday.app.watched import Watch
 from matchday.app.workers import MakeAdapter, Workers
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.writer import Post
+from matchday.collector import tune_gc
 from matchday.config import Settings
 from matchday.counts import Load
 from matchday.edge.ops import OpsPort
@@ -264,10 +264,3 @@ def stop_for_thread(post: Post, fatal: Callable[[BaseException], None], failed: 
 def _address(of: socket.socket) -> str:
     host, port = of.getsockname()[:2]
     return f"http://{host}:{port}"
-
-
-def tune_gc() -> None:
-    """What stands when the platform has started stays: never look at it again, and rarely at what comes."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)

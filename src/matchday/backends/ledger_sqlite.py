@@ -19,7 +19,7 @@ from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Ahead, Prepared
 from matchday.backends.ledger_sqlite_reads import LedgerReads, Said
 from matchday.backends.ledger_sqlite_rows import NOTHING, Players, RowStore
 from matchday.backends.ledger_sqlite_undurable import Undurable
-from matchday.backends.ledger_sqlite_worked import Question
+from matchday.backends.ledger_sqlite_worked import Question, only_page
 from matchday.backends.sqlite import Database
 from matchday.backends.writer import Post, Writer
 from matchday.config import Storage
@@ -242,7 +242,7 @@ class SqliteLedger(LedgerReads):
         def submit(prepared: Prepared) -> None:
             self._writer.submit(_Work(tuple(commands), prepared, done), yields=yields)
 
-        if len(commands) == 1 and isinstance(page := commands[0], SettleBets):
+        if (page := only_page(commands)) is not None:
             self._ahead.prepare(Question(page, self._core.decided), submit)
         else:
             submit(UNPREPARED)

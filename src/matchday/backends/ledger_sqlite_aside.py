@@ -8,7 +8,6 @@ started it, or when it has not been asked for a while.
 """
 
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -29,6 +28,7 @@ import msgspec
 import matchday
 from matchday.backends.ledger_sqlite_rows import Worked
 from matchday.backends.ledger_sqlite_worked import Question, Snapshots, look_at
+from matchday.collector import tune_gc
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,6 @@ FAILURES_MAX: Final = 3
 """Processes that may fail; then no other is started."""
 _NICE: Final = 5
 """Fans go before."""
-_COLLECTED: Final = (50_000, 50, 100)
-"""Of what a page takes nothing stays."""
 _OTHER_CODE: Final = 3
 """Status of a process that has other rules than who started it."""
 _question: Final = msgspec.msgpack.Decoder(Question).decode
@@ -184,8 +182,7 @@ def main() -> None:
     for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # told to all of a group: who started it ends it
         signal.signal(told, signal.SIG_IGN)
     os.nice(_NICE)
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED)
+    tune_gc()
     if rules != code():
         sys.exit(_OTHER_CODE)
     reader = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,

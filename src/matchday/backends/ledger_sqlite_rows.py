@@ -296,7 +296,7 @@ class RowStore:
         self._save_bets(rows, players)
         if rows.new_known:
             self._save_known(rows, commands)
-        self._save_entries(rows, players)
+        insert(db, "INSERT INTO entries VALUES", entry_rows(rows, players))
         self._save_guards(rows.charged)
         insert(db, "INSERT OR REPLACE INTO decisions VALUES",
                [(s, rows.decisions[s][0], encoded(rows.decisions[s][1])) for s in rows.changed_decisions])  # fmt: skip
@@ -362,9 +362,6 @@ class RowStore:
              at_ms[account, id_], k.pending_until_ms)
             for (account, id_), k in rows.new_known.items()
         ])  # fmt: skip
-
-    def _save_entries(self, rows: Rows, players: Players) -> None:
-        insert(self._db, "INSERT INTO entries VALUES", entry_rows(rows, players))
 
     def _save_rarer(self, rows: Rows) -> None:
         """Referrals, offers and free bets."""

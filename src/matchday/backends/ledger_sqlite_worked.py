@@ -6,7 +6,7 @@ says a fact of its account, whose row names its last one: an account that stands
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ from matchday.backends.ledger_sqlite_rows import (
     standing_rows,
 )
 from matchday.backends.sqlite import each
-from matchday.model.ledger import SettleBets
+from matchday.model.ledger import Command, SettleBets
 from matchday.model.messages import AccountFact
 from matchday.model.posting import Rows, apply
 
@@ -47,6 +47,11 @@ class Question(msgspec.Struct, array_like=True):
 
     page: SettleBets
     decided: int
+
+
+def only_page(commands: Sequence[Command]) -> SettleBets | None:
+    """The page that a commit is to settle, if it is to do nothing else."""
+    return commands[0] if len(commands) == 1 and isinstance(commands[0], SettleBets) else None
 
 
 class Snapshots:

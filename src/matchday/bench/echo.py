@@ -15,9 +15,10 @@ import uvicorn
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
-from matchday.app import StartError, tune_gc
+from matchday.app import StartError
 from matchday.bench.server import free_port, stop
 from matchday.bench.stopwatch import SERVER_CORE, pinned
+from matchday.collector import tune_gc
 from matchday.config import Push
 from matchday.edge.frames import frame_text
 from matchday.edge.websocket import make_protocol

@@ -20,7 +20,6 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from matchday.app import tune_gc
 from matchday.backends.clock_wall import uuid7
 from matchday.backends.ledger_postgres import PostgresLedgerCore
 from matchday.bench import ledger
@@ -29,6 +28,7 @@ from matchday.bench.on_disk import ON_DISK
 from matchday.bench.postgres_server import Server, Servers, programs
 from matchday.bench.run import Run
 from matchday.bench.stopwatch import now_s
+from matchday.collector import tune_gc
 from matchday.config import Postgres
 from matchday.model.ledger import OpenAccount, PlaceBet
 from matchday.sim.settle_population import charges

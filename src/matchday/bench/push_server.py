@@ -19,11 +19,12 @@ import msgspec
 import uvicorn
 import uvloop
 
-from matchday.app import Platform, stores, tune_gc
+from matchday.app import Platform, stores
 from matchday.backends.clock_wall import WallClock
 from matchday.bench.sampler import sampled
 from matchday.bench.server import LIMITS
 from matchday.bench.stopwatch import cpu_s, now_s, rss_bytes
+from matchday.collector import tune_gc
 from matchday.config import Settings, load
 from matchday.edge.websocket import make_protocol
 from matchday.model.football import FootballState, IncidentType, Side, advance

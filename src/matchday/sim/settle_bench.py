@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.app import Platform, stores, tune_gc
+from matchday.app import Platform, stores
 from matchday.backends.clock_wall import WallClock, wall_ms
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
+from matchday.collector import tune_gc
 from matchday.config import MOST, Settings
 from matchday.model.bet import Leg, Policy
 from matchday.model.football import IncidentType, advance
@@ -281,7 +282,7 @@ class _Timed:
 
 
 def _children() -> list[Path]:
-    """The processes that this one has started, as ``/proc`` has them."""
+    """The processes that this one has started; in little time, as bets are timed meanwhile."""
     listed = [file.read_text().split() for file in Path("/proc/self/task").glob("*/children")]
     return [Path("/proc", pid) for pids in listed for pid in pids]
 

@@ -19,12 +19,12 @@ from matchday.backends.ledger_sqlite import Batch, SqliteLedgerCore
 from matchday.backends.ledger_sqlite import Done as LedgerDone
 from matchday.backends.ledger_sqlite_ahead import UNPREPARED, Prepared
 from matchday.backends.ledger_sqlite_reads import LedgerReads
-from matchday.backends.ledger_sqlite_worked import Question, Snapshots
+from matchday.backends.ledger_sqlite_worked import Question, Snapshots, only_page
 from matchday.backends.log_sqlite import LogReads, Move, SqliteLogCore
 from matchday.backends.partitions import Done as LogDone
 from matchday.backends.partitions import Hear, Part, PartitionedLog
 from matchday.backends.sqlite import MEMORY, Database
-from matchday.model.ledger import AccountView, Answer, Command, SettleBets
+from matchday.model.ledger import AccountView, Answer, Command
 from matchday.model.messages import COMPACTED, Topic
 from matchday.ports import LedgerUnavailable, LogUnavailable, Record, Stored
 from matchday.sim.faults import Fault
@@ -392,9 +392,7 @@ class LedgerStore(Store[SqliteLedgerCore, _LedgerWork]):
 
     def prepare(self, commands: Sequence[Command]) -> tuple[Prepared, int]:
         """What a page comes to now, and the milliseconds until that is said."""
-        if len(commands) != 1 or not isinstance(page := commands[0], SettleBets):
-            return UNPREPARED, 0
-        if self._aside.random() >= _WORKED_OUT:
+        if (page := only_page(commands)) is None or self._aside.random() >= _WORKED_OUT:
             return UNPREPARED, 0
         database = self.core.database
         if self._snapshots is None or self._snapshots[0] is not database:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from matchday.app import tune_gc
 from matchday.bench.figures import percentile
 from matchday.bench.machine import machine
 from matchday.bench.stopwatch import LOAD_CORE, SERVER_CORE, Steal, now_s
+from matchday.collector import tune_gc
 from matchday.ops import capacity
 from matchday.ops.drill import DrillError
 from matchday.ops.drill.fans.behaviour import Act
