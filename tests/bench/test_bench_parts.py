@@ -115,8 +115,8 @@ class Scripted:
 
     gone, heard_bytes = False, 0
 
-    def __init__(self, answered: Answered) -> None:
-        self._answered, self.waiting = answered, list[float]()
+    def __init__(self, answered: Answered, takes_s: float = 0.02) -> None:
+        self._answered, self._takes_s, self.waiting = answered, takes_s, list[float]()
 
     @property
     def free(self) -> bool:
@@ -124,7 +124,7 @@ class Scripted:
 
     def place(self, body: bytes, due: float) -> None:
         self.waiting.append(due)
-        asyncio.get_running_loop().call_later(0.02, self._answer)
+        asyncio.get_running_loop().call_later(self._takes_s, self._answer)
 
     def _answer(self) -> None:
         self._answered(self, "accepted", self.waiting.pop())
@@ -166,6 +166,17 @@ def test_a_bettor_whose_connection_was_closed_is_replaced() -> None:
 
     asyncio.run(twice())
     assert len(made) == 3
+
+
+def test_a_server_that_answers_nothing_in_a_short_time_is_slow_and_not_dead() -> None:
+    """Found in CI: a disk that stood still for a tenth of a second made its rate 0."""
+
+    async def connect(_: int, answered: Answered) -> Bettor:
+        return Scripted(answered, takes_s=0.2)
+
+    found = asyncio.run(Crowd(lambda: 0.0, connect).saturate(2, 0.05, lambda: b""))
+    assert found.answers == {"accepted": 2}
+    assert 0 < found.rate <= 2 / (0.2 - 0.05)
 
 
 # --- the bare batch ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ class Saturated(msgspec.Struct):
     """What a closed loop came to."""
 
     rate: float
-    """Accepted a second, from when it was under way until it was told to stop: neither beginning nor end counts."""
+    """Accepted a second, from when it was under way until it was told to stop: neither beginning nor end counts, unless
+    nothing was accepted in between."""
     accepted: int
     """All of them."""
     cpu_s: float
@@ -82,15 +83,18 @@ class Crowd:
         """So many bettors, each with one bet under way at any time."""
         answers: dict[str, int] = {}
         waiting, until, steady, since = count, 0.0, 0, 0.0
+        late, ends = 0, 0.0
 
         def hear(bettor: Bettor, kind: str, _: float) -> None:
-            nonlocal waiting, steady
+            nonlocal waiting, steady, late, ends
             answers[kind] = answers.get(kind, 0) + 1
             if (now := now_s()) < until and not bettor.gone:
                 steady += kind == "accepted" and now >= since
                 bettor.place(body(), 0.0)
             else:
                 waiting -= 1
+                late += kind == "accepted"
+                ends = max(now, until)
 
         bettors, self._hear = await self._ready(count), hear
         began, cpu = now_s(), self._cpu_s()
@@ -99,7 +103,8 @@ class Crowd:
             bettor.place(body(), 0.0)
         while waiting and now_s() < until + DRAIN_S_MAX:  # noqa: ASYNC110 - answers come by callback
             await asyncio.sleep(_POLL_S)
-        rate = steady / (until - since)
+        # A disk that stood still all the time made the server slow, not dead: the time ends with what it answered then.
+        rate = steady / (until - since) if steady or not late else late / (ends - since)
         return Saturated(rate, answers.get("accepted", 0), self._cpu_s() - cpu, answers)
 
     async def arrive(
