@@ -234,9 +234,9 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(selection=st.sampled_from(SELECTIONS), outcome=OUTCOME, older=st.booleans())
     def decides(self, selection: str, outcome: Outcome | None, older: bool) -> None:
-        """One selection, perhaps by a word that is older than what was heard."""
+        """One selection, perhaps by a word that is older than what was heard. A feed counts its words from 1."""
         self.version += 1
-        self.decide(selection, outcome, self.version - 3 * older)
+        self.decide(selection, outcome, max(1, self.version - 3 * older))
 
     @rule(rounds=st.lists(st.lists(OUTCOME, min_size=6, max_size=6), min_size=1, max_size=4), spends=st.booleans())
     def results(self, rounds: list[list[Outcome | None]], spends: bool) -> None:

@@ -18,7 +18,8 @@ from matchday.backends import ledger_postgres_schema
 from matchday.backends.errors import BackendError
 from matchday.backends.ledger_postgres import PostgresLedgerCore, postgres_ledger
 from matchday.backends.ledger_postgres_rows import RowStore, Working
-from matchday.backends.postgres import Connection, connect
+from matchday.backends.postgres import connect
+from matchday.backends.postgres_trip import Trip
 from matchday.config import Postgres
 from matchday.model.bet import BetStatus
 from matchday.model.ledger import (
@@ -307,10 +308,10 @@ class Paused(RowStore):
         super().__init__()
         self.loaded, self.go = threading.Event(), threading.Event()
 
-    def save(self, db: Connection, work: Working, commands: Sequence[Command], writer: int) -> None:
+    def save(self, trip: Trip, work: Working, commands: Sequence[Command], writer: int) -> None:
         self.loaded.set()
         assert self.go.wait(PATIENCE_S)
-        super().save(db, work, commands, writer)
+        super().save(trip, work, commands, writer)
 
 
 @pytest.mark.parametrize("account", ["anna", "somebody new"])

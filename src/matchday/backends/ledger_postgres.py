@@ -32,6 +32,7 @@ from matchday.backends.ledger_postgres_reads import PostgresReads, Reader, certa
 from matchday.backends.ledger_postgres_rows import COMMANDS_MAX, NUMBERS, RowStore, Working, size_of
 from matchday.backends.ledger_postgres_schema import prepare
 from matchday.backends.postgres import Connection, conflict, connect, lost, no_room, said, where
+from matchday.backends.postgres_trip import Trip, rows_of
 from matchday.backends.writer import Post
 from matchday.backends.writers import Writers
 from matchday.config import Postgres
@@ -56,6 +57,7 @@ _PURGE: Final = (
 )
 _ABOVE: Final = "SELECT setval('batches', greatest(last_value, %s)) FROM batches"
 _NEWS: Final = "SELECT FROM facts WHERE seq > %s AND seq <= %s LIMIT 1"
+_PLACE: Final = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
 
@@ -133,11 +135,12 @@ class Committer:
         """Write what the rules changed and commit it."""
         db.warned = ""
         try:
-            with db.pipeline():
-                self._store.save(db, work, commands, self._writer)
-                db.execute("SET LOCAL statement_timeout = 0")  # ended in its wait for a standby, a commit would stand
-                db.execute("COMMIT")
-                place = db.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+            trip = Trip(db)
+            self._store.save(trip, work, commands, self._writer)
+            trip.ask("SET LOCAL statement_timeout = 0")  # ended in its wait for a standby, a commit would stand
+            trip.ask("COMMIT")
+            place = trip.ask(_PLACE) if self._settings.standby else None
+            trip.go()
         except psycopg.Error as error:
             if lost(error, db):
                 self.close()
@@ -145,7 +148,9 @@ class Committer:
             raise self._taken_back(db, error) from error
         if db.warned:
             raise _Unknown(f"the server warned: {db.warned}")
-        self.place, self._proven = place.fetchall()[0][0], True
+        self._proven = True
+        if place is not None:
+            ((self.place,),) = place.rows()
 
     def _connected(self) -> Connection:
         if self._db is None or self._db.closed:
@@ -165,7 +170,7 @@ class Committer:
             # One that was good once: another server may have taken its place.
             return _Conflict(said(error)) if self._proven else LedgerUnavailable(said(error))
         try:
-            db.execute("ROLLBACK")
+            rows_of(db, "ROLLBACK")
         except psycopg.Error:
             self.close()
         if conflict(error):

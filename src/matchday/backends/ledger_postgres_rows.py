@@ -21,13 +21,13 @@ House accounts are summed up over rows of which every writer has its own. Number
 number of their batch, which is drawn once its accounts are locked: so those of one account rise as it changes.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 import psycopg
-from psycopg.types.numeric import Int4, Int8
 
 from matchday.backends.columns import (
     ACCOUNT_GUARD,
@@ -43,7 +43,8 @@ from matchday.backends.columns import (
     outcome_of,
     standing_at,
 )
-from matchday.backends.postgres import Connection, bodies, hashes, numbers, part_of, plain, texts
+from matchday.backends.postgres import Connection, bodies, hashes, numbers, part_of, texts
+from matchday.backends.postgres_trip import Found, Trip, rows_of
 from matchday.model.bet import Bet
 from matchday.model.ledger import (
     Command,
@@ -81,57 +82,58 @@ GUARDS_MAX: Final = 200_000
 
 _PLACED: Final = f"SELECT b.number, b.player, b.charges, {BET} FROM bets b LEFT JOIN standings s USING (number, part) "
 _ACCOUNTS: Final = (
-    "SELECT player, account, currency, status, balance, facts, limits, exposed FROM accounts WHERE account = ANY(%s) "
+    "SELECT player, account, currency, status, balance, facts, limits, exposed FROM accounts WHERE account = ANY($1) "
     "ORDER BY player FOR NO KEY UPDATE"
 )
 _KNOWN: Final = (  # joined: of two conditions with ANY an index tries each pair
     "SELECT w.n, k.hash, k.refusal, b.bet, k.balance, k.pending_until_ms "
-    "FROM unnest(%s, %s) WITH ORDINALITY w (id, account, n) JOIN known k USING (id, account) "
+    "FROM unnest($1, $2) WITH ORDINALITY w (id, account, n) JOIN known k USING (id, account) "
     "LEFT JOIN bets b ON b.number = k.bet AND b.part = k.part"
 )
-_GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY(%s) ORDER BY number FOR NO KEY UPDATE"
+_GUARDS: Final = "SELECT number, coalesce(used, 0) FROM guards WHERE number = ANY($1) ORDER BY number FOR NO KEY UPDATE"
 DRAWING: Final = 0x4D41 << 48
 """The advisory locks of those who draw numbers: this and, in the lower 48 bits, the last one that was drawn before
 theirs. See ``ledger_postgres_reads``."""
 _DRAWN: Final = (  # locked before it is drawn
-    "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared(%s + last_value - (NOT is_called)::int) IS NOT NULL "
-    "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, %s)), "
-    "ARRAY(SELECT nextval('players') FROM generate_series(1, %s))"
+    "SELECT CASE WHEN (SELECT pg_advisory_xact_lock_shared($1 + last_value - (NOT is_called)::int) IS NOT NULL "
+    "FROM batches) THEN nextval('batches') END, ARRAY(SELECT nextval('bet_numbers') FROM generate_series(1, $2)), "
+    "ARRAY(SELECT nextval('players') FROM generate_series(1, $3))"
 )
-_SAVE: Final = """WITH
+_SAVED: Final = """WITH
 a AS (UPDATE accounts SET status = v.status, balance = v.balance, exposed = nullif(v.exposed, -1), facts = v.facts,
   limits = v.limits
-  FROM unnest(%(player)s, %(player_part)s, %(status)s, %(balance)s, %(exposed)s, %(facts)s, %(limits)s)
-  v (player, part, status, balance, exposed, facts, limits)
+  FROM (SELECT unnest(%(player)s) AS player, unnest(%(player_part)s) AS part, unnest(%(status)s) AS status,
+    unnest(%(balance)s) AS balance, unnest(%(exposed)s) AS exposed, unnest(%(facts)s) AS facts,
+    unnest(%(limits)s) AS limits) v
   WHERE accounts.player = v.player AND accounts.part = v.part),
-h AS (INSERT INTO house SELECT v.account, %(writer)s, v.currency, v.balance
-  FROM unnest(%(house)s, %(house_currency)s, %(house_balance)s) v (account, currency, balance)
+h AS (INSERT INTO house
+  SELECT unnest(%(house)s), %(writer)s, unnest(%(house_currency)s), unnest(%(house_balance)s)
   ON CONFLICT (account, writer) DO UPDATE SET balance = house.balance + excluded.balance),
-k AS (INSERT INTO known SELECT v.id, v.account, v.part, v.hash, v.refusal, nullif(v.bet, 0), nullif(v.balance, -1),
-  v.at_ms, v.pending
-  FROM unnest(%(id)s, %(of)s, %(id_part)s, %(hash)s, %(refusal)s, %(id_bet)s, %(id_balance)s, %(at_ms)s, %(pending)s)
-  v (id, account, part, hash, refusal, bet, balance, at_ms, pending)),
+k AS (INSERT INTO known
+  SELECT unnest(%(id)s), unnest(%(of)s), unnest(%(id_part)s), unnest(%(hash)s), unnest(%(refusal)s),
+  nullif(unnest(%(id_bet)s), 0), nullif(unnest(%(id_balance)s), -1), unnest(%(at_ms)s), unnest(%(pending)s)),
 b AS (INSERT INTO bets
-  SELECT * FROM unnest(%(number)s, %(bet_part)s, %(bet_player)s, %(bet)s, %(body)s, %(charges)s)),
+  SELECT unnest(%(number)s), unnest(%(bet_part)s), unnest(%(bet_player)s), unnest(%(bet)s), unnest(%(body)s),
+  unnest(%(charges)s)),
 l AS (INSERT INTO legs
-  SELECT * FROM unnest(%(selection)s, %(leg)s, %(leg_part)s, %(leg_player)s)),
-e AS (INSERT INTO entries SELECT v.entry, v.part, nullif(v.player, 0), v.at_ms, v.reason, v.currency, nullif(v.bet, 0),
-  v.postings
-  FROM unnest(%(entry)s, %(entry_part)s, %(entry_player)s, %(entry_at)s, %(reason)s, %(entry_currency)s, %(entry_bet)s,
-  %(postings)s) v (entry, part, player, at_ms, reason, currency, bet, postings)),
-f AS (INSERT INTO facts SELECT v.seq, v.part, v.body
-  FROM unnest(%(seq)s, %(fact_part)s, %(fact)s) v (seq, part, body))
+  SELECT unnest(%(selection)s), unnest(%(leg)s), unnest(%(leg_part)s), unnest(%(leg_player)s)),
+e AS (INSERT INTO entries
+  SELECT unnest(%(entry)s), unnest(%(entry_part)s), nullif(unnest(%(entry_player)s), 0), unnest(%(entry_at)s),
+  unnest(%(reason)s), unnest(%(entry_currency)s), nullif(unnest(%(entry_bet)s), 0), unnest(%(postings)s)),
+f AS (INSERT INTO facts SELECT unnest(%(seq)s), unnest(%(fact_part)s), unnest(%(fact)s))
 SELECT"""
+"""Columns are unnested where they are selected: in FROM each would be copied first, a tenth of the server's time."""
+_SAVED_VALUES: Final = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", _SAVED)))
+_SAVE: Final = _SAVED % {name: f"${n}" for n, name in enumerate(_SAVED_VALUES, 1)}
 _CHARGE: Final = (
-    "UPDATE guards SET used = coalesce(guards.used, 0) + v.amount FROM unnest(%s, %s) v (number, amount) "
-    "WHERE guards.number = v.number"
+    "UPDATE guards SET used = coalesce(guards.used, 0) + v.amount "
+    "FROM (SELECT unnest($1) AS number, unnest($2) AS amount) v WHERE guards.number = v.number"
 )
-_FORGET: Final = "DELETE FROM known WHERE id = ANY(%s) AND account = %s"
+_FORGET: Final = "DELETE FROM known WHERE id = ANY($1) AND account = $2"
 """An id that waited for a trader, before it is written with its answer."""
 _STANDINGS: Final = (
-    "INSERT INTO standings SELECT v.number, v.part, v.status, v.version, v.returns, v.owed, v.cashed, v.cash, "
-    "nullif(v.cash_out_at, -1) FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) "
-    "v (number, part, status, version, returns, owed, cashed, cash, cash_out_at) "
+    "INSERT INTO standings SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), "
+    "unnest($8), nullif(unnest($9), -1) "
     "ON CONFLICT (number, part) DO UPDATE SET status = excluded.status, version = excluded.version, "
     "returns = excluded.returns, owed = excluded.owed, cashed = excluded.cashed, cash = excluded.cash, "
     "cash_out_at = excluded.cash_out_at"
@@ -176,20 +178,20 @@ class RowStore:
         self._number_guards(db, need.guards)
         if need.bets or need.numbers:
             need.of_bets(self._find_bets(db, rows, need))
-        with db.pipeline() as sent:
-            db.execute("BEGIN")
-            ids = sorted(set(need.ids), key=lambda key: key[1])
-            accounts, known, drawn, guards, more = self._ask(db, commands, work, ids)
-            sent.sync()
-            self._take_accounts(work, commands, accounts.fetchall())
-            self._take_numbers(work, drawn.fetchall())
-            self._take_guards(work, guards)
-            _take_more(rows, more)
-            bets = _take_known(rows, ids, known.fetchall())
-            _see_one_moment(rows)
-            work.waited = {key for key, held in rows.known.items() if held.pending_until_ms}
-            if bets:
-                self._load_repeated(db, rows, bets)
+        trip = Trip(db)
+        trip.ask("BEGIN")
+        ids = sorted(set(need.ids), key=lambda key: key[1])
+        accounts, known, drawn, guards, more = self._ask(trip, commands, work, ids)
+        trip.go()
+        self._take_accounts(work, commands, accounts.rows())
+        self._take_numbers(work, drawn.rows())
+        self._take_guards(work, guards)
+        _take_more(rows, more)
+        bets = _take_known(rows, ids, known.rows())
+        _see_one_moment(rows)
+        work.waited = {key for key, held in rows.known.items() if held.pending_until_ms}
+        if bets:
+            self._load_repeated(db, rows, bets)
         return work
 
     def _number_guards(self, db: Connection, names: Iterable[str]) -> None:
@@ -198,18 +200,18 @@ class RowStore:
             self._guards = {}
         unknown = sorted(name for name in names if name not in self._guards and not name.startswith(ACCOUNT_GUARD))
         if unknown:
-            sql = "INSERT INTO guards (guard) SELECT unnest(%s) ON CONFLICT DO NOTHING"
-            found = "SELECT guard, number FROM guards WHERE guard = ANY(%s)"
-            self._guards.update(db.execute(found, (texts(unknown),)).fetchall())
+            sql = "INSERT INTO guards (guard) SELECT unnest($1) ON CONFLICT DO NOTHING"
+            found = "SELECT guard, number FROM guards WHERE guard = ANY($1)"
+            self._guards.update(dict(rows_of(db, found, texts(unknown))))
             if missing := [name for name in unknown if name not in self._guards]:
-                db.execute(sql, (texts(missing),))
-                self._guards.update(db.execute(found, (texts(missing),)).fetchall())
+                rows_of(db, sql, texts(missing))
+                self._guards.update(dict(rows_of(db, found, texts(missing))))
 
     def _find_bets(self, db: Connection, rows: Rows, need: Needs) -> list[PlacedBet]:
         """Bets by name and by number, as they were placed: whose they are says what to lock."""
-        sql = "SELECT number, player, charges, body FROM bets WHERE bet = ANY(%s) OR number = ANY(%s)"
+        sql = "SELECT number, player, charges, body FROM bets WHERE bet = ANY($1) OR number = ANY($2)"
         found = []
-        for number, player, charges, body in db.execute(sql, (texts(list(need.bets)), numbers(list(need.numbers)))):
+        for number, player, charges, body in rows_of(db, sql, texts(list(need.bets)), numbers(list(need.numbers))):
             placed = PlacedBet(bet_row(body, *(None,) * 7), charges_of(charges), number, player)
             rows.bets[placed.bet.bet] = placed
             if number in need.numbers:
@@ -218,21 +220,21 @@ class RowStore:
         return found
 
     def _ask(
-        self, db: Connection, commands: Sequence[Command], work: Working, ids: Sequence[tuple[str, str]]
+        self, trip: Trip, commands: Sequence[Command], work: Working, ids: Sequence[tuple[str, str]]
     ) -> tuple[Any, ...]:
         """Everything, in one go; locks in their order."""
         need, rows = work.need, work.rows
         ours = [name for name in need.guards if name.startswith(ACCOUNT_GUARD)]
         need.accounts.update(name.removeprefix(ACCOUNT_GUARD) for name in ours)
         if locks := sorted(set(_named(commands))):
-            db.execute("SELECT pg_advisory_xact_lock(v) FROM unnest(%s) v", (numbers(locks),))
-        accounts = db.execute(_ACCOUNTS, (texts(list(need.accounts)),))
-        known = db.execute(_KNOWN, (texts([id_ for _, id_ in ids]), texts([account for account, _ in ids])))
+            trip.ask("SELECT pg_advisory_xact_lock(v) FROM unnest($1) v", numbers(locks))
+        accounts = trip.ask(_ACCOUNTS, texts(list(need.accounts)))
+        known = trip.ask(_KNOWN, texts([id_ for _, id_ in ids]), texts([account for account, _ in ids]))
         bets = sum(type(c) is PlaceBet and c.refusal is None and not c.refer_until_ms for c in commands)
         opens = len({command.account for command in commands if isinstance(command, OpenAccount)})
-        drawn = db.execute(_DRAWN, (Int8(DRAWING), Int4(bets), Int4(opens)))
-        guards = db.execute(_GUARDS, (numbers(self._judging(work, ours)),)) if need.guards else None
-        return accounts, known, drawn, guards, _ask_more(db, need, rows)
+        drawn = trip.ask(_DRAWN, DRAWING, bets, opens)
+        guards = trip.ask(_GUARDS, numbers(self._judging(work, ours))) if need.guards else None
+        return accounts, known, drawn, guards, _ask_more(trip, need, rows)
 
     def _judging(self, work: Working, ours: Iterable[str]) -> list[int]:
         """The guards that are locked at once: those by which bets are judged and, with them, those that others release.
@@ -262,29 +264,29 @@ class RowStore:
                 rows.guards[name] = -players[account]
         rows.counters = {-player: used or 0 for player, used in work.exposed.items()}
         if found is not None:
-            rows.counters.update(found.fetchall())
+            rows.counters.update(dict(found.rows()))
 
     def _load_repeated(self, db: Connection, rows: Rows, bets: Sequence[str]) -> None:
         """Bets of answers that are given again."""
-        for number, player, charges, *held in db.execute(f"{_PLACED} WHERE b.bet = ANY(%s)", (texts(bets),)).fetchall():
+        for number, player, charges, *held in rows_of(db, f"{_PLACED} WHERE b.bet = ANY($1)", texts(bets)):
             placed = PlacedBet(bet_row(*held), charges_of(charges), number, player)
             rows.bets.setdefault(placed.bet.bet, placed)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def save(self, db: Connection, work: Working, commands: Sequence[Command], writer: int) -> None:
-        """Send what the rules changed; errors come when the pipeline is read."""
+    def save(self, trip: Trip, work: Working, commands: Sequence[Command], writer: int) -> None:
+        """Add to a trip what the rules changed."""
         rows = work.rows
         for name, number in zip(rows.new_bets, work.bet_numbers, strict=False):
             rows.bets[name].number = number
         if not (rows.new_known or rows.new_entries or rows.new_facts or rows.charged or rows.changed_accounts):
             # All of it was known. The answer is as durable as the first one was meant to be: a standby that has this
             # has that.
-            db.execute("SELECT pg_logical_emit_message(true, 'matchday', '')")
+            trip.ask("SELECT pg_logical_emit_message(true, 'matchday', '')")
         else:
             for account, id_ in work.waited & rows.new_known.keys():
-                db.execute(_FORGET, (texts([id_]), account))
-            _save_new_accounts(db, work)
+                trip.ask(_FORGET, texts([id_]), account)
+            _save_new_accounts(trip, work)
             # A bet that is placed stands in its own row and in the fact that says so: it is encoded once.
             placed = {name: (bet := rows.bets[name].bet, encoded(bet)) for name in rows.new_bets}
             values: dict[str, Any] = {"writer": writer}
@@ -297,10 +299,10 @@ class RowStore:
                 _facts(rows, placed),
             ):
                 values |= part
-            db.execute(_SAVE, values)
-        _save_standings(db, rows)
-        _save_rarer(db, rows)
-        _save_guards(db, work)
+            trip.ask(_SAVE, *(values[name] for name in _SAVED_VALUES))
+        _save_standings(trip, rows)
+        _save_rarer(trip, rows)
+        _save_guards(trip, work)
 
 
 def _named(commands: Sequence[Command]) -> Iterable[int]:
@@ -316,27 +318,27 @@ def _lock(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
-def _ask_more(db: Connection, need: Needs, rows: Rows) -> dict[str, psycopg.Cursor[tuple[Any, ...]]]:
+def _ask_more(trip: Trip, need: Needs, rows: Rows) -> dict[str, Found]:
     """What few batches need, if this one does."""
     placed = [held.number for held in rows.bets.values()]
     asked = {
-        f"SELECT number, {STANDING} FROM standings s WHERE number = ANY(%s)": numbers(placed) if placed else None,
-        "SELECT selection, version, outcome FROM decisions WHERE selection = ANY(%s)": need.selections,
-        "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY(%s)": need.fixtures,
-        "SELECT free_bet, account, currency, amount, until_ms, state, bet FROM free_bets WHERE free_bet = ANY(%s)":
+        f"SELECT number, {STANDING} FROM standings s WHERE number = ANY($1)": numbers(placed) if placed else None,
+        "SELECT selection, version, outcome FROM decisions WHERE selection = ANY($1)": need.selections,
+        "SELECT fixture, version, from_ms, until_ms FROM windows WHERE fixture = ANY($1)": need.fixtures,
+        "SELECT free_bet, account, currency, amount, until_ms, state, bet FROM free_bets WHERE free_bet = ANY($1)":
             need.free_bets,
-        "SELECT offer, account, taken, body FROM offers WHERE offer = ANY(%s)": need.offers,
-        "SELECT account, count(*) FROM referrals WHERE account = ANY(%s) GROUP BY account": need.referring,
+        "SELECT offer, account, taken, body FROM offers WHERE offer = ANY($1)": need.offers,
+        "SELECT account, count(*) FROM referrals WHERE account = ANY($1) GROUP BY account": need.referring,
     }  # fmt: skip
     return {
-        sql.split(" FROM ")[1].split(" ")[0]: db.execute(sql, (texts(list(k)) if isinstance(k, set) else k,))
+        sql.split(" FROM ")[1].split(" ")[0]: trip.ask(sql, texts(list(k)) if isinstance(k, set) else k)
         for sql, k in asked.items()
         if k
     }
 
 
-def _take_more(rows: Rows, found: Mapping[str, psycopg.Cursor[tuple[Any, ...]]]) -> None:
-    taken = {table: cursor.fetchall() for table, cursor in found.items()}
+def _take_more(rows: Rows, found: Mapping[str, Found]) -> None:
+    taken = {table: found_.rows() for table, found_ in found.items()}
     by_number = {placed.number: placed for placed in rows.bets.values()}
     for number, *standing in taken.get("standings", ()):
         by_number[number].bet = standing_at(by_number[number].bet, *standing)
@@ -378,19 +380,19 @@ def _exposed(work: Working, player: int) -> int:
     return (-1 if before is None else before) if added is None else (before or 0) + added
 
 
-def _save_new_accounts(db: Connection, work: Working) -> None:
+def _save_new_accounts(trip: Trip, work: Working) -> None:
     opened = [work.rows.accounts[name] for name in sorted(work.opened) if name in work.rows.accounts]
     if opened:
         sql = (
-            "INSERT INTO accounts SELECT v.player, v.part, v.account, v.currency, v.status, v.balance, "
-            "nullif(v.exposed, -1), v.facts, v.limits FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) "
-            "v (player, part, account, currency, status, balance, exposed, facts, limits)"
+            "INSERT INTO accounts SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), "
+            "nullif(unnest($7), -1), unnest($8), unnest($9)"
         )
         names = [account.account for account in opened]
-        db.execute(sql, (
+        trip.ask(
+            sql,
             numbers([work.players[name] for name in names]), numbers([part_of(name) for name in names]), texts(names),
             texts([account.currency for account in opened]), *_account_columns(work, opened),
-        ))  # fmt: skip
+        )  # fmt: skip
 
 
 def _account_columns(work: Working, accounts: Sequence[Account]) -> tuple[Any, ...]:
@@ -478,57 +480,58 @@ def _facts(rows: Rows, placed: Placed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _save_guards(db: Connection, work: Working) -> None:
+def _save_guards(trip: Trip, work: Working) -> None:
     """Last of all: whoever else needs these rows waits for the commit alone."""
     charged = [(number, amount) for number, amount in sorted(work.rows.charged.items()) if number > 0]
     if charged:
         guards = numbers([number for number, _ in charged])
         if not work.need.guards:
-            db.execute(_GUARDS, (guards,))  # in their order
-        db.execute(_CHARGE, (guards, numbers([amount for _, amount in charged])))
+            trip.ask(_GUARDS, guards)  # in their order
+        trip.ask(_CHARGE, guards, numbers([amount for _, amount in charged]))
 
 
-def _save_standings(db: Connection, rows: Rows) -> None:
+def _save_standings(trip: Trip, rows: Rows) -> None:
     """Only of bets that no longer stand as they were placed: those that were have none."""
     changed = sorted((rows.bets[name] for name in rows.changed_bets), key=lambda placed: placed.number)
     if changed:
         bets = [placed.bet for placed in changed]
-        db.execute(_STANDINGS, (
+        trip.ask(
+            _STANDINGS,
             numbers([placed.number for placed in changed]), numbers([part_of(bet.account) for bet in bets]),
             texts([bet.status.value for bet in bets]),
             *(numbers(list(column)) for column in zip(
                 *((b.version, b.returns, b.owed, b.cashed, b.cash, -1 if b.cash_out_at is None else b.cash_out_at)
                   for b in bets), strict=True
             )),
-        ))  # fmt: skip
+        )  # fmt: skip
 
 
-def _save_rarer(db: Connection, rows: Rows) -> None:
+def _save_rarer(trip: Trip, rows: Rows) -> None:
     """Decisions, windows, referrals, offers and free bets."""
     changed = [(name, *rows.decisions[name]) for name in sorted(rows.changed_decisions)]
     if changed:
         sql = (
-            "INSERT INTO decisions SELECT * FROM unnest(%s, %s, %s) "
+            "INSERT INTO decisions SELECT unnest($1), unnest($2), unnest($3) "
             "ON CONFLICT (selection) DO UPDATE SET version = excluded.version, outcome = excluded.outcome"
         )
         names, versions, outcomes = zip(*changed, strict=True)
-        db.execute(sql, (texts(names), numbers(versions), texts([encoded(outcome) for outcome in outcomes])))
+        trip.ask(sql, texts(names), numbers(versions), texts([encoded(outcome) for outcome in outcomes]))
     several: dict[str, list[tuple[Any, ...]]] = {
-        "INSERT INTO windows VALUES (%s, %s, %s, %s)":
+        "INSERT INTO windows VALUES ($1, $2, $3, $4)":
             [(fixture, w.version, w.from_ms, w.until_ms) for fixture, w in rows.new_windows],
-        "INSERT INTO referrals VALUES (%s, %s, %s, %s, %s)":
+        "INSERT INTO referrals VALUES ($1, $2, $3, $4, $5)":
             [(account, id_, part_of(account), referral.until_ms, encoded(referral).decode())
              for (account, id_), referral in rows.new_referrals.items()],
-        "DELETE FROM referrals WHERE account = %s AND id = %s": list(rows.answered_referrals),
-        "INSERT INTO offers VALUES (%s, %s, %s, %s, %s) ON CONFLICT (offer, part) DO UPDATE SET "
+        "DELETE FROM referrals WHERE account = $1 AND id = $2": list(rows.answered_referrals),
+        "INSERT INTO offers VALUES ($1, $2, $3, $4, $5) ON CONFLICT (offer, part) DO UPDATE SET "
         "taken = excluded.taken, body = excluded.body":
             [(name, part_of(held.account), held.account, held.taken, encoded(held.offer).decode())
              for name, held in sorted((name, rows.offers[name]) for name in rows.changed_offers)],
-        "INSERT INTO free_bets VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (free_bet, part) DO UPDATE SET "
+        "INSERT INTO free_bets VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (free_bet, part) DO UPDATE SET "
         "state = excluded.state, bet = excluded.bet":
             [(f.free_bet, part_of(f.account), f.account, f.currency, f.amount, f.until_ms, f.state.value, f.bet)
              for f in (rows.free_bets[name] for name in sorted(rows.changed_free_bets))],
     }  # fmt: skip
     for sql, values in several.items():
         for each in values:
-            db.execute(sql, [plain(value) if isinstance(value, str) else value for value in each])
+            trip.ask(sql, *each)

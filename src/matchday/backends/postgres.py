@@ -3,14 +3,14 @@
 The client is psycopg 3, synchronous: the ledger's port calls back and knows no event loop, its rules are plain
 functions, and a commit is two round trips, so that threads which wait for a socket are all the concurrency there is to
 have. asyncpg encodes faster, but would run every commit on the rooms' own loop. Statements of one step go out together
-(pipeline mode) and are prepared once per connection; the columns of many rows travel as binary arrays, packed here:
-psycopg's own lists cost four times as much.
+(``postgres_trip``); the columns of many rows travel as binary arrays, packed here: psycopg's own lists cost four times
+as much.
 """
 
 import logging
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
@@ -54,6 +54,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     patience_s: float = 10.0
     warned: str = ""
     """What the server last warned of."""
+    named: int = 0
+    """How many names were given to statements of trips."""
+
+    @cached_property
+    def prepared(self) -> dict[str, bytes]:
+        """The statements that trips have prepared, and their names."""
+        return {}
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
         """See ``psycopg.Connection.wait``."""
@@ -159,25 +166,33 @@ def plain(text: str) -> str:
 # --- columns of many rows ---------------------------------------------------------------------------------------------
 
 
-class _Column:
+class Column:
     """Values of one column, as PostgreSQL reads an array in binary form (array_send, utils/adt/arrayfuncs.c)."""
 
     __slots__ = ("data",)
+    oid: int
+    """The array's type."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
 
 
-class Numbers(_Column):
+class Numbers(Column):
     """A bigint[]."""
 
+    oid = 1016
 
-class Texts(_Column):
+
+class Texts(Column):
     """A text[]."""
 
+    oid = 1009
 
-class Hashes(_Column):
+
+class Hashes(Column):
     """A bytea[]."""
+
+    oid = 1001
 
 
 _HEAD: Final = struct.Struct("!iiIii")
@@ -248,19 +263,19 @@ def _packed(oid: int, values: Sequence[str | bytes | None]) -> bytes:
 
 class _ColumnDumper(Dumper):
     format = Format.BINARY
-    of: type[_Column]
+    of: type[Column]
 
-    def dump(self, obj: _Column) -> Buffer:
+    def dump(self, obj: Column) -> Buffer:
         return obj.data
 
 
 class _NumbersDumper(_ColumnDumper):
-    oid, of = 1016, Numbers
+    oid, of = Numbers.oid, Numbers
 
 
 class _TextsDumper(_ColumnDumper):
-    oid, of = 1009, Texts
+    oid, of = Texts.oid, Texts
 
 
 class _HashesDumper(_ColumnDumper):
-    oid, of = 1001, Hashes
+    oid, of = Hashes.oid, Hashes
