@@ -53,6 +53,9 @@ def test_the_ledger_on_postgres() -> None:
     found = rows_of("ledger", "--engine=postgres")
     for with_ in ("", ", synchronous standby"):
         assert found[f"ledger on PostgreSQL, batches of 64{with_}"]["target"] == ">= 0.6 x"
+        cpu = f"ledger on PostgreSQL, batches of 64{with_}: CPU of "
+        assert found[f"{cpu}gates"]["ratio"] > 1  # guards are not free
+        assert found[f"{cpu}PostgreSQL"]["value"] > 0
         assert found[f"ledger on PostgreSQL, one account{with_}"]["ratio"] > 0
         assert found[f"ledger on PostgreSQL, one market{with_}"]["ratio"] > 0
 

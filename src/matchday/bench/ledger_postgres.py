@@ -1,10 +1,12 @@
 """``bench ledger --engine postgres``: batches of checked bets, beside a bare batch on the same server.
 
-Two processes, as two gates are, each with the ledger's core over one connection and with shards of the guards of its
-own. Beside them two processes that send bare batches: one statement that locks the accounts, leaves out known ids, sums
-up what each account has left, inserts bets, pays, and posts twice (no guard, no leg, no outbox, nothing decoded,
-encoded or remembered). Rounds of both take turns on a server of our own, on a disk with fsync on, which has the same
-cores as they do; then again with a synchronous standby beside it.
+Two processes, as two gates are, each with the ledger's core over one connection, with shards of the guards of its own
+and with fans of its own: a fan is at one gate. Beside them two processes that send bare batches, of fans of their own
+as well: one statement that locks the accounts, leaves out known ids, sums up what each account has left, inserts bets,
+pays, and posts twice (no guard, no leg, no outbox, nothing decoded, encoded or remembered). Rounds of both take turns
+on a server of our own, on a disk with fsync on, which has the same cores as they do; then again with a synchronous
+standby beside it. What a bet costs the gates and the server is measured in the same rounds, and, for comparison, how
+fast both gates are where every fan is at both at once and they wait for each other's locks.
 """
 
 import multiprocessing
@@ -14,7 +16,8 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from typing import Any, Final
+from time import process_time
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -27,7 +30,7 @@ from matchday.bench.figures import Row, Target, compared, unmeasured
 from matchday.bench.on_disk import ON_DISK
 from matchday.bench.postgres_server import Server, Servers, programs
 from matchday.bench.run import Run
-from matchday.bench.stopwatch import now_s
+from matchday.bench.stopwatch import now_s, trees_cpu_s
 from matchday.collector import tune_gc
 from matchday.config import Postgres
 from matchday.model.ledger import OpenAccount, PlaceBet
@@ -81,7 +84,7 @@ def _rows(run: Run, server: Server, with_: str, done: int) -> list[Row]:
     run.progress("postgres", done, 2)
     sizes = (64,) if with_ or run.quick else BATCHES
     with closing(Beside(run, server, f"bench_{done}")) as beside:
-        rows = [beside.batches(size, with_) for size in sizes] + beside.hot(with_)
+        rows = [row for size in sizes for row in beside.batches(size, with_)] + beside.hot(with_)
     run.progress("postgres", done + 1, 2)
     return rows
 
@@ -102,61 +105,84 @@ class Beside:
             bare.execute(_BARE)
         with ExitStack() as stack:
             self._ours, self._bare = (
-                stack.enter_context(closing(_Processes(kind, address)))
+                stack.enter_context(closing(_Processes(kind, address, server.process)))
                 for kind, address in zip(("ours", "bare"), addresses, strict=True)
             )
             self.close = stack.pop_all().close
 
-    def batches(self, size: int, with_: str) -> Row:
-        """Ours and the bare batch, in turns."""
-        pairs = [
-            (self._ours.rate("even", self._each, size), self._bare.rate("even", self._each, size))
+    def batches(self, size: int, with_: str) -> list[Row]:
+        """Ours and the bare batch, in turns: how fast, and what it costs whom."""
+        rounds = [
+            (self._ours.spent("even", self._each, size), self._bare.spent("even", self._each, size))
             for _ in range(self._rounds)
         ]
-        return compared(
-            f"ledger on PostgreSQL, batches of {size}{with_}",
-            f"checked bets a second by {WRITERS} processes, all guards and the outbox on, durable", "bets/s", pairs,
-            reference=f"bare batches of bets and postings by {WRITERS} processes",
-            target=Target(0.6, of_ratio=True, at_least=True),
-        )  # fmt: skip
+        name, reference = f"ledger on PostgreSQL, batches of {size}{with_}", f"bare batches by {WRITERS} processes"
+        return [
+            compared(
+                name, f"checked bets a second by {WRITERS} processes, all guards and the outbox on, durable", "bets/s",
+                [(ours.rate, bare.rate) for ours, bare in rounds], reference=f"{reference}: bets and postings",
+                target=Target(0.6, of_ratio=True, at_least=True),
+            ),
+            compared(
+                f"{name}: CPU of gates", "of a bet, in both processes", "us",
+                [(ours.gates_us, bare.gates_us) for ours, bare in rounds], reference=reference,
+            ),
+            compared(
+                f"{name}: CPU of PostgreSQL", "of a bet, in all of the server's processes", "us",
+                [(ours.server_us, bare.server_us) for ours, bare in rounds], reference=reference,
+            ),
+        ]  # fmt: skip
 
     def hot(self, with_: str) -> list[Row]:
-        """One account, and one market, beside even load."""
+        """One account, one market, and fans who are at both gates, beside even load."""
         rows, size = list[Row](), 64
-        for load in ("one account", "one market"):
+        half = Target(0.5, of_ratio=True, at_least=True)
+        for load, target in (("one account", half), ("one market", half), ("all fans at both gates", None)):
             pairs = [
-                (self._ours.rate(load, self._each, size), self._ours.rate("even", self._each, size))
+                (self._ours.spent(load, self._each, size).rate, self._ours.spent("even", self._each, size).rate)
                 for _ in range(self._rounds)
             ]
             rows.append(compared(
-                f"ledger on PostgreSQL, {load}{with_}", f"the same in batches of {size}, all bets on {load}", "bets/s",
-                pairs, reference="spread over all accounts and markets",
-                target=Target(0.5, of_ratio=True, at_least=True),
+                f"ledger on PostgreSQL, {load}{with_}", f"the same in batches of {size}: {load}", "bets/s",
+                pairs, reference="spread over all markets and accounts, each at one gate", target=target,
             ))  # fmt: skip
         return rows
+
+
+class Spent(NamedTuple):
+    """A round."""
+
+    rate: float
+    """Bets a second of both processes together."""
+    gates_us: float
+    """CPU of a bet in the process that commits it, in microseconds."""
+    server_us: float
+    """The same in all processes of the server, its standby's not among them."""
 
 
 class _Processes:
     """Processes that write the same number of bets at the same time."""
 
-    def __init__(self, kind: str, address: str) -> None:
+    def __init__(self, kind: str, address: str, server: int) -> None:
+        self._server = server
         context = multiprocessing.get_context("spawn")
         self._pipes = []
         for writer in range(WRITERS):
             ours, theirs = context.Pipe()
             context.Process(target=_work, args=(kind, address, writer, theirs), daemon=True).start()
             self._pipes.append(ours)
-        self._ask("even", _BEFORE, 64)
+        self._tell(("even", _BEFORE, 64))
+        self._tell("go")
 
-    def rate(self, load: str, count: int, size: int) -> float:
-        """Bets a second."""
-        times: list[tuple[float, float]] = self._ask(load, count, size)
-        began, ended = zip(*times, strict=True)
-        return WRITERS * count / (float(max(ended)) - float(min(began)))
-
-    def _ask(self, load: str, count: int, size: int) -> list[Any]:
+    def spent(self, load: str, count: int, size: int) -> Spent:
+        """A round of it, each process as many bets."""
         self._tell((load, count, size))
-        return self._tell("go")
+        before = trees_cpu_s([self._server])[self._server]
+        times: list[tuple[float, float, float]] = self._tell("go")
+        server_s = trees_cpu_s([self._server])[self._server] - before
+        began, ended, cpu_s = zip(*times, strict=True)
+        bets = WRITERS * count
+        return Spent(bets / (max(ended) - min(began)), 1e6 * sum(cpu_s) / bets, 1e6 * server_s / bets)
 
     def _tell(self, word: object) -> list[Any]:
         for pipe in self._pipes:
@@ -177,10 +203,10 @@ def _work(kind: str, address: str, writer: int, pipe: Pipe) -> None:
             tune_gc()  # as a gate does
             pipe.send("made")
             pipe.recv()
-            began = now_s()
+            began, cpu_s = now_s(), process_time()
             for batch in batches:
                 store.write(batch)
-            pipe.send((began, now_s()))
+            pipe.send((began, now_s(), process_time() - cpu_s))
     pipe.send("closed")
 
 
@@ -191,18 +217,20 @@ class _Ours:
         self._core = PostgresLedgerCore(Postgres(address=address))
         self._writer, self._chance = writer, random.Random(writer)
         self._fans = [command.account for command in ledger.accounts(FANS)[::2] if isinstance(command, OpenAccount)]
+        self._own = self._fans[writer::WRITERS]
         self._bets = ledger.bets()
         self._made = (ledger.NOW_MS << 74) + (writer << 66)
 
     def make(self, load: str, count: int, size: int) -> list[list[PlaceBet]]:
-        """Batches of bets by fans at random."""
+        """Batches of bets by its fans at random."""
         bets = self._of(load)
         return [list(islice(bets, size)) for _ in range(count // size)]
 
     def _of(self, load: str) -> Iterator[PlaceBet]:
         first = next(self._bets)
+        fans = {"one account": self._fans[:1], "all fans at both gates": self._fans}.get(load, self._own)
         for bet in self._bets:
-            fan = self._fans[0] if load == "one account" else self._chance.choice(self._fans)
+            fan = self._chance.choice(fans)
             legs = first.legs if load == "one market" else bet.legs
             self._made += 2
             yield msgspec.structs.replace(
@@ -229,12 +257,12 @@ class _Bare:
         self._writer, self._made, self._chance = writer, writer << 60, random.Random(writer)
 
     def make(self, load: str, count: int, size: int) -> list[tuple[object, ...]]:  # noqa: ARG002 - as of _Ours
-        """Batches of bets by accounts at random."""
+        """Batches of bets by its accounts at random."""
         found: list[tuple[object, ...]] = []
         for _ in range(count // size):
             numbers = range(self._made, self._made + size)
             self._made += size
-            accounts = [self._chance.randrange(FANS) for _ in numbers]
+            accounts = [self._chance.randrange(self._writer, FANS, WRITERS) for _ in numbers]
             selections = [n % 54 for n in numbers]
             found.append(([UUID(int=n) for n in numbers], accounts, [10] * size, selections, accounts, self._writer))
         return found
