@@ -44,7 +44,7 @@ from matchday.sim.replay import Replay
 from matchday.sim.settle_bench import Latency, Outcome
 from matchday.sim.settle_bench import run as run_settle_bench
 from matchday.sim.tally import Report
-from matchday.words import WordsError, within
+from matchday.words import WordsError, tried, within
 
 _SPEED_MIN, _SPEED_MAX = 0.001, 600.0
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -199,15 +199,14 @@ def _adapter(options: argparse.Namespace) -> Callable[[Clock], Adapter]:
 
 def replay(options: argparse.Namespace) -> int:
     """``matchday replay``."""
+    if options.journal is not None:
+        tried("--journal", options.journal)
     loaded = _matches(options, options.paths)
     strengths, table = _strengths(options.prices, loaded.matches)
     with ExitStack() as stack:
         journal = None
         if options.journal is not None:
-            try:
-                journal = stack.enter_context(options.journal.open("w", encoding="utf-8"))
-            except OSError as error:
-                raise StartError(f"journal {options.journal}: {error.strerror}; choose another --journal") from error
+            journal = stack.enter_context(options.journal.open("w", encoding="utf-8"))
         run = Replay(loaded.matches, strengths, bettors=options.bettors, seed=options.seed, journal=journal)
         report = _with_progress(run)
     report.files_rejected = [f"{p.file}: {p.place}: {p.reason}" for p in loaded.problems]
@@ -248,9 +247,9 @@ def _new_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"folder {folder}: {error.strerror}; choose another with --data DIR") from error
+        raise WordsError(f"--data {folder}: {error.strerror}; choose another folder") from error
     if any(folder.iterdir()):
-        raise StartError(f"folder {folder} is not empty; choose another with --data DIR")
+        raise WordsError(f"--data {folder} is not empty; choose another folder")
     return folder
 
 
@@ -276,7 +275,7 @@ def calc(options: argparse.Namespace) -> int:
 def token(options: argparse.Namespace) -> int:
     """``matchday token``."""
     if not _NAME.fullmatch(options.name):
-        raise StartError(f"--name {options.name!r} is no name; use 1 to 64 letters, digits and . _ @ -")
+        raise WordsError(f"--name {options.name!r} is no name; use 1 to 64 letters, digits and . _ @ -")
     settings = load_settings(options.config)
     sys.stdout.write(sign_token(options.data, settings, options.name, Role(options.role)) + "\n")
     _say(f"a {options.role}'s token for {options.name}, good for {settings.doors.token_s_max} s; keep it to yourself")

@@ -17,6 +17,7 @@ from matchday.ops.engines.etcd import ELECTION_MS, Etcd
 from matchday.ops.engines.kafka import Kafka
 from matchday.ops.engines.patroni import RETRY_S, TTL_S, Patroni
 from matchday.ops.engines.redis import WatchedRedis
+from matchday.words import WordsError
 
 NETWORK = "127.1.42"
 KEPT = {name: list(range(7_000 + 10 * n, 7_000 + 10 * n + count)) for n, (name, count) in enumerate(PORTS.items())}
@@ -176,5 +177,5 @@ def test_words_that_do_not_go_together_are_named(words: tuple[str, ...], says: s
     parser = argparse.ArgumentParser()
     add_words(parser.add_subparsers(dest="cluster_command"))
     options = parser.parse_args(["up", *words, "--state", str(tmp_path)])
-    with pytest.raises(ClusterError, match=says):
+    with pytest.raises(WordsError, match=says):
         Local(lambda: b"", lambda _: None)(options)

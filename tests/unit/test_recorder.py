@@ -171,18 +171,19 @@ def test_days_and_figures_can_be_chosen(data: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "status", "says"),
     [
-        (["--from", "2026-13-01"], "--from '2026-13-01' is no date; write YYYY-MM-DD"),
-        (["--from", "2026-09-22", "--until", "2026-09-22"], "--until 2026-09-22 is not after --from 2026-09-22"),
-        (["--until", "2020-01-01"], "no whole minute is known"),
-        (["--csv", "/no/such/folder/x.csv"], "cannot write /no/such/folder/x.csv"),
+        (["--from", "2026-13-01"], 2, "--from '2026-13-01' is no date; write YYYY-MM-DD"),
+        (["--from", "2026-09-22", "--until", "2026-09-22"], 2, "--until 2026-09-22 is not after --from 2026-09-22"),
+        (["--until", "2020-01-01"], 1, "no whole minute is known"),
+        (["--csv", "/no/such/folder/x.csv"], 2, "--csv /no/such/folder/x.csv: No such file or directory; name a file"),
+        (["--csv", "/dev/full"], 1, "cannot write /dev/full: No space left on device; choose another file"),
     ],
 )
 def test_what_cannot_be_exported_is_named(
-    data: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    data: Path, words: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
-    assert main(["forecast", "record", "export", "--data", str(data), *words]) == 1
+    assert main(["forecast", "record", "export", "--data", str(data), *words]) == status
     assert says in capsys.readouterr().err
 
 

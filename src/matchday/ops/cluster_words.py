@@ -12,9 +12,8 @@ from matchday.ops.cluster_local import LINES, Cluster, Report, Wish
 from matchday.ops.cluster_release import release_of
 from matchday.ops.cluster_roll import Order, RollReport
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, ROOMS_MAX
-from matchday.ops.cluster_state import ClusterError
 from matchday.output import write_json
-from matchday.words import count, within
+from matchday.words import WordsError, count, within
 
 DESCRIPTION: Final = """\
 A whole cluster on this machine: every room as processes of its own (`matchday run`), gates behind HAProxy, over Kafka
@@ -154,9 +153,9 @@ def _add_roll(roll: argparse.ArgumentParser) -> None:
 
 
 def order_of(options: argparse.Namespace) -> Order:
-    """What ``roll`` was told. ClusterError or WordsError names what cannot be."""
+    """What ``roll`` was told. WordsError or ClusterError names what cannot be."""
     if unknown := [room for room in options.rooms if room not in ROOMS]:
-        raise ClusterError(f"{unknown[0]!r} is no room; they are {_NAMES}")
+        raise WordsError(f"{unknown[0]!r} is no room; they are {_NAMES}")
     within(
         options, at_once=(1, ROOMS_MAX), canary=(0, 1), watch=(1, 86_400), errors_max=(0, 1), slower_max=(1, 1_000),
         requests_min=(1, 10**9),
@@ -216,9 +215,9 @@ class Local:
     def _up(self, cluster: Cluster, options: argparse.Namespace) -> None:
         for word in ("brokers", "ha"):
             if getattr(options, word) and not options.with_engines:
-                raise ClusterError(f"--{word} goes with --with-engines: what --config names is not started here")
+                raise WordsError(f"--{word} goes with --with-engines: what --config names is not started here")
         if options.ha and options.brokers == 1:
-            raise ClusterError("--ha starts three brokers: leave out --brokers")
+            raise WordsError("--ha starts three brokers: leave out --brokers")
         wish = Wish(
             door=options.port, rooms={**ROOMS, **dict(options.rooms)}, config=options.config,
             brokers=options.brokers or 1, available=options.ha,

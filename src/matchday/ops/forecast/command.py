@@ -19,7 +19,7 @@ from matchday.ops.forecast.problems import Finding, ForecastError
 from matchday.ops.forecast.report import page
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
 from matchday.output import write_json
-from matchday.words import tried, within
+from matchday.words import WordsError, tried, within
 
 _TRAINED: Final = 0.75
 """Of the days of a trace, where no --train-until is given."""
@@ -80,13 +80,11 @@ def judged(series: Series, train_until: str | None, judge_until: str | None) -> 
     )
     end = whole * series.day if judge_until is None else series.index(_day(judge_until, "judge-until"))
     if not 0 < start < end:
-        raise ForecastError(f"no day is judged from {_date(series, start)} until before {_date(series, end)}; "
+        raise WordsError(f"no day is judged from {_date(series, start)} until before {_date(series, end)}; "
                             "--judge-until must be after --train-until")  # fmt: skip
     if end > whole * series.day:
         last = _date(series, whole * series.day)
-        raise ForecastError(
-            f"--judge-until {judge_until} is after the traffic's last whole day; it can be {last} at most"
-        )
+        raise WordsError(f"--judge-until {judge_until} is after the traffic's last whole day; it can be {last} at most")
     return start, end
 
 
@@ -94,7 +92,7 @@ def _day(text: str, option: str) -> int:
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 60
     except ValueError as error:
-        raise ForecastError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
+        raise WordsError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
 
 
 def decisions(outcome: Outcome) -> str:

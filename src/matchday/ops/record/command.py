@@ -13,15 +13,19 @@ from matchday.ops.forecast.problems import ForecastError
 from matchday.ops.record.history import History, of_minutes
 from matchday.ops.record.prometheus import Prometheus
 from matchday.ops.record.words import DAYS
+from matchday.words import WordsError, tried
 
 _DAY: Final = 1_440
+_STDOUT: Final = Path("-")
 
 
 def record(options: argparse.Namespace) -> int:
     """``matchday forecast record export``."""
     since, until = _minute(options.since, "from"), _minute(options.until, "until")
     if since is not None and until is not None and since >= until:
-        raise ForecastError(f"--until {options.until} is not after --from {options.since}")
+        raise WordsError(f"--until {options.until} is not after --from {options.since}")
+    if options.csv != _STDOUT:
+        tried("--csv", options.csv)
     if options.prometheus is None:
         held = [one for one in read_load(options.data) if (since or 0) <= one.minute < (until or sys.maxsize)]
         history = of_minutes(held, options.what)
@@ -38,7 +42,7 @@ def record(options: argparse.Namespace) -> int:
 
 
 def _write(path: Path, history: History) -> None:
-    if path == Path("-"):
+    if path == _STDOUT:
         sys.stdout.write(history.csv())
         return
     try:
@@ -54,7 +58,7 @@ def _minute(text: str | None, option: str) -> int | None:
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 60
     except ValueError as error:
-        raise ForecastError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
+        raise WordsError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
 
 
 def _now() -> int:

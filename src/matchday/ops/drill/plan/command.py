@@ -11,7 +11,6 @@ from rich.table import Table
 
 from matchday.backends.clock_wall import wall_ms
 from matchday.ops.capacity import Capacity, doubts
-from matchday.ops.drill import DrillError
 from matchday.ops.drill.fans.behaviour import MIXES, Mix, bets, requests
 from matchday.ops.drill.night.report import Headroom, headroom
 from matchday.ops.drill.plan.peaks import Coming, Peak, peaks
@@ -118,7 +117,7 @@ def _now(told: str | None) -> int:
     try:
         moment = datetime.fromisoformat(told)
     except ValueError as error:
-        raise DrillError(f"--now {told!r} is no time; write YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from error
+        raise WordsError(f"--now {told!r} is no time; write YYYY-MM-DD or YYYY-MM-DDTHH:MM, in UTC") from error
     return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() // 60)
 
 
