@@ -275,6 +275,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     of ``page_max``."""
     wave_max: Limit = 500_000
     """Bets on what was decided that are read at a time, at 16 bytes each; more are read when these are settled."""
+    waiting_max: Limit = 20_000
+    """Records of decisions, and of accounts, that were heard and wait for the ledger, some 2 KB each; more are left on
+    the log until half of them are done."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

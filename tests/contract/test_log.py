@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from matchday.model.messages import SINGLE, Topic
-from matchday.ports import Log, LogUnavailable, Record, Stored, partition_of
+from matchday.ports import Log, LogUnavailable, Record, Stored, Timer, partition_of
 
 from .conftest import World
 
@@ -63,6 +63,25 @@ def test_a_cancelled_tail_hears_nothing_more(world: World, log: Log) -> None:
     tail.cancel()
     append(world, log, *numbers(1))
     assert len(heard) == 1
+
+
+def test_a_tail_that_cancels_itself_is_taken_up_again_where_it_was_left(world: World, log: Log) -> None:
+    """As a room does that has enough for now: nothing is left out, and what was on its way to it is not heard twice."""
+    heard: list[Stored] = []
+    tails: list[Timer] = []
+
+    def hear(records: Sequence[Stored]) -> None:
+        heard.extend(records)
+        tails.pop().cancel()
+
+    for _ in range(3):
+        append(world, log, *numbers(700, len(heard)))
+        tails.append(log.tail(Topic.BOOKS, heard[-1].offset if heard else -1, hear))
+        world.until(lambda: not tails)
+        append(world, log, *numbers(1))
+    log.tail(Topic.BOOKS, heard[-1].offset, heard.extend)
+    world.until(lambda: len(heard) == 2_103)
+    assert [stored.offset for stored in heard] == list(range(heard[0].offset, heard[0].offset + 2_103))
 
 
 def test_compacted_topics_keep_the_latest_of_each_key(world: World, log: Log) -> None:

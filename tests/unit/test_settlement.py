@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from matchday.backends.ledger_sqlite import SqliteLedgerCore
-from matchday.backends.log_sqlite import SqliteLogCore
+from matchday.backends.log_sqlite import SqliteLogCore, Tail
+from matchday.backends.partitions import Hear, Part
 from matchday.config import Settlement
 from matchday.model.bet import OUTCOMES, BetStatus, Leg, Outcome, Policy, Result
 from matchday.model.ledger import Answer, Command, OpenAccount, PlaceBet, SettleBet, SettleBets, Transfer
 from matchday.model.messages import BetSettled, Decision, LegsDecided, LegsVoided, Topic, encode, one_by_one
-from matchday.ports import LedgerUnavailable, Record
+from matchday.ports import LedgerUnavailable, Record, Stored
 from matchday.services import settlement
 from matchday.services.relay import Relay
 from matchday.services.settlement import GROUP_ACCOUNT, SettlementByAccount
@@ -400,3 +401,39 @@ def test_a_sweep_holds_a_wave_of_bets_however_many_there_are(monkeypatch: pytest
     desk.clock.run_for(1_000)
     assert desk.statuses() == [BetStatus.SETTLED] * 200
     assert max(held) == 30
+
+
+def test_what_waits_for_the_ledger_stands_on_the_log_and_not_in_memory() -> None:
+    """A room that was away for long finds more than it should hold. It hears on when half of it is done, with nothing
+    left out and nothing twice."""
+    desk = Desk()
+    heard: list[int] = []
+    tail_of = desk.log.tail_of
+
+    def counted(part: Part, after: int | None, hear: Hear) -> Tail:
+        def hears(records: Sequence[Stored]) -> None:
+            if part[0] == Topic.ACCOUNTS:
+                heard.extend(record.offset for record in records)
+            hear(records)
+
+        return tail_of(part, after, hears)
+
+    desk.log.tail_of = counted  # type: ignore[method-assign]
+    desk.say(5, home=WON)
+    desk.start()
+    desk.clock.run_for(1_000)
+    for _ in range(3_000):
+        desk.place("F:1x2/home")
+    for fact in desk.core.facts(0, 10_000):
+        desk.log.append([Record(Topic.ACCOUNTS, "k", encode(fact))])
+    room, wire = desk.start(Settlement(waiting_max=1_500), slow_ms=10, away=10**6)
+    desk.clock.run_for(5_000)
+    assert len(heard) == 2_000  # of pages of 1,000, the second one comes to it
+    assert not room.idle
+    wire.away = 0
+    desk.clock.run_for(60_000)
+    assert heard == list(range(heard[0], heard[0] + len(heard)))
+    assert len(heard) >= 3_000
+    assert desk.statuses() == [BetStatus.SETTLED] * 3_000
+    assert desk.log.position(GROUP_ACCOUNT, Topic.ACCOUNTS) == heard[-1]
+    desk.check()

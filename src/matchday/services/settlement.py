@@ -248,6 +248,39 @@ class _Lane:
         self._running = False
 
 
+class _Intake:
+    """A topic, heard no faster than what it brings is done. What is not heard stands on the log, where it is safe and
+    in nobody's memory."""
+
+    def __init__(self, log: Log, topic: Topic, waiting_max: int, hear: Callable[[Sequence[Stored]], None]) -> None:
+        self._log, self._topic, self._most, self._hear = log, topic, waiting_max, hear
+        self._after, self._waiting = -1, 0
+        self._tail: Timer | None = None
+
+    def start(self) -> None:
+        """Hear what comes after the last position."""
+        self._after = self._log.position(GROUP_ACCOUNT, self._topic)
+        self._listen()
+
+    def done(self, offset: int, records: int) -> None:
+        """So many records, the last one of which has this offset, have been dealt with."""
+        self._log.advance(GROUP_ACCOUNT, self._topic, offset)
+        self._waiting -= records
+        if self._tail is None and self._waiting <= self._most // 2:
+            self._listen()
+
+    def _listen(self) -> None:
+        self._tail = self._log.tail(self._topic, self._after, self._heard)
+
+    def _heard(self, records: Sequence[Stored]) -> None:
+        self._after = max(self._after, records[-1].offset)
+        self._waiting += len(records)
+        if self._waiting >= self._most and self._tail is not None:
+            self._tail.cancel()
+            self._tail = None
+        self._hear(records)
+
+
 Bets = NDArray[np.int64]
 """Bets as the number of the account, then that of the bet, in eight bytes each."""
 _NUMBER: Final = 32
@@ -295,14 +328,17 @@ class SettlementByAccount:
         self._voice = Voice(clock, log, "settlement by account")
         self._letters = Letters(clock, self._voice, "settlement by account")
         self._decided, self._accepted = _Lane(clock), _Lane(clock)
+        most = settings.waiting_max
+        self._decisions = _Intake(log, Topic.DECISIONS, most, self._hear_decisions)
+        self._accounts = _Intake(log, Topic.ACCOUNTS, most, self._hear_accounts)
         self._page = settings.page_max
         self._said: dict[str, dict[str, int]] = {}
         """Fixture -> the highest version at which anything was said of each selection."""
 
     def start(self) -> None:
         """Hear decisions and accepted bets from the last positions on."""
-        self._log.tail(Topic.DECISIONS, self._log.position(GROUP_ACCOUNT, Topic.DECISIONS), self.hear_decisions)
-        self._log.tail(Topic.ACCOUNTS, self._log.position(GROUP_ACCOUNT, Topic.ACCOUNTS), self.hear_accounts)
+        self._decisions.start()
+        self._accounts.start()
 
     @property
     def waiting(self) -> int:
@@ -314,7 +350,7 @@ class SettlementByAccount:
         """Whether all that was heard has been settled."""
         return not (self._decided.busy or self._accepted.busy)
 
-    def hear_decisions(self, records: Sequence[Stored]) -> None:
+    def _hear_decisions(self, records: Sequence[Stored]) -> None:
         """Remember each decision in the ledger, then settle the bets on it."""
         for _, message in self._letters.opened(records):
             if isinstance(message, LegsDecided):
@@ -322,22 +358,24 @@ class SettlementByAccount:
                     self._decided.do(partial(self._remember, fresh))
             elif isinstance(message, LegsVoided):
                 self._decided.do(partial(self._void, message))
-        self._mark(self._decided, Topic.DECISIONS, records[-1].offset)
+        self._mark(self._decided, self._decisions, records)
 
-    def hear_accounts(self, records: Sequence[Stored]) -> None:
+    def _hear_accounts(self, records: Sequence[Stored]) -> None:
         """A bet may have committed after its leg was decided: then nobody else will settle it. One that committed
         before is found by the sweep, which begins when the decision has committed."""
         accepted = self._letters.opened(records, wanted=lambda stored: kind(stored.value) == _ACCEPTED)
         if placed := [message.bet for _, message in accepted if isinstance(message, BetAccepted)]:
             self._accepted.do(partial(self._reading, partial(self._settle_late, placed)))
-        self._mark(self._accepted, Topic.ACCOUNTS, records[-1].offset)
+        self._mark(self._accepted, self._accounts, records)
 
-    def _mark(self, lane: _Lane, topic: Topic, offset: int) -> None:
+    def _mark(self, lane: _Lane, intake: _Intake, records: Sequence[Stored]) -> None:
+        done = partial(intake.done, records[-1].offset, len(records))
+
         def advance() -> None:
             if self._voice.quiet:
-                self._log.advance(GROUP_ACCOUNT, topic, offset)
+                done()
             else:  # what was put aside must be durable first
-                self._voice.say((), lambda: self._log.advance(GROUP_ACCOUNT, topic, offset))
+                self._voice.say((), done)
             lane.next()
 
         lane.do(advance)

@@ -325,7 +325,9 @@ class _Tail:
 
     def cancel(self) -> None:
         """Hear no more."""
-        self._cancelled = True
+        if not self._cancelled:
+            self._cancelled = True
+            self._log._tails.remove(self)
 
     def wake(self) -> None:
         """There may be more."""
