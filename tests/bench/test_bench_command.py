@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from matchday.__main__ import _BENCH_PARTS
 from matchday.bench.command import PARTS
 from matchday.bench.postgres_server import programs
+from matchday.commands import BENCH_PARTS
 from tests.engines import missing
 from tests.real import command
 
@@ -34,7 +34,7 @@ def rows_of(*words: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_help_names_the_parts_that_there_are() -> None:
-    assert tuple(PARTS) == _BENCH_PARTS
+    assert tuple(PARTS) == BENCH_PARTS
 
 
 def test_prices_and_the_ledger() -> None:

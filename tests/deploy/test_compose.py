@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from matchday.__main__ import _parser
 from matchday.app import ROOMS
+from matchday.commands import parser
 from matchday.config import Settings, load
 from matchday.ops import cluster_balancer
 from tests.deploy.objects import DEPLOY, is_file
@@ -34,10 +34,10 @@ def seconds(text: str) -> int:
 
 
 def test_every_room_runs() -> None:
-    rooms = [_parser().parse_args(service["command"]).rooms[0] for service in RUN.values()]
+    rooms = [parser().parse_args(service["command"]).rooms[0] for service in RUN.values()]
     assert sorted(rooms) == sorted([*ROOMS, "gate"])
     assert {name for name, service in RUN.items() if service.get("deploy") == {"replicas": 2}} == {"odds", "settlement"}
-    topics = _parser().parse_args(OURS["topics"]["command"])
+    topics = parser().parse_args(OURS["topics"]["command"])
     assert (topics.command, topics.cluster_command) == ("cluster", "init")
 
 
@@ -49,7 +49,7 @@ def test_a_room_takes_its_settings_and_has_time_to_stop(name: str) -> None:
     assert seconds(service["stop_grace_period"]) >= needed_s(room, settings, 0) + SPARE_S
     assert f":{settings.ops.port}/readyz" in service["healthcheck"]["test"][-1]
     (config,) = service["configs"]
-    assert str(_parser().parse_args(service["command"]).config) == config["target"]
+    assert str(parser().parse_args(service["command"]).config) == config["target"]
     files = [value for key, value in service["environment"].items() if key.endswith("_FILE")]
     assert files == [f"/run/secrets/{secret}" for secret in service["secrets"]]
     if room == "gate":

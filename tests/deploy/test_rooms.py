@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from matchday.__main__ import _parser
 from matchday.app import ROOMS
 from matchday.app.metric_list import BY_NAME, Kind
 from matchday.app.workers import ALONE
+from matchday.commands import parser
 from matchday.config import Settings
 from matchday.edge.ops import OpsPort
 from tests.deploy.objects import (
@@ -52,7 +52,7 @@ def test_each_room_takes_its_settings_and_words(overlay: str, tmp_path: Path) ->
         assert settings.kafka.brokers
         assert (settings.doors.host, settings.ops.host) == ("0.0.0.0", "0.0.0.0")
         assert (settings.cache.kind == "redis") == (room == "gate"), "only gates may reach the cache"
-        words = _parser().parse_args(container_of(workload)["args"])
+        words = parser().parse_args(container_of(workload)["args"])
         assert (words.command, words.rooms) == ("run", [room])
         mounts = {mount["mountPath"] for mount in container_of(workload)["volumeMounts"]}
         assert str(words.config.parent) in mounts

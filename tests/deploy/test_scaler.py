@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from matchday.__main__ import _parser
 from matchday.app import ROOMS
+from matchday.commands import parser
 from matchday.ops import capacity
 from matchday.ops.forecast import calendar
 from matchday.ops.scaler.keda import METADATA
@@ -42,7 +42,7 @@ def test_it_takes_its_settings_and_its_model(settings: Settings, tmp_path: Path)
     assert set(sizes(settings, model)) == set(settings.rooms) <= set(ROOMS)
     for name in settings.forecast.calendars:
         assert calendar.read(tmp_path / name).fixtures
-    words = _parser().parse_args(container_of(named(OBJECTS, "Deployment")["autoscaler"])["args"])
+    words = parser().parse_args(container_of(named(OBJECTS, "Deployment")["autoscaler"])["args"])
     assert (words.command, words.mode) == ("autoscale", None)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from matchday.__main__ import ROOMS as EXPLAINED
 from matchday.app import ROOMS
+from matchday.commands import ROOMS as EXPLAINED
 from tests.real import Server, command, new_id, poll
 
 

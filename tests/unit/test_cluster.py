@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from matchday.__main__ import ROOMS as EXPLAINED
+from matchday.commands import ROOMS as EXPLAINED
 from matchday.ops.cluster_balancer import CONFIG, Balancer
 from matchday.ops.cluster_local import Cluster
 from matchday.ops.cluster_rooms import GATES_MAX, ROOMS, Rooms
