@@ -433,6 +433,52 @@ def test_a_commit_whose_answer_is_lost_is_sent_again(
         assert wire.was_cut
 
 
+def test_a_commit_is_answered_though_nobody_says_where_it_ends(fresh: str) -> None:
+    """It is recorded by then; the standby is not read until one is known to have come as far."""
+    with psycopg.connect(fresh, autocommit=True) as owner:
+        owner.execute("CREATE ROLE app LOGIN")
+        try:
+            owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO app")
+            owner.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app")
+            with closing(Core(settings(fresh.replace("user=bet", "user=app"), standby=fresh))) as core:
+                core.commit(opened())
+                owner.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC")
+                for number in range(2):
+                    assert [answer.refusal for answer in core.commit([bet(100, name=f"b{number}")])] == [None]
+                assert (core.open_bets(), core.totals()) == (2, {"EUR": 0})
+        finally:
+            owner.execute("DROP OWNED BY app")
+            owner.execute("DROP ROLE app")
+
+
+def test_a_fault_of_ours_while_writing_leaves_no_lock(two: Processes) -> None:
+    class Faulty(RowStore):
+        def save(self, trip: Trip, work: Working, commands: Sequence[Command], writer: int) -> None:
+            raise OverflowError("more than a column takes")
+
+    first, second = two.cores
+    first.commit(opened())
+    first._committer._store = Faulty()
+    with pytest.raises(OverflowError):
+        first.commit([bet(100)])
+    assert [answer.refusal for answer in second.commit([bet(100)])] == [None]  # its lock would be waited for
+
+
+@pytest.mark.parametrize("reconnects", [False, True])
+def test_a_guard_that_is_gone_is_made_anew(core: Core, address: str, reconnects: bool) -> None:
+    """As after a fail-over to a server that had not heard of it: what it caps is capped all the same."""
+    charge = (Charge("exposure:F#0", 60, 100, Refusal.EXPOSURE_REACHED),)
+    core.commit(opened())
+    core.commit([bet(10, name="b1", charges=charge)])
+    with psycopg.connect(address, autocommit=True) as owner:
+        owner.execute("DELETE FROM guards")
+    if reconnects:
+        core._committer.close()
+    found = [core.commit([bet(10, name=f"c{number}", charges=charge)])[0].refusal for number in range(2)]
+    assert found == [None, Refusal.EXPOSURE_REACHED]
+    assert core.guards(["exposure:F#0"]) == {"exposure:F#0": 60}
+
+
 def test_a_connection_that_was_lost_between_two_commits_is_nobodys_trouble(wire: Wire, database: str) -> None:
     with closing(Core(over(wire, database))) as core:
         core.commit(opened())

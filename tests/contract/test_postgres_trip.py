@@ -57,6 +57,14 @@ def test_after_one_that_fails_none_is_run_and_the_next_trip_is_as_any(db: Connec
     assert len(db.execute("SELECT name FROM pg_prepared_statements WHERE name LIKE 'matchday%'").fetchall()) == 7
 
 
+def test_a_commit_that_fails_with_the_end_of_a_trip_says_so(db: Connection) -> None:
+    """Of a statement in no transaction the answer is there before its commit is tried."""
+    rows_of(db, "CREATE TEMP TABLE late (n bigint UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(psycopg.errors.UniqueViolation, match="late_n_key"):
+        rows_of(db, "INSERT INTO late VALUES ($1), ($1)", 1)
+    assert rows_of(db, "SELECT count(*) FROM late") == [(0,)]
+
+
 def test_a_statement_that_is_none_says_so_and_the_others_stay(db: Connection) -> None:
     trip = Trip(db)
     trip.ask("SELECT 1")

@@ -57,6 +57,8 @@ _PURGE: Final = (
 )
 _ABOVE: Final = "SELECT setval('batches', greatest(last_value, %s)) FROM batches"
 _NEWS: Final = "SELECT FROM facts WHERE seq > %s AND seq <= %s LIMIT 1"
+_NOWHERE: Final = 2**62
+"""A place in the write-ahead log that no standby has come to."""
 _PLACE: Final = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 Done = Callable[[Sequence[Answer] | LedgerUnavailable], None]
 
@@ -133,29 +135,34 @@ class Committer:
 
     def _write(self, db: Connection, work: Working, commands: Sequence[Command]) -> None:
         """Write what the rules changed and commit it."""
-        db.warned = ""
+        db.warned, trip, place, committed = "", Trip(db), None, None
         try:
-            trip = Trip(db)
             self._store.save(trip, work, commands, self._writer)
             trip.ask("SET LOCAL statement_timeout = 0")  # ended in its wait for a standby, a commit would stand
-            trip.ask("COMMIT")
+            committed = trip.ask("COMMIT")
             place = trip.ask(_PLACE) if self._settings.standby else None
             trip.go()
         except psycopg.Error as error:
             if lost(error, db):
                 self.close()
                 raise _Unknown(said(error)) from error
-            raise self._taken_back(db, error) from error
+            if committed is None or committed.result is None:
+                raise self._taken_back(db, error) from error
+            _log.warning("ledger: where a commit ends is not known, so that the standby is not read: %s", said(error))
+        except BaseException:
+            self.close()  # and with it the transaction
+            raise
         if db.warned:
             raise _Unknown(f"the server warned: {db.warned}")
         self._proven = True
         if place is not None:
-            ((self.place,),) = place.rows()
+            self.place = _NOWHERE if place.result is None else place.rows()[0][0]
 
     def _connected(self) -> Connection:
         if self._db is None or self._db.closed:
             try:
                 self._db = connect(self._settings.address, self._settings)
+                self._store.forget()  # it may be another server, without what was written last
                 found = self._db.execute(_SHARD, (_SHARDS, _SHARD_LOCK)).fetchone()
             except psycopg.Error as error:
                 self.close()

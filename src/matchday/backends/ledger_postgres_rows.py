@@ -168,6 +168,10 @@ class RowStore:
     def __init__(self) -> None:
         self._guards: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """What was remembered of guards."""
+        self._guards = {}
+
     # --- loading ------------------------------------------------------------------------------------------------------
 
     def load(self, db: Connection, commands: Sequence[Command]) -> Working:
@@ -265,6 +269,9 @@ class RowStore:
         rows.counters = {-player: used or 0 for player, used in work.exposed.items()}
         if found is not None:
             rows.counters.update(dict(found.rows()))
+            if any(number > 0 and number not in rows.counters for number in rows.guards.values()):
+                self.forget()
+                raise psycopg.errors.SerializationFailure("a guard that was numbered before is not there")
 
     def _load_repeated(self, db: Connection, rows: Rows, bets: Sequence[str]) -> None:
         """Bets of answers that are given again."""

@@ -93,6 +93,8 @@ def _conninfo(address: str, settings: Postgres, more: dict[str, str], *, read_on
         "jit": "off",
         # To plan the same few joins for each batch anew costs as much as to run them.
         "plan_cache_mode": "auto" if read_only else "force_generic_plan",
+        # What is read after something was locked has to be as whoever held it before has left it.
+        "default_transaction_isolation": r"read\ committed",
         "statement_timeout": settings.read_ms_max if read_only else settings.statement_ms_max,
         "lock_timeout": settings.lock_ms_max,
         "idle_in_transaction_session_timeout": 2 * settings.silence_ms_max,

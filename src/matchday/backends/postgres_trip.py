@@ -94,13 +94,15 @@ class Trip:
 
     def _take(self, names: Sequence[tuple[str, bytes] | None], answered: Sequence[PGresult]) -> None:
         founds = iter(self._asked)
-        for name, result in zip(names, answered, strict=True):
+        for name, result in zip(names, answered, strict=False):
             if result.status in _FAILED:
                 raise error_from_result(result)
             if name is not None:
                 self._db.prepared[name[0]] = name[1]
             else:
                 next(founds)[2].result = result
+        for result in answered[len(names) :]:  # of a commit that comes with the end of the trip
+            raise error_from_result(result)
 
 
 def rows_of(db: Connection, sql: str, *values: Value) -> list[tuple[Any, ...]]:

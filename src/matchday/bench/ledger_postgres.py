@@ -135,9 +135,9 @@ class Beside:
 
     def hot(self, with_: str) -> list[Row]:
         """One account, one market, and fans who are at both gates, beside even load."""
-        rows, size = list[Row](), 64
-        half = Target(0.5, of_ratio=True, at_least=True)
-        for load, target in (("one account", half), ("one market", half), ("all fans at both gates", None)):
+        rows, half = list[Row](), Target(0.5, of_ratio=True, at_least=True)
+        loads = (("one account", 64, half), ("one market", 64, half), ("all fans at both gates", 256, None))
+        for load, size, target in loads:
             pairs = [
                 (self._ours.spent(load, self._each, size).rate, self._ours.spent("even", self._each, size).rate)
                 for _ in range(self._rounds)
