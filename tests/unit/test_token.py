@@ -47,7 +47,7 @@ def test_no_key_is_made_where_there_is_none(tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize("name", ["", "two words", "a/b", "x" * 65, "tom\n"])
 def test_a_name_is_one(data: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert token("--name", name, "--data", str(data)) == 1
+    assert token("--name", name, "--data", str(data)) == 2
     assert "--name" in capsys.readouterr().err
 
 
