@@ -46,6 +46,8 @@ _COMPACT: Final = {
     "delete.retention.ms": str(24 * _HOUR_MS),
 }
 _LOOK_S: Final = 0.05
+_LOOKS_MAX: Final = 40
+"""Looks for topics that a broker does not know yet, before they are missing: two seconds."""
 _CHECKED: Final = ("cleanup.policy", "min.insync.replicas", "message.timestamp.type", "unclean.leader.election.enable")
 """What order and durability depend on. An operator may keep more, or compact otherwise."""
 
@@ -121,20 +123,26 @@ class Topics:
                 found[name] = Found(str(described.topic_id), len(described.partitions), len(first.replicas))
         return found
 
+    def _there(self, names: Sequence[str]) -> dict[str, Found]:
+        """Those topics, all of them. A broker may hear of what was just made later than who has made it."""
+        found, looks, pause = self.found(names), 1, threading.Event()
+        while (missing := sorted(set(names) - set(found))) and looks < _LOOKS_MAX:
+            pause.wait(_LOOK_S)
+            found, looks = self.found(names), looks + 1
+        if not missing:
+            return found
+        raise BackendError(f"topics are missing: {', '.join(missing)}; make them with {self._init}")
+
     def log_id(self) -> str:
         """What tells this log from any other, of this name or of another: Kafka's id of the topic ``platform``."""
         name = named(self._settings, PLATFORM)
-        if (found := self.found([name]).get(name)) is None:
-            raise BackendError(f"topics are missing: {name}; make them with {self._init}")
-        return found.epoch
+        return self._there([name])[name].epoch
 
     def required(self) -> dict[Topic, Found]:
         """The topics of messages, all of them and fit for each other. BackendError says what is missing."""
         wanted = {named(self._settings, topic): topic for topic in Topic}
         names = [*wanted, *(named(self._settings, other) for other in (SHARES, PLATFORM))]
-        found = self.found(names)
-        if missing := sorted(set(names) - set(found)):
-            raise BackendError(f"topics are missing: {', '.join(missing)}; make them with {self._init}")
+        found = self._there(names)
         by_topic = {topic: found[name] for name, topic in wanted.items()}
         counts = {topic: one.partitions for topic, one in by_topic.items() if topic not in SINGLE}
         if len(set(counts.values())) > 1 or any(by_topic[topic].partitions != 1 for topic in SINGLE):
