@@ -2,6 +2,7 @@
 
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,14 @@ def within(options: Namespace, **bounds: tuple[float, float]) -> None:
         value = getattr(options, name)
         if value is not None and not least <= value <= most:
             raise WordsError(f"--{name.replace('_', '-')} {value:.12g} is outside {least:.12g} to {most:.12g}")
+
+
+def minute_of(option: str, date: str) -> int:
+    """The first minute since 1970 of a day that an option names, in UTC. WordsError: it names none."""
+    try:
+        return int(datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 60
+    except ValueError as error:
+        raise WordsError(f"{option} {date!r} is no date; write YYYY-MM-DD") from error
 
 
 def count(least: int, most: int) -> Callable[[str], int]:

@@ -416,7 +416,7 @@ def wire(postgres: Databases) -> Iterator[Wire]:
 
 
 def over(wire: Wire, database: str, **more: Any) -> Postgres:
-    return settings(f"host=127.0.0.1 port={wire.port} user=bet dbname={database} sslmode=disable", **more)
+    return settings(wire.address(database), **more)
 
 
 @pytest.mark.parametrize(("heard", "repeated"), [(True, True), (False, False)])

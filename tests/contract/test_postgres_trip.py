@@ -97,7 +97,7 @@ def test_a_server_that_ends_the_connection_is_heard_out(db: Connection) -> None:
 
 def test_a_server_that_says_nothing_is_given_up(postgres: Databases, shared_database: str) -> None:
     with closing(Wire(postgres.server.port)) as wire:
-        address = f"host=127.0.0.1 port={wire.port} user=bet dbname={shared_database} sslmode=disable"
+        address = wire.address(shared_database)
         settings = Postgres(address=address, **QUICK | {"silence_ms_max": 100})
         with closing(connect(address, settings)) as db:
             assert rows_of(db, "SELECT 1") == [(1,)]
@@ -110,7 +110,7 @@ def test_a_server_that_says_nothing_is_given_up(postgres: Databases, shared_data
 
 def test_a_wire_that_is_cut_is_an_error_of_the_connection(postgres: Databases, shared_database: str) -> None:
     with closing(Wire(postgres.server.port)) as wire:
-        address = f"host=127.0.0.1 port={wire.port} user=bet dbname={shared_database} sslmode=disable"
+        address = wire.address(shared_database)
         with closing(connect(address, Postgres(address=address, **QUICK))) as db:
             wire.cut_after(b"needle")
             with pytest.raises(psycopg.Error) as caught:

@@ -23,6 +23,10 @@ class Wire:
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def address(self, database: str) -> str:
+        """Of a database of its server, by way of it."""
+        return f"host=127.0.0.1 port={self.port} user=bet dbname={database} sslmode=disable"
+
     def cut_before(self, word: bytes) -> None:
         """Once, when the client says this: the server never hears it."""
         self._before = lambda data: word in data

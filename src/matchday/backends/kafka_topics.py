@@ -124,14 +124,22 @@ class Topics:
         return found
 
     def _there(self, names: Sequence[str]) -> dict[str, Found]:
-        """Those topics, all of them. A broker may hear of what was just made later than who has made it."""
-        found, looks, pause = self.found(names), 1, threading.Event()
-        while (missing := sorted(set(names) - set(found))) and looks < _LOOKS_MAX:
+        """Those topics, all of them. BackendError names what is missing."""
+        found = self._seen(names, _LOOKS_MAX)
+        if missing := sorted(set(names) - set(found)):
+            raise BackendError(f"topics are missing: {', '.join(missing)}; make them with {self._init}")
+        return found
+
+    def _seen(self, names: Sequence[str], looks_max: int) -> dict[str, Found]:
+        """Those topics, as many as are there after so many looks: brokers are told a little later of what was made."""
+        pause = threading.Event()
+        found = self.found(names)
+        for _ in range(1, looks_max):
+            if len(found) == len(names):
+                break
             pause.wait(_LOOK_S)
-            found, looks = self.found(names), looks + 1
-        if not missing:
-            return found
-        raise BackendError(f"topics are missing: {', '.join(missing)}; make them with {self._init}")
+            found = self.found(names)
+        return found
 
     def log_id(self) -> str:
         """What tells this log from any other, of this name or of another: Kafka's id of the topic ``platform``."""
@@ -157,9 +165,13 @@ class Topics:
     def init(self) -> list[TopicReport]:
         """Make what is missing and compare what is there."""
         declared = topics(self._settings)
-        before = self.found([one.name for one in declared])
+        names = [one.name for one in declared]
+        before = self.found(names)
         self._create([one for one in declared if one.name not in before])
-        self._wait_for([one.name for one in declared])
+        if len(self._seen(names, round(self._timeout_s / _LOOK_S))) < len(names):
+            raise BackendError(
+                f"{self._where}: the topics were made, and the brokers do not know of them yet: try again"
+            )
         return [
             self._compared(one, before[one.name]) if one.name in before else TopicReport(one.name, "created")
             for one in declared
@@ -234,15 +246,6 @@ class Topics:
                     f"{self._where} did not make {name}: {refused}; with fewer than {self._settings.replicas} brokers, "
                     "set kafka.replicas to as many as there are (--replicas)"
                 ) from refused
-
-    def _wait_for(self, names: Sequence[str]) -> None:
-        """Until the brokers know of what was made: they are told of it a little later."""
-        pause = threading.Event()
-        for _ in range(round(self._timeout_s / _LOOK_S)):
-            if len(self.found(names)) == len(names):
-                return
-            pause.wait(_LOOK_S)
-        raise BackendError(f"{self._where}: the topics were made, and the brokers do not know of them yet: try again")
 
     def _compared(self, declared: Declared, found: Found) -> TopicReport:
         said = []

@@ -201,7 +201,7 @@ class RowStore:
     def _number_guards(self, db: Connection, names: Iterable[str]) -> None:
         """Give numbers to guards that have none: at once, for whoever else charges them. Not those of accounts."""
         if len(self._guards) > GUARDS_MAX:
-            self._guards = {}
+            self.forget()
         unknown = sorted(name for name in names if name not in self._guards and not name.startswith(ACCOUNT_GUARD))
         if unknown:
             sql = "INSERT INTO guards (guard) SELECT unnest($1) ON CONFLICT DO NOTHING"

@@ -78,8 +78,7 @@ def connect(address: str, settings: Postgres, *, read_only: bool = False, **more
         _conninfo(address, settings, more, read_only=read_only), autocommit=True, prepare_threshold=0
     )
     connection.patience_s = (settings.read_ms_max if read_only else settings.silence_ms_max) / 1_000
-    for dumper in (_NumbersDumper, _TextsDumper, _HashesDumper):
-        connection.adapters.register_dumper(dumper.of, dumper)
+    connection.adapters.register_dumper(Texts, _TextsDumper)
     connection.add_notice_handler(lambda notice: _heard(connection, notice))
     return connection
 
@@ -263,21 +262,10 @@ def _packed(oid: int, values: Sequence[str | bytes | None]) -> bytes:
     return b"".join(parts)
 
 
-class _ColumnDumper(Dumper):
-    format = Format.BINARY
-    of: type[Column]
+class _TextsDumper(Dumper):
+    """For reads, which go by psycopg."""
 
-    def dump(self, obj: Column) -> Buffer:
+    format, oid = Format.BINARY, Texts.oid
+
+    def dump(self, obj: Texts) -> Buffer:
         return obj.data
-
-
-class _NumbersDumper(_ColumnDumper):
-    oid, of = Numbers.oid, Numbers
-
-
-class _TextsDumper(_ColumnDumper):
-    oid, of = Texts.oid, Texts
-
-
-class _HashesDumper(_ColumnDumper):
-    oid, of = Hashes.oid, Hashes

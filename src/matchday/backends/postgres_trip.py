@@ -101,8 +101,8 @@ class Trip:
                 self._db.prepared[name[0]] = name[1]
             else:
                 next(founds)[2].result = result
-        for result in answered[len(names) :]:  # of a commit that comes with the end of the trip
-            raise error_from_result(result)
+        if len(answered) > len(names):  # that of a commit which comes with the end of the trip
+            raise error_from_result(answered[-1])
 
 
 def rows_of(db: Connection, sql: str, *values: Value) -> list[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from matchday.ops.forecast.problems import Finding, ForecastError
 from matchday.ops.forecast.report import page
 from matchday.ops.forecast.series import DAY, Series, compressed, slots
 from matchday.output import write_json
-from matchday.words import WordsError, tried, within
+from matchday.words import WordsError, minute_of, tried, within
 
 _TRAINED: Final = 0.75
 """Of the days of a trace, where no --train-until is given."""
@@ -75,10 +75,11 @@ def prepare(options: argparse.Namespace) -> tuple[Plan, list[Finding]]:
 def judged(series: Series, train_until: str | None, judge_until: str | None) -> tuple[int, int]:
     """The first minute that is judged, and the first that is no more: whole days, within the traffic."""
     whole = len(series.requests) // series.day
-    start = (
-        int(whole * _TRAINED) * series.day if train_until is None else series.index(_day(train_until, "train-until"))
-    )
-    end = whole * series.day if judge_until is None else series.index(_day(judge_until, "judge-until"))
+    if train_until is None:
+        start = int(whole * _TRAINED) * series.day
+    else:
+        start = series.index(minute_of("--train-until", train_until))
+    end = whole * series.day if judge_until is None else series.index(minute_of("--judge-until", judge_until))
     if not 0 < start < end:
         raise WordsError(f"no day is judged from {_date(series, start)} until before {_date(series, end)}; "
                             "--judge-until must be after --train-until")  # fmt: skip
@@ -86,13 +87,6 @@ def judged(series: Series, train_until: str | None, judge_until: str | None) -> 
         last = _date(series, whole * series.day)
         raise WordsError(f"--judge-until {judge_until} is after the traffic's last whole day; it can be {last} at most")
     return start, end
-
-
-def _day(text: str, option: str) -> int:
-    try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 60
-    except ValueError as error:
-        raise WordsError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
 
 
 def decisions(outcome: Outcome) -> str:

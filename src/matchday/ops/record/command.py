@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from matchday.ops.forecast.problems import ForecastError
 from matchday.ops.record.history import History, of_minutes
 from matchday.ops.record.prometheus import Prometheus
 from matchday.ops.record.words import DAYS
-from matchday.words import WordsError, tried
+from matchday.words import WordsError, minute_of, tried
 
 _DAY: Final = 1_440
 _STDOUT: Final = Path("-")
@@ -21,7 +20,8 @@ _STDOUT: Final = Path("-")
 
 def record(options: argparse.Namespace) -> int:
     """``matchday forecast record export``."""
-    since, until = _minute(options.since, "from"), _minute(options.until, "until")
+    since = None if options.since is None else minute_of("--from", options.since)
+    until = None if options.until is None else minute_of("--until", options.until)
     if since is not None and until is not None and since >= until:
         raise WordsError(f"--until {options.until} is not after --from {options.since}")
     if options.csv != _STDOUT:
@@ -50,15 +50,6 @@ def _write(path: Path, history: History) -> None:
     except OSError as error:
         raise ForecastError(f"cannot write {path}: {error.strerror}; choose another file") from error
     sys.stderr.write(f"{len(history.counts)} minutes written to {path}\n")
-
-
-def _minute(text: str | None, option: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 60
-    except ValueError as error:
-        raise WordsError(f"--{option} {text!r} is no date; write YYYY-MM-DD") from error
 
 
 def _now() -> int:
