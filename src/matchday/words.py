@@ -15,7 +15,10 @@ class WordsError(Exception):
 
 def tried(option: str, file: Path) -> None:
     """See that a file can be written, before the work of which it is to tell, and leave all as it was: a folder of its
-    that is missing is an error, too. WordsError where it cannot be written."""
+    that is missing is an error, too. WordsError where it cannot be written. A pipe is believed: whoever reads it would
+    take the look for the end."""
+    if file.is_fifo():
+        return
     try:
         new = not file.exists()
         file.open("ab").close()

@@ -1,11 +1,13 @@
 """Words that mean nothing are refused: the option is named, with what is wrong and what is expected (exit status 2)."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from matchday.__main__ import main
 from matchday.ops.drill import DrillError
+from matchday.words import tried
 
 PLAN = ("drill", "plan", "--calendar", "none.csv", "--traffic", "none.csv", "--have")
 
@@ -55,6 +57,13 @@ def test_words_that_mean_nothing_are_refused(
     assert refused(words) == 2
     assert says in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_not_looked_at_before_it_is_written(tmp_path: Path) -> None:
+    """Its reader would be at the end with the look, and nobody there for what is written."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    tried("--journal", pipe)  # opened, it would wait for a reader
+    assert pipe.is_fifo()
 
 
 def test_rooms_that_the_capacity_model_knows_are_taken(
