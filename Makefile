@@ -11,6 +11,8 @@ ARGS ?=
 PART_OF_LOCK := --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 # Test files are run at once by as many processes as there are cores; 0: by one, which shows what is printed.
 WORKERS ?= auto
+# Tests start hundreds of processes; where this was set, each of them would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make up [ARGS='--port 8001 --speed 10']   run the platform on http://127.0.0.1:8000"

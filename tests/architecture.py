@@ -39,6 +39,7 @@ AMBIENT = {
     "os": {"urandom", "getrandom"},
 }  # fmt: skip
 """Where time, chance and ids come from when nobody hands them in."""
+AMBIENT_NAMES = frozenset().union(*AMBIENT.values())
 AMBIENT_SQL = re.compile(r"CURRENT_TIME|strftime\(|unixepoch\(|'now'|\brandom\(\)|randomblob\(", re.IGNORECASE)
 CLOCKS = {"backends/clock_wall.py"}
 """Where ambient time, chance and ids may stand."""
@@ -118,9 +119,15 @@ def parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+@lru_cache(maxsize=512)
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All of a file's, walked once: of a copy that was broken on purpose all files but one are as they were."""
+    return tuple(ast.walk(tree))
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Every module that is imported, ``from x import y`` as ``x.y``, and where."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -162,7 +169,7 @@ def impure(root: Path) -> list[str]:
             top = module.split(".")[0]
             if top not in PURE and not module.startswith(("matchday.model.", "matchday.pricing.")):
                 found.append(f"{name}:{line} imports {module}")
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) in REACHING]
+        calls = [node for node in nodes(tree) if isinstance(node, ast.Call) and called(node) in REACHING]
         found += [f"{name}:{node.lineno} {called(node)}()" for node in calls]
     return found
 
@@ -196,15 +203,17 @@ def ambient(root: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _ambient(tree: ast.AST) -> Iterator[str]:
+def _ambient(tree: ast.Module) -> Iterator[str]:
     full: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             full.update({alias.asname or alias.name: alias.name for alias in node.names})
         elif isinstance(node, ast.ImportFrom):
             full.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Attribute):
+            if node.attr not in AMBIENT_NAMES:
+                continue
             owner = ast.unparse(node.value)
             module = full.get(owner, owner).rpartition(".")[2]
             if node.attr in AMBIENT.get(module, ()) and (owner.split(".")[0] in full):
@@ -217,9 +226,9 @@ def _ambient(tree: ast.AST) -> Iterator[str]:
             yield f"{node.lineno} {called(node)} without a seed"
 
 
-def _sql(tree: ast.AST) -> Iterator[str]:
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
-    for node in ast.walk(tree):
+def _sql(tree: ast.Module) -> Iterator[str]:
+    said = {id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
             yield from (f"{node.lineno} {match[0]} in SQL" for match in AMBIENT_SQL.finditer(node.value))
 
@@ -246,8 +255,8 @@ def _floats(tree: ast.AST) -> Iterator[str]:
             yield f"{node.lineno} float"
 
 
-def _float_amounts(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _float_amounts(tree: ast.Module) -> Iterator[str]:
+    for node in nodes(tree):
         if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
             named, value = (node.arg, None) if isinstance(node, ast.arg) else (_name(node.target), node.value)
             if named in AMOUNTS and (any(_floats(node.annotation)) or (value is not None and any(_floats(value)))):
@@ -273,7 +282,7 @@ def foreign_entries(root: Path) -> list[str]:
     """Entries and postings that are made elsewhere than by the ledger's rules, or changed once they stand."""
     found = []
     for name, tree in trees(root):
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if called(node) in ("Entry", "Posting") and not POSTS.fullmatch(name):
                 found.append(f"{name}:{getattr(node, 'lineno', 0)} makes {called(node)}")
             elif (
@@ -314,10 +323,10 @@ def lazy_commits(root: Path) -> list[str]:
     wait is one whose writer is handed the wait (``leave_syncs``, ``Writer``)."""
     said, found = 0, list[str]()
     for name, tree in trees(root, "backends/"):
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in nodes(tree) if isinstance(node, ast.FunctionDef)]
         left = [node for node in functions if node.name == "leave_syncs"]
         within = {inner for node in left for inner in ast.walk(node)}
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 said += len(ways := SYNCHRONOUS.findall(node.value))
                 allowed = "NORMAL" if node in within else "FULL"
@@ -330,12 +339,12 @@ def lazy_commits(root: Path) -> list[str]:
 
 
 def _hands_the_wait(tree: ast.AST) -> bool:
-    writers = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "Writer"]
+    writers = [node for node in nodes(tree) if isinstance(node, ast.Call) and called(node) == "Writer"]
     return any(isinstance(given, ast.Attribute) and given.attr == "sync" for node in writers for given in node.args)
 
 
 def _calls(tree: ast.AST, function: str) -> bool:
-    return any(isinstance(node, ast.Call) and called(node) == function for node in ast.walk(tree))
+    return any(isinstance(node, ast.Call) and called(node) == function for node in nodes(tree))
 
 
 # --- 9: named, and nothing swallowed ----------------------------------------------------------------------------------
@@ -344,13 +353,13 @@ def _calls(tree: ast.AST, function: str) -> bool:
 def unnamed_refusals(root: Path) -> list[str]:
     """Problems and refusals whose reason is in no table, and refusals that are mere texts."""
     problems = parsed((package(root) / "edge" / "problems.py").read_text())
-    table = next(node.value for node in ast.walk(problems)
+    table = next(node.value for node in nodes(problems)
                  if isinstance(node, ast.AnnAssign) and _name(node.target) == "REASONS")  # fmt: skip
     assert isinstance(table, ast.Dict)
     known = {key.value for key in table.keys if isinstance(key, ast.Constant)}
     found = []
     for name, tree in trees(root, "edge/", "services/", "model/"):
-        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for node in (node for node in nodes(tree) if isinstance(node, ast.Call)):
             reason = node.args[0] if called(node) == "Problem" and node.args else None
             if isinstance(reason, ast.Constant) and reason.value not in known:
                 found.append(f"{name}:{node.lineno} {reason.value!r} is no reason")
@@ -366,7 +375,7 @@ def swallowed(root: Path) -> list[str]:
     for name, tree in trees(root):
         if name in HANDED_ON:
             continue
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "everything"
                 raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
@@ -405,7 +414,7 @@ def unbounded_queues(root: Path) -> list[str]:
     for name, tree in trees(root):
         if name.startswith("sim/") or name in BOUNDED:
             continue
-        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call | ast.FunctionDef)):
+        for node in (node for node in nodes(tree) if isinstance(node, ast.Call | ast.FunctionDef)):
             what = called(node)
             limits = {keyword.arg: ast.unparse(keyword.value) for keyword in getattr(node, "keywords", ())}
             arguments = len(node.args) if isinstance(node, ast.Call) else 0
@@ -464,7 +473,7 @@ def personal_lines(root: Path) -> list[str]:
     """Lines that are logged with something of a person: who it is, whence he comes, or what signs him in."""
     found = []
     for name, tree in trees(root):
-        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for node in (node for node in nodes(tree) if isinstance(node, ast.Call)):
             if (
                 called(node) not in LOGGED
                 or not isinstance(node.func, ast.Attribute)

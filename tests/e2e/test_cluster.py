@@ -112,7 +112,13 @@ def cluster() -> Iterator[Local]:
         finally:
             done = local.command("down")
             assert done.returncode == 0 or not (Path(folder) / STATE).exists(), done.stderr
-            assert "was killed" not in done.stderr
+            assert "was killed" not in done.stderr, done.stderr + written(Path(folder))
+
+
+def written(folder: Path) -> str:
+    """What the processes wrote last."""
+    logs = sorted(folder.rglob("*.log"))
+    return "\n".join(f"--- {log.name}\n{log.read_text()[-2_000:]}" for log in logs)
 
 
 def epochs(said: list[BookChanged | OddsAlive | OddsOwned]) -> dict[int, int]:

@@ -128,7 +128,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Visitor:
 def test_requests_that_fit_are_answered_as_described(visitor: Visitor, name: str) -> None:
     checks = [*CHECKS, *([] if OPERATIONS[name].body or name in OF_CURRENCY else [positive_data_acceptance])]
 
-    @settings(max_examples=examples(100), deadline=None, suppress_health_check=UNHURRIED)
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=UNHURRIED)
     @given(OPERATIONS[name].as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE), st.data())
     def ask(case: Case, data: st.DataObject) -> None:
         if isinstance(case.body, dict):
@@ -144,7 +144,7 @@ def test_requests_that_fit_are_answered_as_described(visitor: Visitor, name: str
 
 @pytest.mark.parametrize("name", [name for name, found in OPERATIONS.items() if found.body or found.query])
 def test_requests_that_do_not_fit_are_turned_away_as_described(visitor: Visitor, name: str) -> None:
-    @settings(max_examples=examples(100), deadline=None, suppress_health_check=UNHURRIED)
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=UNHURRIED)
     @given(OPERATIONS[name].as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
     def ask(case: Case) -> None:
         checks = CHECKS if name in OF_EACH else [*CHECKS, negative_data_rejection]
@@ -206,7 +206,7 @@ def test_every_way_along_the_links_is_as_described(tmp_path: Path) -> None:
     wanted = {("guest", 201), ("fixture", 200), ("place", 201), ("bet_by_id", 200), ("bets", 200)}
     for _ in range(WALKS_MAX):
         seed(random.getrandbits(32))(Fan).run(settings=settings(
-            max_examples=examples(100), stateful_step_count=12, deadline=None, suppress_health_check=UNHURRIED
+            max_examples=examples(60), stateful_step_count=12, deadline=None, suppress_health_check=UNHURRIED
         ))  # fmt: skip
         if met.keys() >= wanted:
             break

@@ -35,8 +35,8 @@ the seed has become another world (`tests/sim/test_mutants.py`).
 
 
 def copied(source: Path, copy: Path) -> Path:
-    """A copy of the project."""
-    left_out = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "data")
+    """A copy of the project, with what is compiled of it but for what is being written just now."""
+    left_out = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "*.pyc.*", "data")
     return Path(shutil.copytree(source, copy, ignore=left_out))
 
 
