@@ -177,6 +177,10 @@ class Odds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Milliseconds between two ``OddsAlive``."""
     whole_book_every: Limit = 64
     """Changes after which a fixture's whole book is kept anew: a restart replays at most as many."""
+    quiet_book_records_max: Limit = 20_000
+    """Records of ``books``, or of a share's ``incidents``, after which the whole book of a fixture is kept anew though
+    nothing was said of it: a gate, or a new owner, begins to read at the oldest book that is kept. Fewer: they start
+    sooner where many fixtures are quiet, and quiet books are a larger part of what is written."""
 
 
 class Bets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

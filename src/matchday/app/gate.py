@@ -93,22 +93,7 @@ class Gate:
                     self._over[state.fixture] = self._clock.elapsed_ms() - over_for_ms
             elif over_for_ms < FORGET_MS + history_ms:
                 gone.append(state.fixture)  # screens that were elsewhere when it was taken off still have it
-        since = now - history_ms
-        after = max(-1, min(after, end - self._settings.push.history_frames_max))
-        self.push.begin(after)
-        while after < end and (records := self._until(end, self._log.read(Topic.BOOKS, after, 1_000))):
-            for stored, message in self._letters.opened(records, self._unread):
-                if isinstance(message, OddsOwned):
-                    self._owned(stored.offset + 1, message.share)
-                elif (
-                    isinstance(message, BookChanged)
-                    and message.fixture in self.books.fixtures
-                    and self.books.said_by_owner(message, stored.offset)
-                ):
-                    self.books.apply(message, stored.offset)
-                    if stored.at_ms >= since:
-                        self.push.preload(message, stored.offset)
-            after = records[-1].offset
+        after = self._read_on(after, end, now - history_ms)
         for fixture in gone:
             self.push.removed(fixture)
         self._log.tail(Topic.BOOKS, after, self._hear_books)
@@ -116,6 +101,28 @@ class Gate:
         self.cash_outs.start()  # what it does not find in the ledger yet is said after that end
         if self._over:
             self._forget_later(FORGET_MS // 4)
+
+    def _read_on(self, after: int, end: int, since_ms: int) -> int:
+        """What the loaded books do not include, and what those who come back may have missed: of all else no more is
+        read than whose it is. Up to where it was read."""
+        history = end - self._settings.push.history_frames_max
+        after = max(-1, min(after, history))
+        self.push.begin(after)
+
+        def matters(stored: Stored) -> bool:
+            missed = stored.offset > history and stored.at_ms >= since_ms and stored.key in self.books.fixtures
+            return missed or self.books.may_lack(stored.key, stored.offset)
+
+        while after < end and (records := self._until(end, self._log.read(Topic.BOOKS, after, 1_000))):
+            for stored, message in self._letters.opened(records, self._unread, matters):
+                if isinstance(message, OddsOwned):
+                    self._owned(stored.offset + 1, message.share)
+                elif isinstance(message, BookChanged) and self.books.said_by_owner(message, stored.offset):
+                    self.books.apply(message, stored.offset)
+                    if stored.offset > history and stored.at_ms >= since_ms:
+                        self.push.preload(message, stored.offset)
+            after = records[-1].offset
+        return after
 
     @staticmethod
     def _until(end: int, records: Sequence[Stored]) -> Sequence[Stored]:

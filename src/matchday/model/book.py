@@ -120,6 +120,12 @@ class Books:
             state.share,
         )
 
+    def may_lack(self, key: str, offset: int) -> bool:
+        """Whether a record of ``books`` may say what the books that are loaded do not include, by its key: a fixture,
+        or nothing where it is an owner's word."""
+        book = self.fixtures.get(key)
+        return not key or (book is not None and offset > book.offset)
+
     def market(self, fixture: str, market: str) -> Market | None:
         """A market by fixture and id, or None."""
         book = self.fixtures.get(fixture)

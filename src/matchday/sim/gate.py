@@ -29,16 +29,19 @@ from matchday.sim.stores import ProcessLedger, ProcessLog
 GATES: Final = 2
 
 
-def sim_settings(delay_ms: int, waiting_max: int) -> Settings:
+def sim_settings(delay_ms: int, waiting_max: int, quiet_records_max: int) -> Settings:
     """The platform's defaults with slower beats, and limits that a handful of fans can reach. ``waiting_max``: what
-    settlement holds."""
+    settlement holds; ``quiet_records_max``: after how many records a quiet book is kept anew."""
     settings = Settings()
     replace = msgspec.structs.replace
     return replace(
         settings,
         feed=replace(settings.feed, alive_ms=5_000, bets_stand_ms=STAND_MS),
         settlement=replace(settings.settlement, waiting_max=waiting_max),
-        odds=replace(settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16),
+        odds=replace(
+            settings.odds, alive_ms=5_000, feed_silence_ms_max=12_000, tick_ms=60_000, whole_book_every=16,
+            quiet_book_records_max=quiet_records_max,
+        ),
         bets=replace(
             settings.bets, odds_silence_ms_max=12_000, exposure_selection_max=60_000, exposure_market_max=100_000,
             exposure_fixture_max=400_000, exposure_account_max=300_000, writers=GATES, stake_max=12_000,

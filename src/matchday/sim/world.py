@@ -76,6 +76,8 @@ _DELAYS_MS: Final = (0, 500, 4_000)
 """The delay in play, drawn by each seed: without one, races are closest."""
 _WAITING_MAX: Final = (4, 20_000, 20_000, 20_000)
 """Records that settlement holds, drawn by each seed: in some it stops hearing all the time."""
+_QUIET_RECORDS_MAX: Final = (20, 20_000, 20_000, 20_000)
+"""Records after which a quiet book is kept anew, drawn by each seed: in some nearly all books are, again and again."""
 _SEEN_BEFORE_MS: Final = 3_000
 """Milliseconds by which fans in the ground see a goal before the provider tells it."""
 _AIMED: Final = 1.0
@@ -107,7 +109,8 @@ class World:
         self.faults = Faults(self.clock, allowed)
         self._weather = self.clock.random("weather")
         waiting_max = self.clock.random("hearing").choice(_WAITING_MAX)
-        self.settings = sim_settings(self._weather.choice(_DELAYS_MS), waiting_max)
+        quiet_records_max = self.clock.random("keeping").choice(_QUIET_RECORDS_MAX)
+        self.settings = sim_settings(self._weather.choice(_DELAYS_MS), waiting_max, quiet_records_max)
         self.provider = Provider(self.clock, self.faults, matches)
         self.reached: Counter[str] = Counter()
         """Situation -> how often the world got into it: a promise about what never happened is not tested."""

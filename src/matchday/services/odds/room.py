@@ -16,6 +16,7 @@ trader's command, which therefore moves no time: the book is priced anew as of w
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -72,6 +73,8 @@ FORGET_MS = 6 * 3_600_000
 """Milliseconds after which a new owner drops the book of a fixture that is over."""
 _UNREAD_MS = 2**52
 """When a hold ends that only the next word on its fixture ends."""
+KEPT_A_BEAT = 32
+"""Quiet books that are kept anew between two ``OddsAlive``: many that were announced together are quiet together."""
 _ENDED_MAX = 10_000
 """Fixtures lately over that are remembered."""
 
@@ -88,6 +91,9 @@ class _Book(msgspec.Struct):
     """Its feed is silent, or its owner is new and has not heard the feed yet."""
     kept: int = 0
     """Changes since the whole book was kept."""
+    kept_said: int = -1
+    kept_heard: int = -1
+    """Offsets in books and in incidents that it includes as it was kept."""
     priced_on: PricedOn | None = None
     """What its prices were made of; None while a hold leaves old ones beside new ones."""
     heard: int = -1
@@ -208,10 +214,10 @@ class Odds:
             books.load(state)
             after = min(after, state.said - 1)
         while records := self._log.read(Topic.BOOKS, after, 1_000):
-            for stored, message in self._letters.opened(records):
+            for stored, message in self._letters.opened(records, wanted=lambda s: books.may_lack(s.key, s.offset)):
                 if isinstance(message, OddsOwned):
                     books.owned(stored.offset + 1, message.share)
-                elif isinstance(message, BookChanged) and message.fixture in books.fixtures:
+                elif isinstance(message, BookChanged):
                     books.apply(message, stored.offset)
             after = records[-1].offset
         return books
@@ -530,6 +536,7 @@ class Odds:
                 self._give_up(feed)
         if self._voice.backlog < BACKLOG_MAX:
             self._say(Topic.BOOKS, "", encode(OddsAlive(self._epoch, self._clock.now_ms(), self._share)))
+            self._keep_quiet()
         self._beating = bool(self._books)
         if self._beating:
             self._clock.call_later(self._settings.alive_ms, self._beat)
@@ -581,11 +588,23 @@ class Odds:
         book.controls_said = book.controls
         book.kept += 1
         if keep or controls is not None or book.kept >= self._settings.whole_book_every:
-            book.kept = 0
-            said = self._voice.offsets[Topic.BOOKS] + 1
-            state = BookState(
-                fixture, self._epoch, book.n, max(self._heard, book.heard), said, book.snapshot, board,
-                tuple(book.markets.values()), book.resume_at_ms, model, book.controls, self._share,
-            )  # fmt: skip
-            records.append(Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state)))
+            records.append(self._whole(book))
         self._voice.say(records)
+
+    def _whole(self, book: _Book) -> Record:
+        """The whole book, to be kept."""
+        fixture = book.snapshot.scheduled.fixture
+        heard, said = max(self._heard, book.heard), self._voice.offsets[Topic.BOOKS] + 1
+        book.kept, book.kept_said, book.kept_heard = 0, said, heard
+        state = BookState(
+            fixture, self._epoch, book.n, heard, said, book.snapshot, board_of(book.snapshot, self._speed),
+            tuple(book.markets.values()), book.resume_at_ms, book.priced_on, book.controls, self._share,
+        )  # fmt: skip
+        return Record(Topic.BOOK_STATES, f"{fixture}@{self._epoch}", encode(state))
+
+    def _keep_quiet(self) -> None:
+        """Whoever starts reads from the oldest book on that is kept: none is to be much older than the log's end."""
+        said = self._voice.offsets[Topic.BOOKS] - self._settings.quiet_book_records_max
+        heard = self._heard - self._settings.quiet_book_records_max
+        quiet = (book for book in self._books.values() if book.kept_said < said or book.kept_heard < heard)
+        self._voice.say([self._whole(book) for book in islice(quiet, KEPT_A_BEAT)])
