@@ -28,7 +28,7 @@ from matchday.app.watched import Watch
 from matchday.app.workers import MakeAdapter, Workers
 from matchday.backends.clock_wall import WallClock
 from matchday.backends.writer import Post
-from matchday.collector import tune_gc
+from matchday.collector import collect_rarely, tune_gc
 from matchday.config import Settings
 from matchday.counts import Load
 from matchday.edge.ops import OpsPort
@@ -93,6 +93,7 @@ def _check(rooms: Collection[str], settings: Settings) -> None:
 async def _run(plan: Plan, settings: Settings, listener: socket.socket | None, ready: Ready) -> None:
     loop = asyncio.get_running_loop()
     clock = WallClock(loop)
+    collect_rarely()
     with contextlib.ExitStack() as stack:
         lines = stack.enter_context(written(settings.logs, clock.elapsed_ms, sys.stderr))
         tracer = stack.enter_context(traced(settings.trace, clock, tuple(plan.rooms)))
