@@ -12,11 +12,23 @@ from matchday.backends.ledger_sqlite import SqliteLedgerCore
 from matchday.backends.log_sqlite import SqliteLogCore
 from matchday.backends.partitions import Done
 from matchday.config import Settings
-from matchday.model.football import IncidentType
-from matchday.model.messages import BookChanged, BookState, Message, Topic, decode
+from matchday.model.football import FootballState, IncidentType
+from matchday.model.messages import (
+    BookChanged,
+    BookState,
+    FixtureScheduled,
+    FixtureStatus,
+    Message,
+    ResultConfirmed,
+    Topic,
+    decode,
+    encode,
+)
 from matchday.model.reports import Announced, Report, Reported
-from matchday.ports import Record
+from matchday.ports import Record, Stored
 from matchday.pricing.calibrate import PRIOR
+from matchday.pricing.football import price_book
+from matchday.services.odds import Odds
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
 
@@ -120,3 +132,35 @@ def test_a_gate_that_starts_reads_no_more_than_what_it_lacks(
 
 def book_n(platform: Platform) -> int:
     return platform.gate.books.fixtures["G"].n
+
+
+def test_what_an_heir_will_hear_again_is_not_forgotten(stores: tuple[SqliteLogCore, SqliteLedgerCore]) -> None:
+    """Found by reading: an owner forgot a match that was over for six hours, while a quiet book had the next one hear
+    again all that had happened in it: it was announced and played anew on every screen, in an instant."""
+
+    def owner(at_ms: int) -> list[BookChanged]:
+        """What one says of ``F`` in two seconds."""
+        clock = VirtualClock(at_ms, NOW + at_ms)
+        log, said = InlineLog(stores[0], clock), list[BookChanged]()
+
+        def hear(records: Sequence[Stored]) -> None:
+            found = (decode(stored.value) for stored in records if stored.key == "F")
+            said.extend(message for message in found if isinstance(message, BookChanged))
+
+        log.tail(Topic.BOOKS, None, hear)
+        Odds(clock, log, price_book, SETTINGS.odds).start()
+        clock.run_for(1_000)
+        if not at_ms:
+            for fixture in ("Q", "F"):
+                message = FixtureScheduled(fixture, 1, "feed", "football", "Cup", "Reds", "Blues", NOW, NOW, PRIOR)
+                log.append([Record(Topic.INCIDENTS, fixture, encode(message))])
+                clock.run_for(100)
+            result = ResultConfirmed("F", 2, "feed", FixtureStatus.ABANDONED, FootballState(), NOW)
+            log.append([Record(Topic.INCIDENTS, "F", encode(result))])
+        clock.run_for(1_000)
+        return said
+
+    hours = 3_600_000
+    assert [change.board.status for change in owner(0)] == [FixtureStatus.SCHEDULED, FixtureStatus.ABANDONED]
+    for at_ms in (7 * hours, 8 * hours):
+        assert {change.board.status for change in owner(at_ms)} <= {FixtureStatus.ABANDONED}

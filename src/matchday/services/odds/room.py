@@ -70,7 +70,7 @@ with its selections that can still win. What is not among them any more is decid
 TICK_MS_MIN = 100
 """Milliseconds between ticks, however fast the match clock runs."""
 FORGET_MS = 6 * 3_600_000
-"""Milliseconds after which a new owner drops the book of a fixture that is over."""
+"""Milliseconds after which a new owner drops the book of a fixture that is over, if nothing of it is heard again."""
 _UNREAD_MS = 2**52
 """When a hold ends that only the next word on its fixture ends."""
 KEPT_A_BEAT = 32
@@ -197,9 +197,10 @@ class Odds:
             self._rebuild(state, seen)
         since = self._clock.now_ms() - FORGET_MS
         for state in states:
-            if state.snapshot.status in OVER and state.snapshot.at_ms > since:
+            # What an heir may hear again, as some book is as old, he has to know for over however long it is.
+            if state.snapshot.status in OVER and (state.snapshot.at_ms > since or state.heard > heard):
                 markets = {MarketKey(m.type, m.line): m for m in state.markets}
-                over = _Book(state.snapshot, markets, controls=state.controls)
+                over = _Book(state.snapshot, markets, heard=state.heard, controls=state.controls)
                 self._publish(over, state.snapshot.status, state.markets, keep=True)
         former = [key for key, state in kept.items() if state.epoch < self._epoch]  # an heir may have begun already
         self._voice.say([Record(Topic.BOOK_STATES, key, b"") for key in former])
