@@ -1,6 +1,8 @@
 """``matchday bench`` itself: each part runs, quickly, and says what it found."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from tests.real import command
 
 
 def run(*words: str) -> tuple[int, str, str]:
-    process = command("bench", *words)
-    out, err = process.communicate(timeout=300)
+    with command("bench", *words) as process:
+        try:
+            out, err = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # it ends what it started
+            raise AssertionError("\n".join(process.communicate(timeout=60))) from None
     return process.returncode, out, err
 
 
