@@ -211,9 +211,7 @@ def _ambient(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             full.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
     for node in nodes(tree):
-        if isinstance(node, ast.Attribute):
-            if node.attr not in AMBIENT_NAMES:
-                continue
+        if isinstance(node, ast.Attribute) and node.attr in AMBIENT_NAMES:
             owner = ast.unparse(node.value)
             module = full.get(owner, owner).rpartition(".")[2]
             if node.attr in AMBIENT.get(module, ()) and (owner.split(".")[0] in full):
@@ -338,13 +336,13 @@ def lazy_commits(root: Path) -> list[str]:
     return found + ([] if said else ["nowhere"])
 
 
-def _hands_the_wait(tree: ast.AST) -> bool:
+def _hands_the_wait(tree: ast.Module) -> bool:
     writers = [node for node in nodes(tree) if isinstance(node, ast.Call) and called(node) == "Writer"]
     return any(isinstance(given, ast.Attribute) and given.attr == "sync" for node in writers for given in node.args)
 
 
 def _calls(tree: ast.AST, function: str) -> bool:
-    return any(isinstance(node, ast.Call) and called(node) == function for node in nodes(tree))
+    return any(isinstance(node, ast.Call) and called(node) == function for node in ast.walk(tree))
 
 
 # --- 9: named, and nothing swallowed ----------------------------------------------------------------------------------

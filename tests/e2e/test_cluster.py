@@ -24,6 +24,7 @@ from matchday.client import Client
 from matchday.config import load
 from matchday.model.messages import BookChanged, OddsAlive, OddsOwned, Topic, decode
 from matchday.ops.capacity import FORMAT, Capacity, Carried, Machine, Room, write
+from matchday.ops.cluster_rooms import tail
 from matchday.ops.cluster_state import STATE
 from matchday.ops.engines import EngineError, program
 from matchday.ops.engines.postgres import binary
@@ -116,9 +117,8 @@ def cluster() -> Iterator[Local]:
 
 
 def written(folder: Path) -> str:
-    """What the processes wrote last."""
-    logs = sorted(folder.rglob("*.log"))
-    return "\n".join(f"--- {log.name}\n{log.read_text()[-2_000:]}" for log in logs)
+    """What the processes wrote last: ``cluster logs`` knows none of them any more."""
+    return "\n".join(f"--- {log.name}\n{tail(log, 20)}" for log in sorted(folder.rglob("*.log")))
 
 
 def epochs(said: list[BookChanged | OddsAlive | OddsOwned]) -> dict[int, int]:

@@ -78,13 +78,8 @@ def test_a_bet_is_watched_though_its_fan_has_no_screen_open() -> None:
     assert not say(DecideLegs("d7", "F", 7, (won,), NOW), SettleBets("s7", "F", numbers, NOW)), "told in one fact"
 
 
-class TwoMatches:
-    """An adapter: ``F`` is over after two minutes, ``G`` is played for long."""
-
-    name = "two"
-
-    def in_touch(self, now_ms: int) -> bool:
-        return True
+class TwoMatches(Silent):
+    """``F`` is over after two minutes, ``G`` is played for long."""
 
     def knows(self, fixture: str) -> bool:
         return fixture in "FG"

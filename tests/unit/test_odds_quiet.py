@@ -31,8 +31,8 @@ from matchday.pricing.football import price_book
 from matchday.services.odds import Odds
 from matchday.sim.clock import VirtualClock
 from matchday.sim.inline import InlineLedger, InlineLog
+from tests.unit.test_gate import NOW, Silent
 
-NOW = 1_600_000_000_000
 MOST = 50
 HISTORY = 20
 BASE = Settings()
@@ -44,16 +44,8 @@ QUIET = [f"Q{n}" for n in range(40)]
 """More than are kept at one beat."""
 
 
-class OnePlayed:
-    """An adapter: ``G`` is played, all others kick off tomorrow."""
-
-    name = "one"
-
-    def in_touch(self, now_ms: int) -> bool:
-        return True
-
-    def knows(self, fixture: str) -> bool:
-        return True
+class OnePlayed(Silent):
+    """``G`` is played, all others kick off tomorrow."""
 
     def reports(self, now_ms: int, known: Collection[str]) -> Iterator[Report]:
         for fixture in QUIET:

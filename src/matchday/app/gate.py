@@ -109,9 +109,12 @@ class Gate:
         after = max(-1, min(after, history))
         self.push.begin(after)
 
+        def missed(stored: Stored) -> bool:
+            return stored.offset > history and stored.at_ms >= since_ms
+
         def matters(stored: Stored) -> bool:
-            missed = stored.offset > history and stored.at_ms >= since_ms and stored.key in self.books.fixtures
-            return missed or self.books.may_lack(stored.key, stored.offset)
+            lacks = self.books.may_lack(stored.key, stored.offset)
+            return lacks or (missed(stored) and stored.key in self.books.fixtures)
 
         while after < end and (records := self._until(end, self._log.read(Topic.BOOKS, after, 1_000))):
             for stored, message in self._letters.opened(records, self._unread, matters):
@@ -119,7 +122,7 @@ class Gate:
                     self._owned(stored.offset + 1, message.share)
                 elif isinstance(message, BookChanged) and self.books.said_by_owner(message, stored.offset):
                     self.books.apply(message, stored.offset)
-                    if stored.offset > history and stored.at_ms >= since_ms:
+                    if missed(stored):
                         self.push.preload(message, stored.offset)
             after = records[-1].offset
         return after
